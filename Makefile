@@ -1,0 +1,71 @@
+# One environment in .venv, made with uv where it is present and with pip otherwise.
+#   make run        the main job: CAR-T arms on a real colon section -> out/colon_ihc.zarr and out/colon_ihc.html
+#   make test       the quick tests          make test-slow   all tests but the validation
+#   make lint       style, types, layers     make bench | validate | docs | clean
+SHELL := /bin/bash
+VENV ?= .venv
+PY := $(VENV)/bin/python
+WORKERS ?= 2
+PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadfile
+# PYTHON=/path/to/python3.12 chooses; else the first interpreter that runs and is new enough
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+
+.PHONY: run test test-slow bench validate docs lint clean env
+.DEFAULT_GOAL := run
+
+$(PY):
+	@if command -v uv >/dev/null 2>&1; then uv venv --python "$(or $(PYTHON),3.11)" --seed $(VENV); \
+	elif [ -n "$(PYTHON)" ]; then "$(PYTHON)" -m venv $(VENV); \
+	else echo "Python 3.11 or newer must be installed, but none was found. Set PYTHON=/path/to/python3." >&2; exit 5; fi
+
+# $(call install,EXTRAS): the package in editable form with extras, at the versions of constraints.txt
+define install
+	@if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(PY) -c constraints.txt -e '.[$(1)]'; \
+	else $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(1)]'; fi
+	@touch $@
+endef
+
+$(VENV)/.run-stamp: pyproject.toml constraints.txt | $(PY)
+	$(call install,image)
+
+$(VENV)/.test-stamp: pyproject.toml constraints.txt | $(PY)
+	$(call install,image$(comma)test$(comma)lint)
+
+$(VENV)/.docs-stamp: pyproject.toml constraints.txt | $(PY)
+	$(call install,image$(comma)docs)
+
+comma := ,
+
+env: $(VENV)/.run-stamp
+
+run: $(VENV)/.run-stamp
+	@mkdir -p out
+	$(VENV)/bin/tmepde run configs/colon_ihc.toml -o out/colon_ihc.zarr --overwrite
+	$(VENV)/bin/tmepde report out/colon_ihc.zarr -o out/colon_ihc.html
+
+test: $(VENV)/.test-stamp
+	$(PYTEST) -m "not slow and not validation"
+
+test-slow: $(VENV)/.test-stamp
+	$(PYTEST) -m "not validation"
+
+validate: $(VENV)/.test-stamp
+	$(PYTEST) -m validation tests validation
+
+bench: $(VENV)/.test-stamp
+	@mkdir -p out
+	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(PY) $$script --json out/bench_$$(basename $$script .py).json; done
+
+docs: $(VENV)/.docs-stamp
+	$(VENV)/bin/mkdocs build --strict
+
+lint: $(VENV)/.test-stamp
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+clean:
+	rm -rf out site .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

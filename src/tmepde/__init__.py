@@ -1,0 +1,132 @@
+"""tmepde: CAR-T cells, therapies and the microenvironment of solid tumours as reaction–diffusion equations in JAX.
+
+    import tmepde as tme
+    from tmepde.units import mm, day, hour
+
+    model = tme.library.solid_tumour(tme.Grid.square(4 * mm, cells=256), radius=1.2 * mm)
+    plan = {"car_t": tme.CellInfusion(dose=tme.Bolus(at=1 * day, amount=1e8))}
+    solution = tme.simulate(tme.Scenario(model, interventions=plan, until=14 * day), save=tme.every(12 * hour))
+    dataset = solution.to_xarray()
+
+Names are loaded on first use, so that ``import tmepde`` and ``tmepde --help`` do not start JAX.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tmepde import library, operators, units
+    from tmepde.boundary import Dirichlet, NoFlux, PrescribedFlux, Robin
+    from tmepde.grid import Grid
+    from tmepde.integrate import StepControl
+    from tmepde.interventions import (
+        AntiVEGF,
+        CellInfusion,
+        CheckpointBlockade,
+        Effects,
+        Intervention,
+        MatrixEnzyme,
+        OxygenGenerator,
+        Radiotherapy,
+        Secretes,
+    )
+    from tmepde.model import Model
+    from tmepde.parameter import param
+    from tmepde.process import Process, process
+    from tmepde.region import Region
+    from tmepde.scenario import Scenario
+    from tmepde.schedule import Bolus, Continuous, Course, Infusion, Schedule, every
+    from tmepde.simulation import Solution, Status, run_arms, simulate
+    from tmepde.species import Species
+    from tmepde.steady import steady_state
+
+_MODULES = ("library", "operators", "units")
+_HOMES = {
+    "boundary": ("Dirichlet", "NoFlux", "PrescribedFlux", "Robin"),
+    "grid": ("Grid",),
+    "integrate": ("StepControl",),
+    "interventions": (
+        "AntiVEGF",
+        "CellInfusion",
+        "CheckpointBlockade",
+        "Effects",
+        "Intervention",
+        "MatrixEnzyme",
+        "OxygenGenerator",
+        "Radiotherapy",
+        "Secretes",
+    ),
+    "model": ("Model",),
+    "parameter": ("param",),
+    "process": ("Process", "process"),
+    "region": ("Region",),
+    "scenario": ("Scenario",),
+    "schedule": ("Bolus", "Continuous", "Course", "Infusion", "Schedule", "every"),
+    "simulation": ("Solution", "Status", "run_arms", "simulate"),
+    "species": ("Species",),
+    "steady": ("steady_state",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AntiVEGF",
+    "Bolus",
+    "CellInfusion",
+    "CheckpointBlockade",
+    "Continuous",
+    "Course",
+    "Dirichlet",
+    "Effects",
+    "Grid",
+    "Infusion",
+    "Intervention",
+    "MatrixEnzyme",
+    "Model",
+    "NoFlux",
+    "OxygenGenerator",
+    "PrescribedFlux",
+    "Process",
+    "Radiotherapy",
+    "Region",
+    "Robin",
+    "Scenario",
+    "Schedule",
+    "Secretes",
+    "Solution",
+    "Species",
+    "Status",
+    "StepControl",
+    "__version__",
+    "every",
+    "library",
+    "operators",
+    "param",
+    "process",
+    "run_arms",
+    "simulate",
+    "steady_state",
+    "units",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value: Any = importlib.import_module(f"tmepde.{name}")
+    elif name in _HOME:
+        value = getattr(importlib.import_module(f"tmepde.{_HOME[name]}"), name)
+    else:
+        import difflib
+
+        near = difflib.get_close_matches(name, __all__, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise AttributeError(f"Module 'tmepde' has no name {name!r}.{hint}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,17 @@
+"""The command line: ``tmepde new | list | check | run | report | doctor``.
+
+Only typer and the standard library are imported until a command runs; jax and xarray not before the input proved good.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Entry point; exits with the codes of :mod:`tmepde.cli.exits`."""
+    from tmepde.cli.app import app
+    from tmepde.cli.exits import guarded
+
+    guarded(app)
+
+
+__all__ = ["main"]

@@ -1,0 +1,5 @@
+"""``python -m tmepde.cli``."""
+
+from tmepde.cli import main
+
+main()

@@ -1,0 +1,130 @@
+"""Commands, their arguments and their help; the work is in the module of each command."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="tmepde",
+    help="CAR-T cells, therapies and the microenvironment of solid tumours, as reaction–diffusion equations in JAX.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class What(StrEnum):
+    """What can be listed."""
+
+    models = "models"
+    species = "species"
+    processes = "processes"
+    interventions = "interventions"
+    parameters = "parameters"
+
+
+class Precision(StrEnum):
+    """Floating-point types."""
+
+    f32 = "f32"
+    f64 = "f64"
+
+
+class Device(StrEnum):
+    """Where to compute."""
+
+    cpu = "cpu"
+    gpu = "gpu"
+
+
+Config = Annotated[Path, typer.Argument(help="A config file (TOML).", show_default=False)]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help='Change one key, as in --set run.until="5 day".')
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+OnDevice = Annotated[Device | None, typer.Option(help="Where to compute; the default is what JAX finds.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from tmepde import __version__
+
+        print(__version__)
+        raise typer.Exit()
+
+
+@app.command(epilog="[b]Example[/b]  tmepde new radial_1d study")
+def new(
+    template: Annotated[str, typer.Argument(help="Name of a template; an unknown name lists them.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(help="Where to put it.", show_default=False)],
+) -> None:
+    """Write a commented config to start from."""
+    from tmepde.cli.new import new as command
+
+    command(template, folder)
+
+
+@app.command("list", epilog="[b]Example[/b]  tmepde list parameters killing")
+def list_(
+    what: Annotated[What, typer.Argument(show_default=False)],
+    name: Annotated[str | None, typer.Argument(help="Only this one.", show_default=False)] = None,
+    json: Json = False,
+) -> None:
+    """List models, species, processes, interventions, or parameters with unit, bounds, meaning and source."""
+    from tmepde.cli.listing import listing
+
+    listing(what.value, name, json)
+
+
+@app.command(epilog="[b]Example[/b]  tmepde check configs/colon_ihc.toml")
+def check(config: Config, set_: Set = None, json: Json = False) -> None:
+    """Check a config: all problems at once; then grid, sides, length scales, memory and number of runs."""
+    from tmepde.cli.check import check as command
+
+    command(config, set_ or [], json)
+
+
+@app.command(epilog="[b]Example[/b]  tmepde run configs/colon_ihc.toml -o out/colon.zarr --set run.until='2 day'")
+def run(
+    config: Config,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The store to write (.zarr).", show_default=False)],
+    set_: Set = None,
+    precision: Annotated[Precision | None, typer.Option(help="Overrides run.precision.")] = None,
+    device: OnDevice = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store that is there.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Run all arms of a config and write one xarray dataset.
+
+    Exit codes: 0 ok, 2 bad input, 3 step limit reached, 4 diverged, 5 memory, disk or device.
+    """
+    from tmepde.cli.run import run as command
+
+    overrides = [*(set_ or []), *([f'run.precision="{precision.value}"'] if precision else [])]
+    command(config, out, overrides, device.value if device else None, overwrite, quiet)
+
+
+@app.command(epilog="[b]Example[/b]  tmepde report out/colon.zarr -o out/colon.html")
+def report(
+    store: Annotated[Path, typer.Argument(help="A store that `tmepde run` wrote.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page to write; default STORE.html.")] = None,
+) -> None:
+    """Write one self-contained HTML page about a result."""
+    from tmepde.cli.report import report as command
+
+    command(store, out or store.with_suffix(".html"))
+
+
+@app.command(epilog="[b]Example[/b]  tmepde doctor --json")
+def doctor(json: Json = False) -> None:
+    """Devices, versions, memory, and whether a store can be written here."""
+    from tmepde.cli.doctor import doctor as command
+
+    command(json)

@@ -1,0 +1,124 @@
+"""``tmepde check``: the config, then what it means: grid, sides, length scales, memory, runs and compilations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tmepde import config as configs
+
+
+def check(path: Path, overrides: list[str], as_json: bool) -> None:
+    """Print the findings; a bad config raises before JAX starts."""
+    config = configs.load(path, overrides)
+    build = config.build()
+    found = {"config": str(path), "name": config.name, **findings(build), "warnings": list(config.warnings)}
+    if as_json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    print(f"{path} is good: {config.name}\n")
+    print(build.scenario)
+    print(f"\ngrid          {found['grid']}")
+    print(f"cells         {found['cells']} of them tissue, width {found['cell_width']} um")
+    print("sides         " + "; ".join(f"{side}: {what}" for side, what in found["sides"].items()))
+    print("length scales sqrt(D/lambda) at the start, in um and cells")
+    for name, one in found["lengths"].items():
+        note = "  <- below one cell: not resolved" if one["cells"] < 1 else ""
+        print(f"              {name:<20}{one['length']:>10.3g} um {one['cells']:>8.2g} cells{note}")
+    print(f"memory        about {found['memory_gib']:.2g} GiB while running, {found['store_mib']:.2g} MiB of fields saved")
+    print(f"runs          {found['runs']} ({', '.join(build.arms)}), {found['compilations']} compilation")
+    for warning in config.warnings:
+        print(f"warning       {warning}")
+
+
+def findings(build: Any) -> dict[str, Any]:
+    """What follows from the objects, as plain values."""
+    import numpy as np
+
+    scenario = build.scenario
+    grid = scenario.model.grid
+    species = _species(scenario)
+    tissue = int(np.asarray(grid.volumes() > 0).sum())
+    widths = [float(np.mean(np.asarray(w))) for w in grid.widths]
+    item = 8 if build.precision == "f64" else 4
+    fields = [n for n, s in species.items() if s.kind != "compartment"]
+    saved = len(build.fields if build.fields is not None else fields)
+    snapshots = _snapshots(build)
+    cells = int(np.prod(grid.shape))
+    return {
+        "grid": repr(grid),
+        "cells": tissue,
+        "cell_width": " x ".join(f"{w:g}" for w in widths),
+        "sides": _sides(species, grid),
+        "lengths": _lengths(build, min(widths)),
+        # state, two stages, Jacobian coefficients of each field, and the multigrid levels above them
+        "memory_gib": cells * len(fields) * item * 12 * 4 / 3 / 2**30,
+        "store_mib": cells * saved * item * snapshots * len(build.arms) / 2**20,
+        "runs": len(build.arms),
+        "compilations": 1,
+    }
+
+
+def _species(scenario: Any) -> dict[str, Any]:
+    found = dict(scenario.model.species)
+    for one in scenario.interventions.values():
+        found |= one.species(scenario.model.grid)
+    return found
+
+
+def _snapshots(build: Any) -> int:
+    if isinstance(build.save, dict):
+        return int(float(build.scenario.until) / build.save["every"]) + 1
+    return len(build.save)
+
+
+def _sides(species: dict[str, Any], grid: Any) -> dict[str, str]:
+    """The effective condition of every side, with the species that differ from no flux."""
+    from tmepde.boundary import sides
+
+    out: dict[str, str] = {}
+    for k, axis in enumerate(grid.axes):
+        if grid.periodic[k]:
+            out[axis] = "periodic"
+            continue
+        for end, sign in enumerate("-+"):
+            other = []
+            for name, one in species.items():
+                if one.kind in ("transported", "quasi_steady"):
+                    condition = type(sides(one.boundary, grid.axes)[k][end]).__name__
+                    if condition != "NoFlux":
+                        other.append(f"{name} {condition}")
+            out[axis + sign] = ", ".join(other) + (", others no flux" if other else "no flux for all")
+    if grid.symmetry != "slab":
+        out["r-"] = "centre" if float(grid.origin[0]) == 0.0 else out["r-"]
+    return out
+
+
+def _lengths(build: Any, width: float) -> dict[str, dict[str, float]]:
+    """Volume means of D and λ at the start give √(D/λ) per species; 0 where nothing moves is left out."""
+    import numpy as np
+
+    from tmepde.model import System
+    from tmepde.schedule import Clock
+
+    scenario = build.scenario
+    system = System(scenario.model, scenario.interventions)
+    state = system.initial_state(np.float32)
+    zero = np.float32(0.0)
+    coefficients = system.coefficients(Clock(zero, zero, zero, np.float32(1e-3)), state)
+    grid = scenario.model.grid
+    volumes = np.asarray(grid.volumes(), float)
+
+    def mean(value: Any) -> float:
+        return float((np.broadcast_to(np.asarray(value, float), grid.shape) * volumes).sum() / volumes.sum())
+
+    out = {}
+    for name, diffusivity in coefficients.diffusivity.items():
+        loss = coefficients.loss.get(name)
+        if loss is None or isinstance(diffusivity, tuple):
+            continue
+        d, rate = mean(diffusivity), mean(loss)
+        if d > 0 and rate > 0:
+            out[name] = {"length": (d / rate) ** 0.5, "cells": (d / rate) ** 0.5 / width}
+    return out

@@ -1,0 +1,65 @@
+"""Exit codes, and which failure means which."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+OK = 0
+SOME_FAILED = 1
+BAD_INPUT = 2
+LIMIT_REACHED = 3
+DIVERGED = 4
+ENVIRONMENT = 5
+LOCKED = 6
+INTERRUPTED = 130
+
+
+class Stop(Exception):  # noqa: N818 - not an error of the program
+    """End the command with ``code``, after ``message`` on stderr."""
+
+    def __init__(self, code: int, message: str = ""):
+        self.code = code
+        super().__init__(message)
+
+
+def guarded(command: Callable[[], Any]) -> NoReturn:
+    """Run the command line; what users can cause ends in a sentence and a code, never in a traceback."""
+    try:
+        code = command() or OK
+    except Stop as stop:
+        code = _say(str(stop), stop.code)
+    except KeyboardInterrupt:
+        code = _say("Interrupted. Nothing was written.", INTERRUPTED)
+    except BrokenPipeError:  # `tmepde list parameters | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = OK
+    except (MemoryError, OSError) as error:
+        code = _say(f"{type(error).__name__}: {error}", ENVIRONMENT)
+    except Exception as error:
+        code = _known(error)
+        if code is None:
+            raise
+    sys.exit(code)
+
+
+def _known(error: Exception) -> int | None:
+    """The exit code of an exception that is the user's or the machine's, else ``None``."""
+    from tmepde.config.errors import ConfigError
+
+    if isinstance(error, ConfigError):
+        return _say(str(error), BAD_INPUT)
+    name = type(error).__name__
+    if name == "StoreError":
+        return _say(str(error), BAD_INPUT)
+    if name in ("XlaRuntimeError", "JaxRuntimeError") and "RESOURCE_EXHAUSTED" in str(error):
+        return _say(f"The device ran out of memory. Use fewer cells or arms. ({str(error).splitlines()[0]})", ENVIRONMENT)
+    return None
+
+
+def _say(message: str, code: int) -> int:
+    if message:
+        print(message, file=sys.stderr)
+    return code

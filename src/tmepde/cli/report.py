@@ -1,0 +1,22 @@
+"""``tmepde report``: one HTML page from a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tmepde.cli.exits import BAD_INPUT, Stop
+
+
+def report(store: Path, out: Path) -> None:
+    """Write ``out``; the page reads only the store."""
+    if not store.exists():
+        raise Stop(BAD_INPUT, f"There is no store at {store}. Write one with `tmepde run CONFIG -o {store}`.")
+    if out.is_dir():
+        raise Stop(BAD_INPUT, f"{out} must be a file to write, but it is a folder. Write -o {out / 'report.html'}.")
+    if out.resolve() == store.resolve() or store.resolve() in out.resolve().parents:
+        raise Stop(BAD_INPUT, f"{out} lies inside the store. Write the page beside it.")
+    from tmepde.report import write_report
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_report(store, out)
+    print(out)

@@ -1,0 +1,191 @@
+"""From a checked config to the objects of tmepde, and from an intervention back to its table."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tmepde import library
+from tmepde.boundary import Dirichlet, NoFlux, PrescribedFlux, Robin
+from tmepde.config.catalogue import describe
+from tmepde.config.dosing import schedule
+from tmepde.config.errors import ConfigError, Problem
+from tmepde.config.modules import catalogue
+from tmepde.config.section import Section
+from tmepde.config.units import text
+from tmepde.grid import Grid
+from tmepde.interventions import REGISTRY, resolve
+from tmepde.model import Model
+from tmepde.observables import standard
+from tmepde.region import Region
+from tmepde.scenario import Scenario
+from tmepde.schedule import Schedule, every
+
+_CONDITIONS = {"no_flux": NoFlux, "dirichlet": Dirichlet, "robin": Robin, "prescribed_flux": PrescribedFlux}
+
+
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """What a run needs: the scenario with every intervention, the arms, and what to save."""
+
+    scenario: Any
+    arms: dict[str, tuple[str, ...]]
+    save: Any
+    fields: tuple[str, ...] | None
+    region: Region
+    precision: str
+    rtol: float
+    max_steps: int
+
+
+def build(config: Any) -> Build:
+    """All objects of a config.
+
+    Raises:
+        ConfigError: where the objects refuse what the config alone could not know (a picture without tissue, say).
+    """
+    region = _at("tissue", lambda: region_of(config))
+    model = _at("model", lambda: model_of(config.model, region))
+    plan = {n: _at(f"interventions.{n}", lambda s=s: intervention_of(s, config.folder)) for n, s in config.interventions.items()}
+    scenario = _at("", lambda: Scenario(model, interventions=plan, until=config.run.until, observables=standard()))
+    save = config.run.save
+    return Build(
+        scenario=scenario,
+        arms=config.all_arms,
+        save=every(save.every) if save.times is None else list(save.times),
+        fields=save.fields,
+        region=region,
+        precision=config.run.precision,
+        rtol=config.run.rtol,
+        max_steps=config.run.max_steps,
+    )
+
+
+def _at(path: str, make: Any) -> Any:
+    """What ``make()`` returns; a refusal becomes a problem at ``path``."""
+    try:
+        return make()
+    except (ValueError, KeyError, FileNotFoundError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        message = str(error.args[0]) if error.args else str(error)
+        raise ConfigError([Problem(path, f"was refused: {message}")]) from error
+
+
+def grid_of(section: Any) -> Grid:
+    """The grid of ``[grid]``."""
+    if section.kind == "radial":
+        return Grid.radial(section.radius, section.cells, section.symmetry, section.inner)
+    return Grid.box(section.extent, section.cells, periodic=section.periodic)
+
+
+def region_of(config: Any) -> Region:
+    """The region of ``[tissue]``, on the grid of ``[grid]`` or its own."""
+    tissue = config.tissue
+    if tissue.kind == "nodule":
+        return Region.nodule(grid_of(config.grid), tissue.radius, tissue.center)
+    if tissue.kind == "uniform":
+        return Region.uniform(grid_of(config.grid))
+    from tmepde.region import histology
+
+    keys = {"pixel_size": tissue.pixel_size, "cell_size": tissue.cell_size, "crop": tissue.crop}
+    if tissue.kind == "colon_ihc":
+        return histology.colon_ihc(**keys)
+    image = tissue.image if tissue.image == histology.BUNDLED else str(Path(config.folder) / tissue.image)
+    return histology.from_image(image, **keys)
+
+
+def model_of(section: Any, region: Region) -> Model:
+    """The model of ``[model]``: its numbers, its processes, and changes to species."""
+    entry = catalogue()["models"][section.kind]
+    keys = {n: getattr(section, n) for n in (*entry["parameters"], *entry["options"])}
+    processes = {n: _values(getattr(section.processes, n)) for n in type(section.processes).model_fields}
+    model = library.MODELS[section.kind](region=region, processes=processes, **keys)
+    if section.species is None:
+        return model
+    species = dict(model.species)
+    for name in section.species.model_fields_set:
+        species[name] = dataclasses.replace(species[name], **_species(getattr(section.species, name)))
+    return Model(model.grid, species, model.processes, model.tissue)
+
+
+def _values(section: Section) -> dict[str, Any]:
+    return {n: getattr(section, n) for n in type(section).model_fields}
+
+
+def _species(section: Section) -> dict[str, Any]:
+    changes = {n: v for n, v in _values(section).items() if v is not None}
+    if "boundary" in changes:
+        one = changes["boundary"]
+        sides = None if hasattr(one, "kind") else {s: _condition(c) for s, c in _values(one).items() if c is not None}
+        changes["boundary"] = _condition(one) if sides is None else sides
+    return changes
+
+
+def _condition(section: Any) -> Any:
+    return _CONDITIONS[section.kind](**{n: v for n, v in _values(section).items() if n != "kind"})
+
+
+def intervention_of(section: Any, folder: str = ".") -> Any:
+    """The intervention of ``[interventions.NAME]``; a class in a file is looked up from ``folder``."""
+    cls = resolve(section.kind, folder)
+    return cls(**_arguments(section, describe(cls)))
+
+
+def _arguments(section: Any, entry: dict[str, Any]) -> dict[str, Any]:
+    """Constructor arguments: numbers as they are, doses as schedules, parts as their classes."""
+    out: dict[str, Any] = {}
+    for name in (*entry["parameters"], *entry.get("options", ())):
+        value = getattr(section, name)
+        if value is not None:
+            out[name] = list(value) if isinstance(value, tuple) else value
+    for name in entry.get("schedules", ()):
+        if getattr(section, name) is not None:
+            out[name] = schedule(getattr(section, name))
+    for name, part in entry.get("parts", {}).items():
+        out[name] = _class(part["class"])(**_arguments(getattr(section, name), part))
+    return out
+
+
+def _class(path: str) -> Any:
+    import importlib
+
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def table_of(intervention: Any) -> dict[str, Any]:
+    """The config table of an intervention: the inverse of :func:`intervention_of`, exact.
+
+    Raises:
+        ValueError: for a number that is an array, which a config cannot hold.
+    """
+    cls = type(intervention)
+    kind = next((k for k, c in REGISTRY.items() if c is cls), f"{cls.__module__}:{cls.__qualname__}")
+    return {"kind": kind, **_table(intervention, describe(cls))}
+
+
+def _table(module: Any, entry: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, one in entry["parameters"].items():
+        value = getattr(module, name)
+        if value is not None:
+            out[name] = _written(np.asarray(value), one["unit"], name)
+    out |= {name: getattr(module, name) for name in entry.get("options", ())}
+    for name, one in entry.get("schedules", {}).items():
+        doses = getattr(module, name)
+        if isinstance(doses, Schedule):
+            keys = (("at", "h"), ("amount", one["unit"]), ("over", "h"))
+            out[name] = {"kind": "infusion", **{k: _written(np.asarray(getattr(doses, k)), u, k) for k, u in keys}}
+    for name, part in entry.get("parts", {}).items():
+        out[name] = _table(getattr(module, name), part)
+    return out
+
+
+def _written(value: np.ndarray, unit: str, name: str) -> Any:
+    if value.ndim > 1:
+        raise ValueError(f"`{name}` must be a number or a list, but has shape {value.shape}. Keep it in Python.")
+    return [text(v, unit) for v in value.tolist()] if value.ndim else text(float(value), unit)

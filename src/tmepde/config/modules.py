@@ -1,0 +1,180 @@
+"""Sections for processes, interventions and models, made from the catalogue (which is made from the classes)."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from importlib import metadata, resources
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator, create_model
+
+from tmepde.config.dosing import dose
+from tmepde.config.section import Quantity, Section, at, by_kind, shown, wrong
+
+
+@functools.cache
+def catalogue() -> dict[str, Any]:
+    """Everything that has a name: models, processes, species, interventions and their parameters; starts no JAX."""
+    return json.loads(resources.files("tmepde.config").joinpath("catalogue.json").read_text("utf-8"))
+
+
+def section_of(name: str, entry: Mapping[str, Any], kind: str | None = None, **extra: Any) -> type[Section]:
+    """The section class of one catalogue entry.
+
+    Args:
+        name: of the new class.
+        entry: with "parameters", "schedules", "options" and "parts".
+        kind: the value of the key ``kind``, if the section has one.
+        extra: more pydantic fields.
+    """
+    fields: dict[str, Any] = {} if kind is None else {"kind": (Literal[kind], kind)}
+    for key, one in entry.get("parameters", {}).items():
+        fields[key] = (Annotated[Any, quantity(one)], ... if one.get("required") else _default(one["default"]))
+    for key, one in entry.get("schedules", {}).items():
+        fields[key] = (Annotated[Any, PlainValidator(dose(one["unit"]))], ... if one.get("required", True) else None)
+    for key, one in entry.get("options", {}).items():
+        fields[key] = (Annotated[Any, PlainValidator(functools.partial(_option, one))], one["default"])
+    for key, one in entry.get("parts", {}).items():
+        part = section_of(f"{name}_{key}", one)
+        fields[key] = (part, ... if one["required"] else Field(default_factory=part))
+    return _table(name, {**fields, **extra})
+
+
+def quantity(parameter: Mapping[str, Any]) -> Quantity:
+    """A parameter of the catalogue as a field type; one without a default value may be a list (a place, say)."""
+    low, high = parameter["bounds"]
+    many = "may" if parameter["default"] is None else "no"
+    return Quantity(parameter["unit"], low=low, high=high, doc=parameter["doc"], many=many)
+
+
+def _default(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _option(option: Mapping[str, Any], value: Any) -> Any:
+    """A value that is not a quantity: a choice, a switch or a word."""
+    choices, default = option.get("choices"), option["default"]
+    if choices and value not in choices:
+        from tmepde.config.errors import suggest
+
+        listed = ", ".join(repr(c) for c in choices)
+        raise wrong(f"must be one of {listed}, but {shown(value)} was given. {suggest(str(value), map(str, choices))}")
+    wanted = {"bool": (bool, "true or false"), "str": (str, "text in quotes"), "int": (int, "a whole number")}
+    kind, words = wanted.get(option["type"], (object, ""))
+    if value is default or (isinstance(value, kind) and not (kind is int and isinstance(value, bool))):
+        return value
+    raise wrong(f"must be {words}, but {shown(value)} was given. Write {words}.")
+
+
+@functools.cache
+def intervention_kinds() -> dict[str, type[Section]]:
+    """Section classes of the interventions that tmepde brings."""
+    return {k: section_of(f"Intervention_{k}", e, kind=k) for k, e in catalogue()["interventions"].items()}
+
+
+@functools.cache
+def process_section(name: str) -> type[Section]:
+    """The section of one process: its parameters, and ``enabled``."""
+    return section_of(f"Process_{name}", catalogue()["processes"][name], enabled=(bool, True))
+
+
+def intervention_section(table: Any, beside: str = ".") -> Section:
+    """Validate ``[interventions.NAME]``: a built-in kind, one from a package, or ``"file.py:Class"`` in ``beside``."""
+    kinds: dict[str, type[Section]] = dict(intervention_kinds())
+    kind = table.get("kind") if isinstance(table, Mapping) else None
+    if isinstance(kind, str) and kind not in kinds and is_foreign(kind):
+        # a class that is not in the catalogue must be imported to be known, which starts JAX
+        from tmepde.config.catalogue import describe
+        from tmepde.interventions import resolve
+
+        try:
+            kinds[kind] = section_of("Intervention_foreign", describe(resolve(kind, beside)), kind=kind)
+        except ValueError as error:
+            raise at("kind", f"cannot be used: {error}", kind) from None
+    return by_kind(kinds)(table)
+
+
+def is_foreign(kind: str) -> bool:
+    """Whether ``kind`` names a class outside of tmepde: of a file, or an entry point of an installed package."""
+    return ":" in kind or any(e.name == kind for e in metadata.entry_points(group="tmepde.interventions"))
+
+
+_DIFFUSIVITY = Quantity("um^2/h", low=0.0, doc="base diffusivity")
+_TRANSFER = Quantity("um/h", low=0.0, doc="exchange across the side")
+
+
+@functools.cache
+def _boundary_kinds(unit: str) -> dict[str, type[Section]]:
+    value = Annotated[Any, Quantity(unit, low=0.0)]
+    flux = Annotated[Any, Quantity("um/h" if unit == "1" else f"{unit} um/h")]
+    keys: dict[str, dict[str, Any]] = {
+        "no_flux": {},
+        "dirichlet": {"value": (value, ...)},
+        "robin": {"transfer": (Annotated[Any, _TRANSFER], ...), "outside": (value, ...)},
+        "prescribed_flux": {"flux": (flux, ...)},
+    }
+    return {k: _table(f"Boundary_{k}", {"kind": (Literal[k], k), **f}) for k, f in keys.items()}
+
+
+SIDES = tuple(axis + sign for axis in "zyxr" for sign in ("", "-", "+"))
+
+
+def _boundary(unit: str, value: Any) -> Any:
+    """One condition for all sides, or a table of sides."""
+    one = by_kind(_boundary_kinds(unit))
+    if not isinstance(value, Mapping) or "kind" in value:
+        return one(value)
+    return _table("Sides", {s: (Annotated[Any, PlainValidator(one)], None) for s in SIDES}).model_validate(value)
+
+
+@functools.cache
+def model_kinds() -> dict[str, type[Section]]:
+    """Section classes of the models of the library, with all their processes, and changes to their species."""
+    out: dict[str, type[Section]] = {}
+    for kind, entry in catalogue()["models"].items():
+        made = {name: process_section(name) for name in entry["processes"]}
+        processes = _table(f"Processes_{kind}", {n: (p, Field(default_factory=p)) for n, p in made.items()})
+        changes = {name: (_species_section(name, one) | None, None) for name, one in entry["species"].items()}
+        species = _table(f"Species_{kind}", changes)
+        parts = {"processes": (processes, Field(default_factory=processes)), "species": (species | None, None)}
+        out[kind] = section_of(f"Model_{kind}", entry, kind=kind, **parts)
+    return out
+
+
+def _table(name: str, fields: Mapping[str, Any]) -> type[Section]:
+    return create_model(name, __base__=Section, **fields)
+
+
+def model_section(table: Any) -> Section:
+    """Validate ``[model]``: presets first put in their values where none are given."""
+    kind = table.get("kind", "solid_tumour") if isinstance(table, Mapping) else None
+    if isinstance(kind, str) and kind in catalogue()["models"]:
+        table = _with_presets(dict(table), catalogue()["models"][kind]["options"])
+    return by_kind(model_kinds(), default="solid_tumour")(table)
+
+
+def _with_presets(table: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    for name, option in options.items():
+        chosen = table.get(name, option["default"])
+        values = option.get("sets", {}).get(chosen) if isinstance(chosen, str) else None
+        inner = table
+        for key in option.get("below", ()) if values else ():
+            inner[key] = dict(inner.get(key, {})) if isinstance(inner.get(key, {}), Mapping) else inner[key]
+            inner = inner[key]
+            if not isinstance(inner, dict):
+                break  # the validation says what is wrong there
+        else:
+            for key, value in (values or {}).items():
+                inner.setdefault(key, value)
+    return table
+
+
+def _species_section(name: str, one: Mapping[str, Any]) -> type[Section]:
+    unit = one["unit"]
+    fields: dict[str, Any] = {"initial": (Annotated[Any, Quantity(unit, low=0.0, doc="initial value")], None)}
+    if one["kind"] in ("transported", "quasi_steady"):
+        fields["diffusivity"] = (Annotated[Any, _DIFFUSIVITY], None)
+        fields["boundary"] = (Annotated[Any, PlainValidator(functools.partial(_boundary, unit))], None)
+    return _table(f"Species_{name}", fields)

@@ -1,0 +1,170 @@
+"""The sections that say where (``[grid]``, ``[tissue]``) and how long and how exactly (``[run]``)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StrictBool, StrictInt, field_validator, model_validator
+
+from tmepde.config.section import Quantity, Section, at, wrong
+
+#: cells of the largest grid that is tried, and saved snapshots
+MOST_CELLS, MOST_SAVES = 1_000_000_000, 100_000
+
+_LENGTH = Quantity("um", above=0.0, bare=False)
+_LENGTHS = Quantity("um", above=0.0, bare=False, many="must")
+_PLACE = Quantity("um", bare=False, many="must")
+_TIME = Quantity("h", above=0.0, bare=False)
+_TIMES = Quantity("h", low=0.0, bare=False, many="must")
+Count = Annotated[StrictInt, Field(ge=1)]
+
+
+class Box(Section):
+    """Equal cells in 1, 2 or 3 dimensions; entries in array order (z, y, x)."""
+
+    kind: Literal["box"] = "box"
+    extent: Annotated[Any, _LENGTHS]
+    cells: Annotated[tuple[Count, ...], Field(strict=False)]
+    periodic: StrictBool | Annotated[tuple[StrictBool, ...], Field(strict=False)] = False
+
+    @model_validator(mode="after")
+    def _agree(self) -> Box:
+        axes = len(self.extent)
+        if not 1 <= axes <= 3:
+            raise at("extent", f"must have 1, 2 or 3 entries, one per axis, but {axes} were given. Write 1 to 3 lengths.")
+        if len(self.cells) != axes:
+            raise at("cells", f"must have {axes} entries like `extent`, but {len(self.cells)} were given. Add or drop some.")
+        if isinstance(self.periodic, tuple) and len(self.periodic) != axes:
+            raise at("periodic", f"must have {axes} entries, but {len(self.periodic)} were given. Write one per axis.")
+        if axes > 1 and 1 in self.cells:
+            raise at("cells", f"must be at least 2 on every axis, but {list(self.cells)} was given. Leave that axis out.")
+        return self
+
+    @field_validator("cells")
+    @classmethod
+    def _fits(cls, cells: tuple[int, ...]) -> tuple[int, ...]:
+        return _few_enough(cells)
+
+
+class Radial(Section):
+    """One axis r from ``inner`` to ``radius``: a sphere, a cylinder or a slab."""
+
+    kind: Literal["radial"] = "radial"
+    radius: Annotated[Any, _LENGTH]
+    cells: Annotated[int, Field(ge=2)]
+    symmetry: Literal["sphere", "cylinder", "slab"] = "sphere"
+    inner: Annotated[Any, Quantity("um", low=0.0, bare=False)] = 0.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Radial:
+        if self.inner >= self.radius:
+            raise at("inner", f"must be less than radius, but {self.inner:g} um was given. Exchange them.")
+        _few_enough((self.cells,))
+        return self
+
+
+def _few_enough(cells: tuple[int, ...]) -> tuple[int, ...]:
+    total = 1
+    for n in cells:
+        total *= n
+    if total > MOST_CELLS:
+        memory = total * 4 * 25 * 8 / 2**30
+        raise wrong(
+            f"must be at most {MOST_CELLS:.0e} cells in all, but {list(cells)} are {total:.3g}, about {memory:.3g} GiB in "
+            "float32 for 25 species. Use fewer cells."
+        )
+    return cells
+
+
+class Nodule(Section):
+    """A round nodule in stroma, on the grid."""
+
+    kind: Literal["nodule"] = "nodule"
+    radius: Annotated[Any, _LENGTH]
+    center: Annotated[Any, _PLACE] = None
+
+
+class Uniform(Section):
+    """Tumour nest everywhere on the grid."""
+
+    kind: Literal["uniform"] = "uniform"
+
+
+class _Picture(Section):
+    @model_validator(mode="after")
+    def _coarser(self) -> _Picture:
+        pixel, cell = self.pixel_size, self.cell_size  # type: ignore[attr-defined]
+        if cell < pixel:
+            raise at("cell_size", f"must be at least pixel_size ({pixel:g} um), but {cell:g} um was given. Enlarge it.")
+        return self
+
+
+Crop = Annotated[tuple[StrictInt, ...], Field(strict=False, min_length=4, max_length=4)]
+
+
+class ColonIhc(_Picture):
+    """The colon section bundled with scikit-image; it brings its own grid. The pixel size is an assumption."""
+
+    kind: Literal["colon_ihc"] = "colon_ihc"
+    pixel_size: Annotated[Any, _LENGTH]
+    cell_size: Annotated[Any, _LENGTH]
+    crop: Crop | None = None
+
+
+class Image(_Picture):
+    """A picture of a section stained with haematoxylin and DAB; it brings its own grid."""
+
+    kind: Literal["image"] = "image"
+    image: str
+    pixel_size: Annotated[Any, _LENGTH]
+    cell_size: Annotated[Any, _LENGTH]
+    crop: Crop | None = None
+
+
+class Save(Section):
+    """When to save, and which fields in full (all species where it is left out); time series are always kept."""
+
+    every: Annotated[Any, _TIME] = None
+    times: Annotated[Any, _TIMES] = None
+    fields: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Save:
+        if (self.every is None) == (self.times is None):
+            raise wrong('must have either `every` or `times`. Write for instance every = "6 hour".')
+        if self.times is not None and any(b <= a for a, b in zip(self.times, self.times[1:], strict=False)):
+            raise at("times", "must increase from entry to entry. Sort them and drop repeated ones.")
+        if self.fields is not None and len(set(self.fields)) < len(self.fields):
+            raise at("fields", "must name each field once. Drop the repeated one.")
+        return self
+
+
+class Run(Section):
+    """How long, what to save, and the error control."""
+
+    until: Annotated[Any, _TIME]
+    save: Save = Field(default_factory=lambda: Save.model_validate({"every": "12 hour"}))
+    precision: Literal["f32", "f64"] = "f32"
+    rtol: Annotated[Any, Quantity("1", above=0.0, high=0.1, doc="relative error allowed per step")] = 1e-3
+    max_steps: Count = 100_000
+
+    @model_validator(mode="after")
+    def _possible(self) -> Run:
+        save, until = self.save, self.until
+        if save.every is not None and until / save.every > MOST_SAVES:
+            raise at(
+                "save",
+                f"must ask for at most {MOST_SAVES} snapshots, but {until / save.every:.3g} were asked for. "
+                "Enlarge `every`.",
+            )
+        if save.times is not None and save.times[-1] > until:
+            raise at("save", f"must have times up to until ({until:g} h), but {save.times[-1]:g} h was given. Drop it.")
+        if self.precision == "f32" and self.rtol < 2e-6:
+            raise at("rtol", f'must be at least 2e-6 in float32, but {self.rtol:g} was given. Set precision = "f64".')
+        return self
+
+
+GRIDS: dict[str, type[Section]] = {"box": Box, "radial": Radial}
+TISSUES: dict[str, type[Section]] = {"nodule": Nodule, "uniform": Uniform, "colon_ihc": ColonIhc, "image": Image}
+#: tissues that bring their own grid
+PICTURES = ("colon_ihc", "image")

@@ -1,0 +1,175 @@
+"""Geometric multigrid V-cycle, the preconditioner of the elliptic solves.
+
+Cells are merged in pairs along every axis that is still long; the conductance of a coarse face is the series of the fine
+face with half of each neighbouring inner face (harmonic), summed over the parallel fine faces; the diagonal is summed.
+Restriction sums, prolongation copies (its transpose), and a Chebyshev–Jacobi smoother before and after keeps the cycle
+symmetric, as conjugate gradients need. Odd lengths are padded with inert cells, masked cells are inert, so any shape
+works. The smoother is a ``fori_loop``: unrolled, XLA fused it into recomputation (505 ms and 9 s to compile instead of
+32 ms and 2.9 s at 128³).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from tmepde.elliptic.operator import EllipticOperator
+from tmepde.operators.faces import pad, take
+
+#: axes of at most this many cells are not merged further
+_SHORT = 4
+_SWEEPS = 2
+
+
+def _inverse(x: Any) -> Any:
+    positive = x > 0
+    return jnp.where(positive, 1.0 / jnp.where(positive, x, 1.0), 0.0)
+
+
+def _series(middle: Any, before: Any, after: Any) -> Any:
+    """Conductance of ``middle`` in series with half of each neighbour; a missing neighbour adds no resistance."""
+    total = _inverse(middle) + 0.5 * _inverse(before) + 0.5 * _inverse(after)
+    return jnp.where(middle > 0, _inverse(total), 0.0)
+
+
+def _merge(values: Any, axis: int) -> Any:
+    """Sum of neighbouring pairs along ``axis`` by strided slices (a reshape-mean is eight times slower on a CPU)."""
+    n = values.shape[axis]
+    return jax.lax.slice_in_dim(values, 0, n, 2, axis) + jax.lax.slice_in_dim(values, 1, n, 2, axis)
+
+
+def _pad_even(op: EllipticOperator, coarsen: tuple[bool, ...]) -> EllipticOperator:
+    diagonal, faces = op.diagonal, list(op.faces)
+    for k, flag in enumerate(coarsen):
+        axis = k - op.ndim
+        if flag and diagonal.shape[axis] % 2:
+            diagonal = pad(diagonal, axis, 0, 1)
+            faces = [pad(f, axis, 0, 1) for f in faces]
+    return EllipticOperator(diagonal, tuple(faces), op.periodic)
+
+
+def _coarse(op: EllipticOperator, coarsen: tuple[bool, ...]) -> EllipticOperator:
+    """Rediscretise ``op`` (even along the axes to coarsen) on cells merged in pairs."""
+    diagonal, faces = op.diagonal, list(op.faces)
+    for k, flag in enumerate(coarsen):
+        if not flag:
+            continue
+        axis = k - op.ndim
+        phi, n = faces[k], diagonal.shape[axis]
+        padded = pad(phi, axis)
+        if op.periodic[k]:
+            padded = jnp.concatenate([take(phi, -2, -1, axis), phi, take(phi, 1, 2, axis)], axis=axis)
+        stride = dict(stride=2, axis=axis)
+        merged = _series(
+            jax.lax.slice_in_dim(phi, 0, n + 1, **stride),
+            jax.lax.slice_in_dim(padded, 0, n + 1, **stride),
+            jax.lax.slice_in_dim(padded, 2, n + 3, **stride),
+        )
+        faces = [merged if j == k else _merge(f, axis) for j, f in enumerate(faces)]
+        diagonal = _merge(diagonal, axis)
+    return EllipticOperator(diagonal, tuple(faces), op.periodic)
+
+
+def _plan(shape: tuple[int, ...], periodic: tuple[bool, ...]) -> list[tuple[bool, ...]]:
+    """Which axes to merge at each level."""
+    plan, shape = [], tuple(shape)
+    while True:
+        coarsen = tuple(n > _SHORT and not (p and n % 2) for n, p in zip(shape, periodic, strict=True))
+        if not any(coarsen):
+            return plan
+        plan.append(coarsen)
+        shape = tuple((n + 1) // 2 if c else n for n, c in zip(shape, coarsen, strict=True))
+
+
+class _Level(eqx.Module):
+    operator: EllipticOperator
+    inverse_jacobi: Any
+    low: Any
+    high: Any
+    coarsen: tuple[bool, ...] = eqx.field(static=True)
+
+
+def _level(op: EllipticOperator, coarsen: tuple[bool, ...]) -> _Level:
+    couplings = op.couplings()
+    inverse = _inverse(op.diagonal + couplings)
+    axes = tuple(range(1, op.ndim + 1))
+    reach = jnp.max(couplings * inverse, axis=axes, keepdims=True)
+    high = 1.0 + reach  # Gershgorin bound of D⁻¹A
+    return _Level(op, inverse, jnp.maximum(1.0 - reach, 0.25 * high), high, coarsen)
+
+
+class Multigrid(eqx.Module):
+    """V(2,2) hierarchy of an :class:`EllipticOperator`; calling it applies the cycle to a residual ``(S, *cells)``."""
+
+    levels: list[_Level]
+    coarsest: Any
+
+    def __init__(self, op: EllipticOperator):
+        levels = []
+        for coarsen in _plan(op.diagonal.shape[1:], op.periodic):
+            op = _pad_even(op, coarsen)
+            levels.append(_level(op, coarsen))
+            op = _coarse(op, coarsen)
+        self.levels = levels
+        self.coarsest = _dense_inverse(op)
+
+    def __call__(self, residual: Any) -> Any:
+        return self._cycle(0, residual)
+
+    def _cycle(self, index: int, residual: Any) -> Any:
+        if index == len(self.levels):
+            flat = residual.reshape(residual.shape[0], -1)
+            solved = jnp.einsum("sij,sj->si", self.coarsest, flat, precision=jax.lax.Precision.HIGHEST)
+            return solved.reshape(residual.shape)
+        level = self.levels[index]
+        shape = residual.shape
+        padded = level.operator.diagonal.shape
+        residual = jnp.pad(residual, [(0, p - n) for p, n in zip(padded, shape, strict=True)])
+        u, coarse = _smooth(level, jnp.zeros_like(residual), residual)
+        for k, flag in enumerate(level.coarsen):
+            coarse = _merge(coarse, k - len(level.coarsen)) if flag else coarse
+        correction = self._cycle(index + 1, coarse)
+        for k, flag in enumerate(level.coarsen):
+            correction = jnp.repeat(correction, 2, axis=k - len(level.coarsen)) if flag else correction
+        u = u + correction
+        u, _ = _smooth(level, u, residual - level.operator(u))
+        return u[tuple(slice(0, n) for n in shape)]
+
+
+def _smooth(level: _Level, u: Any, residual: Any) -> tuple[Any, Any]:
+    """Chebyshev iteration on the Jacobi-scaled operator over [low, high]; returns u and its residual.
+
+    All sweeps run inside the loop: a loop of one trip is inlined and the fusion it should prevent comes back.
+    """
+    theta, delta = 0.5 * (level.high + level.low), 0.5 * (level.high - level.low) + 1e-6
+    sigma = theta / delta
+
+    def sweep(_: Any, carry: tuple[Any, ...]) -> tuple[Any, ...]:
+        u, residual, step, rho = carry
+        u, residual = u + step, residual - level.operator(step)
+        following = 1.0 / (2.0 * sigma - rho)
+        step = following * rho * step + 2.0 * following / delta * level.inverse_jacobi * residual
+        return u, residual, step, following
+
+    start = (u, residual, level.inverse_jacobi * residual / theta, 1.0 / sigma)
+    u, residual, _, _ = jax.lax.fori_loop(0, _SWEEPS, sweep, start)
+    return u, residual
+
+
+def _dense_inverse(op: EllipticOperator) -> Any:
+    """Inverse of the coarsest operator, shape ``(S, N, N)``; inert cells and a null space are given a unit diagonal."""
+    fields, cells = op.diagonal.shape[0], op.diagonal.shape[1:]
+    n = 1
+    for m in cells:
+        n *= m
+    basis = jnp.eye(n, dtype=op.diagonal.dtype).reshape((n, 1, *cells))
+    columns = jax.vmap(lambda e: op(jnp.broadcast_to(e, op.diagonal.shape)))(basis)
+    matrix = jnp.moveaxis(columns.reshape(n, fields, n), 0, 2)
+    diagonal = jnp.diagonal(matrix, axis1=1, axis2=2)
+    inert = jnp.where(diagonal > 0, 0.0, 1.0)
+    typical = jnp.max(diagonal, axis=1, keepdims=True)
+    ridge = inert * jnp.where(typical > 0, typical, 1.0) + typical * 10.0 * jnp.finfo(matrix.dtype).eps
+    return jnp.linalg.inv(matrix + jax.vmap(jnp.diag)(ridge))

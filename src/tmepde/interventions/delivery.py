@@ -1,0 +1,109 @@
+"""Ways in: a dose into plasma, a dose into a place, and from plasma through the vessel wall.
+
+plasma   dc/dt += R/V                      R amount/h, V volume of distribution
+place    ∂c/∂t += R w(x)/∫w dV,  w = exp(−|x − x₀|²/(2σ²))
+wall     ∂c/∂t += ν f_p P(d, d_p)/φ_i (c_plasma − c)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from tmepde.parameter import param
+from tmepde.physiology.pores import wall_permeability
+from tmepde.physiology.vessels import PORE_AREA, WALL
+from tmepde.species import Species
+
+#: mm³ per µm³
+_CUBIC = 1e-9
+ROUTES = ("intravenous", "intratumoral")
+
+
+def volume_parameter() -> Any:
+    """Plasma volume; the same for every drug that stays in plasma."""
+    return param(
+        "L",
+        doc="plasma volume (3 in a human, 1e-3 in a mouse)",
+        default=3.0,
+        bounds=(1e-4, 10),
+        ref="physiology",
+        status="seen",
+    )
+
+
+def site_parameter() -> Any:
+    """Place of an injection."""
+    return param(
+        "um", doc="place of the injection per axis (z, y, x); absent: the centre", default=None, bounds=(None, None)
+    )
+
+
+def width_parameter() -> Any:
+    """Spread of an injection."""
+    return param(
+        "um", doc="spread (standard deviation) of the injected depot", default=100.0, bounds=(1, 1e5), status="assumed"
+    )
+
+
+def depth_parameter() -> Any:
+    """Extent of the unresolved axes."""
+    return param(
+        "um",
+        doc="extent of each axis that the grid does not resolve",
+        default=1000.0,
+        bounds=(1, 1e6),
+        status="assumed",
+    )
+
+
+def deposit(grid: Any, site: Any, width: Any, depth: Any) -> Any:
+    """w(x)/∫w dV in 1/mm³: where a depot injected at ``site`` (µm per axis) lies; integrates to 1 over the tissue.
+
+    A two-dimensional grid stands for a slab of thickness ``depth``, a line for a rod of section ``depth``².
+    """
+    coordinates = grid.coordinates()
+    if site is None:
+        site = [0.0 if grid.symmetry != "slab" else 0.5 * (f[0] + f[-1]) for f in map(grid.faces, range(grid.ndim))]
+    site = jnp.broadcast_to(jnp.asarray(site), (grid.ndim,)) if not isinstance(site, list) else site
+    distance2 = sum((x - site[k]) ** 2 for k, x in enumerate(coordinates))
+    weight = jnp.exp(-0.5 * (distance2 - jnp.min(distance2)) / width**2)  # the nearest cell keeps weight 1
+    if grid.mask is not None:
+        weight = jnp.where(jnp.asarray(grid.mask), weight, 0.0)
+    resolved = 3 if grid.symmetry == "sphere" else 2 if grid.symmetry == "cylinder" else grid.ndim
+    total = grid.integrate(weight) * depth ** (3 - resolved) * _CUBIC
+    return weight / jnp.maximum(total, jnp.finfo(jnp.result_type(total)).tiny)
+
+
+def plasma(name: str) -> Species:
+    """A plasma level in nM that starts at 0."""
+    return Species(0.0, kind="compartment", unit="nM", long_name=name, negligible=1e-3)
+
+
+def interstitial(name: str, diffusivity: Any) -> Species:
+    """A transported drug in nM of interstitial fluid that starts at 0."""
+    return Species(0.0, diffusivity, kind="transported", unit="nM", long_name=name, negligible=1e-3)
+
+
+def wall_exchange(diameter: Any, state: Any, tissue: Any) -> Any:
+    """ν f_p P/φ_i in 1/h for a molecule of hydrodynamic ``diameter`` nm."""
+    permeability = wall_permeability(diameter, state["pore_diameter"], PORE_AREA, WALL)
+    return state["vessel_surface"] * tissue["perfusion"] * permeability / tissue["interstitium"]
+
+
+def drug_kinetics(
+    name: str, diameter: Any, elimination: Any, clearance: Any, state: Any, tissue: Any
+) -> dict[str, Any]:
+    """Wall exchange, drainage ``clearance`` (1/h) and plasma ``elimination`` (1/h) of ``name`` and ``name_plasma``."""
+    rate = wall_exchange(diameter, state, tissue)
+    return {
+        f"{name}.source": rate * state[f"{name}_plasma"],
+        f"{name}.loss": rate + clearance,
+        f"{name}_plasma.loss": elimination,
+    }
+
+
+def depot_nanomolar(amount: Any, shape: Any, tissue: Any) -> Any:
+    """nmol (or nmol/h) spread by ``shape`` (1/mm³) in nM of interstitial fluid (per h)."""
+    return amount * shape * 1e6 / tissue["interstitium"]

@@ -1,0 +1,53 @@
+"""From a region to the initial fields and base quantities of the solid-tumour model.
+
+ring = exp(−m²/(2σ²)),  φ = φ_host + (φ_tumour − φ_host) t + (φ_capsule − …) ring,   m signed distance to the margin
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+#: characters of a region that become static tissue quantities, read by observables and reports
+REGION_QUANTITIES = ("tumour", "stroma", "vessels", "nuclei", "margin_distance")
+
+
+def layered(region: Any, tumour: float, host: float, capsule: float, ring: Any) -> Any:
+    """Tumour and host values mixed by the nest fraction, with a ``capsule`` value where ``ring`` is 1."""
+    base = host + (tumour - host) * region.tumour
+    return base + (capsule - base) * ring
+
+
+def capsule_ring(region: Any, width: float) -> Any:
+    """exp(−m²/(2σ²)): 1 at the margin; 0 everywhere for a ``width`` of 0."""
+    if width <= 0:
+        return np.zeros_like(region.margin_distance)
+    return np.exp(-0.5 * (region.margin_distance / width) ** 2)
+
+
+def plume(region: Any, level: float, length: float) -> Any:
+    """Level of something made in the tumour that decays over ``length``: the balance across a plane margin.
+
+    c/level = 1 − ½ e^{m/ℓ} inside, ½ e^{−m/ℓ} outside. A starting guess that relaxes within hours.
+    """
+    m = region.margin_distance
+    tail = 0.5 * np.exp(-np.abs(m) / length)
+    return level * np.where(m < 0, 1.0 - tail, tail)
+
+
+def base_quantities(region: Any) -> dict[str, Any]:
+    """Tissue quantities that processes add to (0, or 1 where they are factors), and the region itself."""
+    zero = (
+        "crowding",
+        "antigen_contact",
+        "pd1_engagement",
+        "tgf_beta_signal",
+        "vegf_signal",
+        "matrix",
+        "peroxide_production",
+    )
+    one = ("motility", "perfusion")
+    found: dict[str, Any] = {**dict.fromkeys(zero, 0.0), **dict.fromkeys(one, 1.0)}
+    found.update({f"region_{name}": getattr(region, name) for name in REGION_QUANTITIES})
+    return {name: np.broadcast_to(np.asarray(value, float), region.grid.shape) for name, value in found.items()}

@@ -1,0 +1,211 @@
+"""What is simulated: species and processes on a grid (``Model``), and everything with its therapies (``System``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tmepde._types import State
+from tmepde.boundary import Sides, sides
+from tmepde.coefficients import CHANNELS, Coefficients, Tissue, add, scale, split, unknown
+from tmepde.grid import Grid
+from tmepde.parameter import out_of_bounds
+from tmepde.process import Process
+from tmepde.species import KINDS, Species
+
+
+class Model(eqx.Module):
+    """A grid, species by name, processes by name, and base values of tissue quantities.
+
+    Raises:
+        ValueError: for an initial array of the wrong shape, non-finite or negative values, or a bad side name.
+    """
+
+    grid: Grid
+    species: dict[str, Species]
+    processes: dict[str, Process]
+    tissue: dict[str, Any]
+
+    def __init__(
+        self,
+        grid: Grid,
+        species: Mapping[str, Species],
+        processes: Mapping[str, Process] | Any = (),
+        tissue: Mapping[str, Any] | None = None,
+    ):
+        self.grid = grid
+        self.species = dict(species)
+        if not isinstance(processes, Mapping):
+            processes = {f"process_{i}": p for i, p in enumerate(processes)}
+        self.processes = dict(processes)
+        self.tissue = {k: v if isinstance(v, jax.Array) else np.asarray(v, float) for k, v in (tissue or {}).items()}
+        if not self.species:
+            raise ValueError("A model needs at least one species, but none was given.")
+        for name, one in self.species.items():
+            _check_species(name, one, grid)
+
+    def without(self, *names: str) -> Model:
+        """The same model with some processes switched off."""
+        for name in names:
+            if name not in self.processes:
+                raise KeyError(unknown("process", name, self.processes))
+        kept = {k: p for k, p in self.processes.items() if k not in names}
+        return Model(self.grid, self.species, kept, self.tissue)
+
+    def __repr__(self) -> str:
+        lines = [f"Model on {self.grid}"]
+        for kind in KINDS:
+            names = [n for n, s in self.species.items() if s.kind == kind]
+            if names:
+                lines.append(f"├─ {kind}: {', '.join(names)}")
+        lines.append(f"├─ processes: {', '.join(self.processes) or 'none'}")
+        lines.append(f"└─ tissue: {', '.join(self.tissue) or 'none'}")
+        return "\n".join(lines)
+
+
+def _check_species(name: str, species: Species, grid: Grid) -> None:
+    if "." in name or not name:
+        raise ValueError(f"A species name must be a word without dots, but {name!r} was given.")
+    sides(species.boundary, grid.axes)
+    for label in ("initial", "diffusivity"):
+        value = getattr(species, label)
+        if not isinstance(value, np.ndarray):
+            continue
+        wanted = () if species.kind == "compartment" else grid.shape
+        if value.shape not in ((), wanted):
+            raise ValueError(f"`{name}.{label}` must be a number or have shape {wanted}, but has shape {value.shape}.")
+        if not np.all(np.isfinite(value)):
+            raise ValueError(f"`{name}.{label}` must be finite, but it contains NaN or infinity.")
+        if np.any(value < 0):
+            raise ValueError(f"`{name}.{label}` must not be negative, but its minimum is {value.min():g}.")
+
+
+class System(eqx.Module):
+    """A model together with its interventions: all that a stepper needs to know.
+
+    ``species`` are those of the model and those the interventions bring; two interventions may share a species if they
+    declare it alike.
+    """
+
+    model: Model
+    interventions: dict[str, Any]
+
+    def __check_init__(self) -> None:
+        owner: dict[str, str] = {}
+        for name in sorted(self.interventions):
+            for species in self.interventions[name].species(self.model.grid):
+                if species in self.model.species:
+                    raise ValueError(f"Intervention {name!r} brings the species {species!r}, which the model already has.")
+                owner.setdefault(species, name)
+
+    @property
+    def grid(self) -> Grid:
+        return self.model.grid
+
+    @property
+    def species(self) -> dict[str, Species]:
+        found = dict(self.model.species)
+        for name in sorted(self.interventions):
+            for key, species in self.interventions[name].species(self.grid).items():
+                found.setdefault(key, species)
+        return found
+
+    def of_kind(self, kind: str) -> tuple[str, ...]:
+        """Names of the species of one kind, sorted, so that the order of declaration cannot matter."""
+        return tuple(sorted(n for n, s in self.species.items() if s.kind == kind))
+
+    def boundary(self) -> dict[str, Sides]:
+        return {n: sides(s.boundary, self.grid.axes) for n, s in self.species.items()}
+
+    def initial_state(self, dtype: Any) -> State:
+        """Initial values of every species, each broadcast to its shape."""
+        state = {}
+        for name, species in self.species.items():
+            shape = () if species.kind == "compartment" else self.grid.shape
+            state[name] = jnp.broadcast_to(jnp.asarray(species.initial, dtype), shape)
+        return state
+
+    def tissue(self, clock: Any, state: State) -> tuple[Tissue, list[tuple[Any, Any]]]:
+        """Tissue quantities with therapies applied, and each intervention's (strength, effects)."""
+        quantities = dict(self.model.tissue)
+        base = Tissue(self.grid, dict(quantities))
+        for name in sorted(self.model.processes):
+            add(quantities, self.model.processes[name].tissue(clock, state, base))
+        before = Tissue(self.grid, dict(quantities))
+        stated = [(i.strength, i.effects(clock, state, before)) for _, i in sorted(self.interventions.items())]
+        _apply(quantities, stated, dotted=False)
+        return Tissue(self.grid, quantities), stated
+
+    def coefficients(self, clock: Any, state: State) -> Coefficients:
+        """The waist at this instant: D, v, s, λ of every species, with all therapies applied."""
+        tissue, stated = self.tissue(clock, state)
+        terms: dict[str, Any] = {}
+        for name, species in self.species.items():
+            if species.kind in ("transported", "quasi_steady"):
+                terms[f"{name}.diffusivity"] = jnp.asarray(species.diffusivity)
+        for name in sorted(self.model.processes):
+            add(terms, self.model.processes[name].coefficients(clock, state, tissue))
+        add(terms, self._kinetics(clock, state, tissue))
+        _apply(terms, stated, dotted=True, species=self.species)
+        return split(terms, self.species)
+
+    def _kinetics(self, clock: Any, state: State, tissue: Tissue) -> dict[str, Any]:
+        """What the body does to the drugs that interventions bring; of several owners the first by name counts."""
+        terms: dict[str, Any] = {}
+        taken: set[str] = set()
+        for name in sorted(self.interventions):
+            one = self.interventions[name]
+            brought = set(one.species(self.grid))
+            for target, value in one.kinetics(clock, state, tissue).items():
+                species = target.rpartition(".")[0]
+                if species not in brought:
+                    raise KeyError(unknown("species of its own", species, brought) + f" (kinetics of {name!r})")
+                if species not in taken:
+                    terms[target] = value
+            taken |= brought
+        return terms
+
+    def hazards(self, clock: Any, state: State) -> dict[str, Any]:
+        """Summed log-kill Λ per species that falls into the step of ``clock``."""
+        _, stated = self.tissue(clock, state)
+        total: dict[str, Any] = {}
+        for strength, effects in stated:
+            for name, value in effects.hazard.items():
+                if name not in self.species:
+                    raise KeyError(unknown("species", name, self.species) + " (hazard)")
+                add(total, {name: strength * value})
+        return total
+
+    def problems(self) -> list[str]:
+        """Sentences for every parameter outside its bounds."""
+        found = []
+        for label, group in (("model.processes", self.model.processes), ("interventions", self.interventions)):
+            for name, module in group.items():
+                found += out_of_bounds(module, f"{label}.{name}")
+        return found
+
+
+def _apply(values: dict[str, Any], stated: list[tuple[Any, Any]], dotted: bool, species: Any = ()) -> None:
+    """value ← value·Π(1 + strength(f − 1)) + Σ strength·r, for targets with or without a dot."""
+    for strength, effects in stated:
+        for target, factor in effects.scale.items():
+            if ("." in target) != dotted:
+                continue
+            if target not in values:
+                if dotted and target.rpartition(".")[0] in species and target.rpartition(".")[2] in CHANNELS:
+                    continue  # a known coefficient that is zero here stays zero
+                raise KeyError(unknown("target", target, values))
+            scale(values, target, 1.0 + strength * (factor - 1.0))
+    for strength, effects in stated:
+        for target, term in effects.add.items():
+            if ("." in target) != dotted:
+                continue
+            if not dotted and target not in values:
+                raise KeyError(unknown("tissue quantity", target, values))
+            weighted = tuple(strength * a for a in term) if isinstance(term, tuple) else strength * term
+            add(values, {target: weighted})

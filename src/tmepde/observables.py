@@ -1,0 +1,144 @@
+"""Numbers that are followed over time: functions ``(clock, state, tissue) → 0-d array`` with a unit.
+
+    burden Σ∫C dV · hypoxic fraction ∫w [O < p] dV/∫w dV · infiltration ∫E w dV/∫E dV, w nest fraction at the start
+
+A two-dimensional grid stands for a slab, a line for a rod: ``depth`` is the extent of each axis that is not resolved.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from tmepde.parameter import param
+
+_CUBIC = 1e-9
+
+
+class Observable(eqx.Module):
+    """Base: ``unit`` and ``long_name`` are static and end up in the dataset."""
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} must define `__call__(clock, state, tissue)`.")
+
+
+def _ratio(part: Any, whole: Any) -> Any:
+    """part/whole, 0 where there is nothing."""
+    there = whole > 0
+    return jnp.where(there, part / jnp.where(there, whole, 1.0), 0.0)
+
+
+def _sum(state: Any, names: tuple[str, ...]) -> Any:
+    return sum(state[name] for name in names)
+
+
+class Total(Observable):
+    """Σ ∫ u dV in cells (densities in cells/mm³, lengths in µm)."""
+
+    species: tuple[str, ...] = eqx.field(static=True)
+    long_name: str = eqx.field(static=True)
+    unit: str = eqx.field(static=True, default="cells")
+    depth: Any = param("um", doc="extent of each axis that the grid does not resolve", default=1000.0, bounds=(1, 1e6))
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        grid = tissue.grid
+        resolved = {"sphere": 3, "cylinder": 2, "slab": grid.ndim}[grid.symmetry]
+        return grid.integrate(_sum(state, self.species)) * (_CUBIC * self.depth ** (3 - resolved))
+
+
+class NestMean(Observable):
+    """∫ u w dV/∫ w dV: mean over the tumour nests."""
+
+    species: str = eqx.field(static=True)
+    long_name: str = eqx.field(static=True)
+    unit: str = eqx.field(static=True)
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        nest = tissue["region_tumour"]
+        return _ratio(tissue.grid.integrate(nest * state[self.species]), tissue.grid.integrate(nest))
+
+
+class HypoxicFraction(Observable):
+    """∫ w [O < p] dV/∫ w dV: share of the nests below a pO₂. Has no gradient: it counts."""
+
+    threshold: Any = param("mmHg", doc="pO2 below which tissue counts as hypoxic", default=10.0, bounds=(0, 100))
+    long_name: str = eqx.field(static=True, default="Hypoxic fraction of the tumour nests")
+    unit: str = eqx.field(static=True, default="1")
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        nest = tissue["region_tumour"]
+        below = jnp.where(state["oxygen"] < self.threshold, nest, 0.0)
+        return _ratio(tissue.grid.integrate(below), tissue.grid.integrate(nest))
+
+
+class InfiltratedFraction(Observable):
+    """∫ E w dV/∫ E dV: share of the CAR-T cells that is inside the nests."""
+
+    species: tuple[str, ...] = eqx.field(static=True, default=("car_t", "car_t_exhausted"))
+    long_name: str = eqx.field(static=True, default="CAR-T cells inside the tumour nests")
+    unit: str = eqx.field(static=True, default="1")
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        cells = _sum(state, self.species)
+        return _ratio(tissue.grid.integrate(cells * tissue["region_tumour"]), tissue.grid.integrate(cells))
+
+
+class InfiltrationDepth(Observable):
+    """∫ E w (−m)₊ dV/∫ E w dV: mean depth below the margin of the CAR-T cells inside the nests."""
+
+    species: tuple[str, ...] = eqx.field(static=True, default=("car_t", "car_t_exhausted"))
+    long_name: str = eqx.field(static=True, default="Mean depth of infiltrating CAR-T cells")
+    unit: str = eqx.field(static=True, default="um")
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        inside = _sum(state, self.species) * tissue["region_tumour"]
+        depth = jnp.maximum(-tissue["region_margin_distance"], 0.0)
+        return _ratio(tissue.grid.integrate(inside * depth), tissue.grid.integrate(inside))
+
+
+class PeakDistance(Observable):
+    """m at the largest density: where the ring of CAR-T cells stands, negative inside the tumour."""
+
+    species: str = eqx.field(static=True, default="car_t")
+    long_name: str = eqx.field(static=True, default="Distance of the densest CAR-T cells from the margin")
+    unit: str = eqx.field(static=True, default="um")
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        cells = state[self.species]
+        if tissue.grid.mask is not None:
+            cells = jnp.where(jnp.asarray(tissue.grid.mask), cells, -1.0)
+        margin = jnp.broadcast_to(tissue["region_margin_distance"], cells.shape)
+        return jnp.take(jnp.ravel(margin), jnp.argmax(cells))
+
+
+class Level(Observable):
+    """A compartment as it is."""
+
+    species: str = eqx.field(static=True)
+    long_name: str = eqx.field(static=True)
+    unit: str = eqx.field(static=True)
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        return state[self.species]
+
+
+def standard() -> dict[str, Observable]:
+    """What is asked of :func:`tmepde.library.solid_tumour` by default."""
+    return {
+        "tumour_burden": Total(("tumour", "tumour_negative"), "Tumour cells"),
+        "antigen_positive_burden": Total(("tumour",), "Antigen-positive tumour cells"),
+        "antigen_negative_burden": Total(("tumour_negative",), "Antigen-negative tumour cells"),
+        "car_t_total": Total(("car_t",), "Effector CAR-T cells in tissue"),
+        "car_t_exhausted_total": Total(("car_t_exhausted",), "Exhausted CAR-T cells in tissue"),
+        "car_t_blood": Level("car_t_plasma", "CAR-T cells in blood", "cells/uL"),
+        "infiltrated_fraction": InfiltratedFraction(),
+        "infiltration_depth": InfiltrationDepth(),
+        "car_t_peak_distance": PeakDistance(),
+        "mean_oxygen": NestMean("oxygen", "Mean oxygen in the tumour nests", "mmHg"),
+        "hypoxic_fraction": HypoxicFraction(),
+        "severely_hypoxic_fraction": HypoxicFraction(2.5, "Part of the tumour nests below 2.5 mmHg"),
+        "mean_ifn_gamma": NestMean("ifn_gamma", "Mean IFN-gamma in the tumour nests", "nM"),
+        "mean_nanoparticle": NestMean("nanoparticle", "Mean free nanoparticle in the tumour nests", "nM"),
+    }

@@ -1,0 +1,58 @@
+"""Mechanisms as small processes, one family per file; ``REGISTRY`` names them as configurations do."""
+
+from tmepde.physiology.blood import BloodKinetics
+from tmepde.physiology.cytokines import Chemokine, GrowthFactor, InterferonGamma, TgfBeta, Vegf
+from tmepde.physiology.killing import AntigenContact, BystanderKilling, CheckpointEngagement, Killing, TgfBetaSignal
+from tmepde.physiology.lymphocytes import Chemotaxis, Exhaustion, Expansion, MatrixHindrance, Motility, Turnover
+from tmepde.physiology.matrix import CollagenTurnover, HyaluronanTurnover
+from tmepde.physiology.nanoparticles import (
+    NanoparticleBinding,
+    NanoparticleDiffusion,
+    NanoparticleExchange,
+    NanoparticlePlasma,
+    PayloadRelease,
+)
+from tmepde.physiology.oxygen import OxygenSupply, OxygenUptake, PeroxideProduction
+from tmepde.physiology.tumour import AntigenLoss, Crowding, Growth, Necrosis
+from tmepde.physiology.vessels import Angiogenesis, Extravasation, Perfusion, PoreRelaxation, VegfSignal
+
+REGISTRY = {
+    "crowding": Crowding,
+    "growth": Growth,
+    "necrosis": Necrosis,
+    "antigen_loss": AntigenLoss,
+    "antigen_contact": AntigenContact,
+    "checkpoint_engagement": CheckpointEngagement,
+    "tgf_beta_signal": TgfBetaSignal,
+    "killing": Killing,
+    "bystander_killing": BystanderKilling,
+    "matrix_hindrance": MatrixHindrance,
+    "motility": Motility,
+    "chemotaxis": Chemotaxis,
+    "expansion": Expansion,
+    "turnover": Turnover,
+    "exhaustion": Exhaustion,
+    "oxygen_uptake": OxygenUptake,
+    "oxygen_supply": OxygenSupply,
+    "peroxide_production": PeroxideProduction,
+    "chemokine_kinetics": Chemokine,
+    "growth_factor_kinetics": GrowthFactor,
+    "interferon_kinetics": InterferonGamma,
+    "tgf_beta_kinetics": TgfBeta,
+    "vegf_kinetics": Vegf,
+    "vegf_signal": VegfSignal,
+    "perfusion": Perfusion,
+    "pore_relaxation": PoreRelaxation,
+    "angiogenesis": Angiogenesis,
+    "extravasation": Extravasation,
+    "collagen_turnover": CollagenTurnover,
+    "hyaluronan_turnover": HyaluronanTurnover,
+    "blood_kinetics": BloodKinetics,
+    "nanoparticle_plasma": NanoparticlePlasma,
+    "nanoparticle_exchange": NanoparticleExchange,
+    "nanoparticle_diffusion": NanoparticleDiffusion,
+    "nanoparticle_binding": NanoparticleBinding,
+    "payload_release": PayloadRelease,
+}
+
+__all__ = ["REGISTRY", *sorted(c.__name__ for c in REGISTRY.values())]

@@ -1,0 +1,146 @@
+"""How tumour cells die of T cells, and what weakens the killers.
+
+kill = k f E C₊/(h + E + C₊)         f = 1/((1 + T/K_T)(1 + (P/P₅₀)²)) · (m + (1 − m) O/(O + K_O))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tmepde.parameter import param
+from tmepde.physiology.rates import hill, inhibition, saturation
+from tmepde.process import Process
+
+
+class AntigenContact(Process):
+    """A = C₊/(K + C₊): the share of CAR-T cells that touch an antigen-positive cell, tissue ``antigen_contact``."""
+
+    half: Any = param(
+        "cells/mm^3",
+        doc="target density of half-maximal contact",
+        default=1e4,
+        bounds=(1, 1e6),
+        ref="handbook 2.2",
+        status="assumed",
+    )
+
+    def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        return {"antigen_contact": saturation(state["tumour"], self.half)}
+
+
+class CheckpointEngagement(Process):
+    """P = p₀ (1 + (m − 1) I/(I + K)): bound PD-1 per µm², adaptive to IFN-γ; tissue ``pd1_engagement``."""
+
+    baseline: Any = param(
+        "1/um^2",
+        doc="PD-1 engaged without interferon",
+        default=1.0,
+        bounds=(0, 100),
+        ref="handbook 26",
+        status="assumed",
+    )
+    induction: Any = param(
+        "1",
+        doc="largest fold increase by interferon",
+        default=6.0,
+        bounds=(1, 50),
+        ref="SPQSP r_PDL1_IFNg",
+        status="seen",
+    )
+    interferon_half: Any = param(
+        "nM",
+        doc="IFN-gamma of half-maximal induction",
+        default=0.05,
+        bounds=(1e-5, 100),
+        ref="handbook 26",
+        status="assumed",
+    )
+
+    def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        induced = (self.induction - 1.0) * saturation(state["ifn_gamma"], self.interferon_half)
+        return {"pd1_engagement": self.baseline * (1.0 + induced)}
+
+
+class TgfBetaSignal(Process):
+    """Tissue ``tgf_beta_signal`` (nM) = T: what receptors see; a trap or receptor blocker scales it."""
+
+    def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        return {"tgf_beta_signal": state["tgf_beta"]}
+
+
+class Killing(Process):
+    """λ_C₊ = k f_TGF f_PD1 f_O E/(h + E + C₊): saturates in killers and in targets, 2–16 kills/effector/day in crowds.
+
+    Cytolysis survives hypoxia: f_O = 0.7 + 0.3 O/(O + 8 mmHg) (Berahovich 2019). At low densities the law is mass
+    action with k/h.
+    """
+
+    rate: Any = param(
+        "1/h",
+        doc="kills per effector in plenty of targets",
+        default=5 / 24,
+        bounds=(0, 5),
+        ref="Halle 2016, 2-16/day",
+        status="seen",
+    )
+    half: Any = param(
+        "cells/mm^3",
+        doc="double-saturation constant",
+        default=4e4,
+        bounds=(1, 1e7),
+        ref="10 % packing",
+        status="assumed",
+    )
+    tgf_beta_half: Any = param(
+        "nM",
+        doc="TGF-beta that halves killing",
+        default=0.14,
+        bounds=(1e-4, 100),
+        ref="SPQSP PDAC TGFb_50_Teff",
+        status="seen",
+    )
+    pd1_half: Any = param(
+        "1/um^2",
+        doc="engaged PD-1 that halves killing",
+        default=6.0,
+        bounds=(1e-3, 1e3),
+        ref="SPQSP PDAC PD1_50, n = 2",
+        status="seen",
+    )
+    anoxic_share: Any = param(
+        "1", doc="cytolysis left without oxygen", default=0.7, bounds=(0, 1), ref="Berahovich 2019", status="derived"
+    )
+    oxygen_half: Any = param(
+        "mmHg",
+        doc="pO2 at which half of the rest is left",
+        default=8.0,
+        bounds=(0.01, 50),
+        ref="Berahovich 2019",
+        status="derived",
+    )
+
+    def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        suppression = inhibition(tissue["tgf_beta_signal"], self.tgf_beta_half)
+        suppression = suppression * (1.0 - hill(tissue["pd1_engagement"], self.pd1_half, 2))
+        oxygen = self.anoxic_share + (1.0 - self.anoxic_share) * saturation(state["oxygen"], self.oxygen_half)
+        effectors = state["car_t"]
+        pressure = effectors / (self.half + effectors + state["tumour"])
+        return {"tumour.loss": self.rate * suppression * oxygen * pressure}
+
+
+class BystanderKilling(Process):
+    """λ_C₋ = k I/(I + K): IFN-γ from engaged CAR-T kills antigen-negative neighbours. Off by default (rate 0)."""
+
+    rate: Any = param(
+        "1/h",
+        doc="death rate in plenty of interferon; 0.02-0.05 is a good value",
+        default=0.0,
+        bounds=(0, 1),
+        status="assumed",
+    )
+    interferon_half: Any = param(
+        "nM", doc="IFN-gamma of half-maximal kill", default=0.05, bounds=(1e-5, 100), status="assumed"
+    )
+
+    def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        return {"tumour_negative.loss": self.rate * saturation(state["ifn_gamma"], self.interferon_half)}

@@ -1,0 +1,102 @@
+"""Tumour cells: packing, growth, necrosis and antigen loss.
+
+∂C/∂t = ∇·(D_C ∇C) + r h(O) q(φ) C − δ_nec (1 − H(O)) C − μ C₊ (→ C₋),    q = (1 − φ/φ_max)₊
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tmepde.parameter import param
+from tmepde.physiology.rates import hill, positive, saturation
+from tmepde.process import Process
+
+#: the two antigen classes, antigen-positive first
+TUMOUR = ("tumour", "tumour_negative")
+T_CELLS = ("car_t", "car_t_exhausted")
+
+
+class Crowding(Process):
+    """φ = v_C (C₊ + C₋) + v_T (E + X): the volume fraction of cells, tissue quantity ``crowding``."""
+
+    tumour_volume: Any = param(
+        "um^3",
+        doc="volume of a tumour cell",
+        default=2572,
+        bounds=(500, 10000),
+        ref="SPQSP PDAC/HCC vol_cell",
+        status="seen",
+    )
+    lymphocyte_volume: Any = param(
+        "um^3", doc="volume of a T cell", default=175, bounds=(100, 1000), ref="SPQSP vol_Tcell", status="seen"
+    )
+
+    def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        tumour = sum(state[name] for name in TUMOUR)
+        lymphocytes = sum(state[name] for name in T_CELLS)
+        return {"crowding": 1e-9 * (self.tumour_volume * tumour + self.lymphocyte_volume * lymphocytes)}
+
+
+class Growth(Process):
+    """s_C = r · O/(O + K_O) · (1 − φ/φ_max)₊ · C for both antigen classes."""
+
+    rate: Any = param(
+        "1/h",
+        doc="proliferation rate with oxygen and space in plenty",
+        default=0.02,
+        bounds=(0, 0.1),
+        ref="CARRGODEX 0.045/h in vitro, PANC-1 0.013/h (SPQSP PDAC)",
+        status="seen",
+    )
+    oxygen_half: Any = param(
+        "mmHg", doc="pO2 of half-maximal growth", default=4.0, bounds=(0.01, 50), ref="handbook 2.1", status="assumed"
+    )
+    packing_limit: Any = param(
+        "1",
+        doc="cell packing fraction at which growth stops",
+        default=0.8,
+        bounds=(0.1, 1),
+        ref="handbook",
+        status="assumed",
+    )
+
+    def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        room = positive(1.0 - tissue["crowding"] / self.packing_limit)
+        rate = self.rate * saturation(state["oxygen"], self.oxygen_half) * room
+        return {f"{name}.source": rate * state[name] for name in TUMOUR}
+
+
+class Necrosis(Process):
+    """λ_C = δ · K⁴/(K⁴ + O⁴): death under anoxia, both antigen classes."""
+
+    rate: Any = param(
+        "1/h", doc="death rate without oxygen", default=0.02, bounds=(0, 1), ref="handbook 2.1", status="assumed"
+    )
+    oxygen_half: Any = param(
+        "mmHg",
+        doc="pO2 of half-maximal necrosis",
+        default=1.0,
+        bounds=(0.01, 20),
+        ref="Grimes, anoxia near 0.8 mmHg",
+        status="from memory",
+    )
+
+    def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        rate = self.rate * (1.0 - hill(state["oxygen"], self.oxygen_half, 4))
+        return {f"{name}.loss": rate for name in TUMOUR}
+
+
+class AntigenLoss(Process):
+    """C₊ → C₋ at rate μ: cells that stop showing the antigen."""
+
+    rate: Any = param(
+        "1/h",
+        doc="antigen loss per antigen-positive cell",
+        default=1e-5,
+        bounds=(0, 0.1),
+        ref="handbook, item 43",
+        status="assumed",
+    )
+
+    def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        return {"tumour.loss": self.rate, "tumour_negative.source": self.rate * state["tumour"]}

@@ -1,0 +1,165 @@
+"""``Region``: which part of each cell is tumour nest, which is stroma, and how far the tumour margin is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from tmepde.grid import Grid
+from tmepde.region.distance import signed_distance
+
+#: arrays of a region, with unit and meaning; what is written into datasets
+ARRAYS = {
+    "tumour": ("1", "Tumour nest fraction"),
+    "stroma": ("1", "Stroma fraction"),
+    "vessels": ("1", "Vessel density relative to typical host tissue"),
+    "nuclei": ("1", "Nuclei density relative to the mean of the tumour nests"),
+    "margin_distance": ("um", "Signed distance to the tumour margin, negative inside the tumour"),
+}
+
+
+def _host(value: Any) -> np.ndarray:
+    """A float64 numpy array on the host; abstract values (inside a trace) pass."""
+    return np.asarray(value, np.float64) if not hasattr(value, "aval") else value
+
+
+class Region(eqx.Module):
+    """Tissue classes on a grid. Arrays are float64 of ``grid.shape`` and finite everywhere.
+
+    Args:
+        grid: its mask leaves out lumen and background.
+        tumour: 0…1, part of the cell that is tumour nest; 0 outside the mask.
+        stroma: 0…1, part of the cell that is stroma; ``tumour + stroma`` is 1 inside the mask and 0 outside.
+        vessels: vessel density relative to typical host tissue (1).
+        nuclei: density of nuclei relative to the mean of the tumour nests (1).
+        margin_distance: µm to the boundary between nest and stroma, negative inside the nests. A lumen is no margin:
+            depth is counted from the stroma, where T cells enter. Where no margin exists, plus or minus the diagonal
+            of the domain.
+
+    Use :meth:`uniform`, :meth:`nodule`, :meth:`from_labels`, or :mod:`tmepde.region.histology` for pictures.
+    """
+
+    grid: Grid
+    tumour: Any = eqx.field(converter=_host)
+    stroma: Any = eqx.field(converter=_host)
+    vessels: Any = eqx.field(converter=_host)
+    nuclei: Any = eqx.field(converter=_host)
+    margin_distance: Any = eqx.field(converter=_host)
+
+    def __check_init__(self) -> None:
+        for name in ARRAYS:
+            value = getattr(self, name)
+            if not isinstance(value, np.ndarray):
+                continue
+            if value.shape != self.grid.shape:
+                raise ValueError(f"`{name}` must have the grid's shape {self.grid.shape}, but has {value.shape}.")
+            if not np.all(np.isfinite(value)):
+                raise ValueError(f"`{name}` must be finite, but it contains NaN or infinity.")
+            if name != "margin_distance" and value.min() < 0:
+                raise ValueError(f"`{name}` must not be negative, but its minimum is {value.min():g}.")
+
+    @classmethod
+    def uniform(cls, grid: Grid) -> Region:
+        """Tumour nest everywhere, with vessels of typical density; there is no margin."""
+        inside = _inside(grid).astype(float)
+        return cls(grid, inside, 0.0 * inside, inside, inside, np.full(grid.shape, -_diagonal(grid)))
+
+    @classmethod
+    def nodule(cls, grid: Grid, radius: float, center: Sequence[float] | None = None) -> Region:
+        """A round nodule of ``radius`` µm in stroma: an interval, a disc or a ball; vessels everywhere.
+
+        Args:
+            grid: any; on a radial grid the nodule is r < ``radius``.
+            radius: µm, > 0.
+            center: µm per axis in array order (z, y, x); default the middle of the domain. Not for radial grids.
+        """
+        if not (np.ndim(radius) == 0 and np.isfinite(radius) and radius > 0):
+            raise ValueError(f"`radius` must be a positive length in µm, but {radius!r} was given.")
+        distance = _from_center(grid, center) - float(radius)
+        width = np.prod([np.asarray(w).mean() for w in grid.widths]) ** (1.0 / grid.ndim)
+        inside = _inside(grid)
+        fraction = np.where(inside, np.clip(0.5 - distance / width, 0.0, 1.0), 0.0)
+        if not fraction.any():
+            raise ValueError(
+                f"`radius` must be large enough for the nodule to reach a cell, but {float(radius):g} µm was given "
+                f"for cells of {width:g} µm. Enlarge `radius` or move `center` into the tissue."
+            )
+        ones = inside.astype(float)
+        return cls(grid, fraction, ones - fraction, ones, ones, distance)
+
+    @classmethod
+    def from_labels(cls, grid: Grid, labels: Any, classes: Mapping[str, int | Sequence[int]]) -> Region:
+        """A region from a label image of the grid's shape.
+
+        Args:
+            grid: its own mask, if any, is kept as well.
+            labels: integers, shape ``grid.shape``.
+            classes: which labels mean ``"tumour"`` and ``"stroma"``; optionally ``"vessel"``, counted as stroma with
+                four times the vessels of its surroundings. All other labels are masked out.
+        """
+        labels = np.asarray(labels)
+        _check_labels(grid, labels, classes)
+        picked = {name: np.isin(labels, np.atleast_1d(classes.get(name, []))) for name in ("tumour", "stroma", "vessel")}
+        inside = _inside(grid) & (picked["tumour"] | picked["stroma"] | picked["vessel"])
+        if not inside.any():
+            raise ValueError("`labels` must contain tissue, but no cell belongs to the classes " + f"{dict(classes)}.")
+        tumour = inside & picked["tumour"]
+        stroma = inside & ~tumour
+        vessels = np.where(stroma, 1.0, 0.0) + 3.0 * (inside & picked["vessel"])
+        if stroma.any():
+            vessels /= vessels[stroma].mean()
+        masked = Grid(grid.widths, grid.origin, inside, grid.periodic, grid.symmetry)
+        distance = signed_distance(tumour, stroma, [np.asarray(grid.centers(k)) for k in range(grid.ndim)])
+        return cls(masked, tumour, stroma, vessels, inside, np.clip(distance, -_diagonal(grid), _diagonal(grid)))
+
+    def __repr__(self) -> str:
+        volumes = np.asarray(self.grid.volumes())
+        total = max(float(volumes.sum()), 1e-300)
+        share = {name: float((volumes * getattr(self, name)).sum()) / total for name in ("tumour", "stroma")}
+        masked = 1.0 - float(_inside(self.grid).mean())
+        return (
+            f"Region on {self.grid}\n├─ tumour nests {share['tumour']:.0%} of the tissue\n"
+            f"├─ stroma {share['stroma']:.0%}\n└─ {masked:.0%} of the cells are masked out"
+        )
+
+
+def _inside(grid: Grid) -> np.ndarray:
+    return np.ones(grid.shape, bool) if grid.mask is None else np.asarray(grid.mask)
+
+
+def _diagonal(grid: Grid) -> float:
+    return float(np.sqrt(sum(float(np.sum(np.asarray(w))) ** 2 for w in grid.widths)))
+
+
+def _from_center(grid: Grid, center: Sequence[float] | None) -> np.ndarray:
+    """Distance of each cell centre from ``center`` in µm."""
+    coordinates = [np.asarray(c, float) for c in grid.coordinates()]
+    if grid.symmetry != "slab":
+        if center is not None:
+            raise ValueError("`center` has no meaning on a radial grid, whose nodule sits at r = 0. Leave it out.")
+        return coordinates[0]
+    faces = [np.asarray(grid.faces(k), float) for k in range(grid.ndim)]
+    if center is None:
+        center = [0.5 * (f[0] + f[-1]) for f in faces]
+    if len(center) != grid.ndim:
+        raise ValueError(f"`center` must have {grid.ndim} entries, one per axis {grid.axes}, but {center!r} was given.")
+    for name, c, f in zip(grid.axes, center, faces, strict=True):
+        if not f[0] <= c <= f[-1]:
+            raise ValueError(f"`center` must lie in the domain, {name} from {f[0]:g} to {f[-1]:g} µm, but {c!r} was given.")
+    return np.sqrt(sum((x - float(c)) ** 2 for x, c in zip(coordinates, center, strict=True)))
+
+
+def _check_labels(grid: Grid, labels: np.ndarray, classes: Mapping[str, Any]) -> None:
+    if labels.shape != grid.shape:
+        raise ValueError(f"`labels` must have the grid's shape {grid.shape}, but has {labels.shape}.")
+    if labels.dtype.kind not in "iub":
+        raise ValueError(f"`labels` must be integers, but their dtype is {labels.dtype}. Write `labels.astype(int)`.")
+    unknown = sorted(set(classes) - {"tumour", "stroma", "vessel"})
+    if unknown or "tumour" not in classes:
+        raise ValueError(
+            "`classes` must name the labels of 'tumour' and may name those of 'stroma' and 'vessel', "
+            f"but {dict(classes)!r} was given."
+        )

@@ -1,0 +1,124 @@
+"""From a picture to stain amounts: reading, checking and unmixing a haematoxylin–DAB image.
+
+    I = I₀ · exp(−Σₛ cₛ εₛ)      (Beer–Lambert)      →      c = M⁻¹ · (−log I/I₀)
+
+with M the stain matrix of Ruifrok & Johnston (Anal. Quant. Cytol. Histol. 23:291, 2001) as shipped by scikit-image.
+Amounts are in arbitrary units: they are compared with thresholds found in the same picture, never with a table.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+#: the picture must at least hold a few cells
+SMALLEST = 64
+
+BUNDLED = "ihc"
+
+
+def read(image: Any) -> np.ndarray:
+    """An RGB picture as floats in 0…1, shape ``(rows, columns, 3)``.
+
+    Args:
+        image: ``"ihc"`` (the colon section bundled with scikit-image; nothing is downloaded), the path of a picture
+            file, or an array of shape ``(rows, columns, 3)`` or ``(…, 4)``, integers 0…255 or floats 0…1.
+
+    Raises:
+        ValueError: if the file is missing or unreadable, not RGB, too small, or of one single colour.
+    """
+    require_skimage()
+    if isinstance(image, str) and image == BUNDLED:
+        import skimage.data
+
+        pixels, label = skimage.data.immunohistochemistry(), "ihc"
+    elif isinstance(image, str | Path):
+        pixels, label = _open(Path(image)), str(image)
+    else:
+        pixels, label = np.asarray(image), "array"
+    return _checked(pixels, label)
+
+
+def require_skimage() -> None:
+    """Say how to get scikit-image where it is missing; it is an extra, as only pictures need it."""
+    if importlib.util.find_spec("skimage") is None:
+        raise ImportError("Regions from pictures need scikit-image. Install it with `pip install 'tmepde[image]'`.")
+
+
+def _open(path: Path) -> np.ndarray:
+    from skimage.io import imread
+
+    if not path.is_file():
+        raise ValueError(
+            f"`image` must be {BUNDLED!r} or the path of a picture, but {str(path)!r} is not a file. "
+            "Paths are taken relative to the working directory."
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of readers that are tried for other formats
+            return np.asarray(imread(str(path)))
+    except Exception as error:
+        raise ValueError(
+            f"`image` must be a picture (PNG, JPEG or TIFF), but {str(path)!r} could not be read as one "
+            f"({type(error).__name__}). Convert it to PNG."
+        ) from error
+
+
+def _checked(pixels: np.ndarray, label: str) -> np.ndarray:
+    if pixels.ndim != 3 or pixels.shape[-1] not in (3, 4):
+        raise ValueError(
+            f"`image` must be RGB, shape (rows, columns, 3), but {label!r} has shape {pixels.shape}. "
+            "Grey pictures carry no stain colours: supply class labels to `Region.from_labels` instead."
+        )
+    if min(pixels.shape[:2]) < SMALLEST:
+        raise ValueError(
+            f"`image` must have at least {SMALLEST} × {SMALLEST} pixels, but {label!r} has "
+            f"{pixels.shape[0]} × {pixels.shape[1]}. Use a larger picture."
+        )
+    if pixels.dtype.kind in "ui":
+        rgb = pixels[..., :3].astype(np.float64) / np.iinfo(pixels.dtype).max
+    elif pixels.dtype.kind == "f" and np.all(np.isfinite(pixels)) and pixels.min() >= 0 and pixels.max() <= 1:
+        rgb = pixels[..., :3].astype(np.float64)
+    else:
+        raise ValueError(
+            f"`image` must hold integers or finite floats in 0…1, but {label!r} is {pixels.dtype}"
+            + (f" in {np.nanmin(pixels):g}…{np.nanmax(pixels):g}." if pixels.dtype.kind == "f" else ".")
+            + " Divide by its largest possible value."
+        )
+    if float(np.ptp(rgb)) < 0.05:
+        raise ValueError(f"`image` must show tissue, but {label!r} has one colour only. Check the file.")
+    return rgb
+
+
+def cropped(rgb: np.ndarray, crop: Any) -> np.ndarray:
+    """The rows and columns ``(row0, row1, column0, column1)`` of a picture; ``None`` is all of it."""
+    if crop is None:
+        return rgb
+    rows, columns = rgb.shape[:2]
+    try:
+        top, bottom, left, right = (int(c) for c in crop)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`crop` must be four whole numbers (row0, row1, column0, column1), but {crop!r} was given."
+        ) from None
+    if not (0 <= top < bottom <= rows and 0 <= left < right <= columns):
+        raise ValueError(
+            f"`crop` must lie inside the picture's {rows} × {columns} pixels and be in order "
+            f"(row0 < row1, column0 < column1), but {tuple(crop)!r} was given."
+        )
+    if min(bottom - top, right - left) < SMALLEST:
+        raise ValueError(f"`crop` must keep at least {SMALLEST} pixels each way, but {tuple(crop)!r} was given.")
+    return rgb[top:bottom, left:right]
+
+
+def unmix(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Amounts of haematoxylin and DAB (≥ 0) and the mean optical density, each of shape ``(rows, columns)``."""
+    from skimage.color import rgb2hed
+
+    hed = rgb2hed(rgb)
+    density = -np.log(np.maximum(rgb, 1.0 / 255.0)).mean(axis=-1)
+    return hed[..., 0], hed[..., 2], density

@@ -1,0 +1,195 @@
+"""The page: figures and tables in the order in which a reader asks, in one file that needs nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from tmepde.report import curves, maps, style, tables
+from tmepde.report.measures import DESERT, INFLAMED, SECTION, Arm, arms
+
+#: fields shown open; the others are folded
+OPEN_FIELDS = 6
+
+
+def write_report(
+    store: str | os.PathLike[str] | xr.Dataset, output: str | os.PathLike[str], overwrite: bool = False
+) -> Path:
+    """Write the report of a store (or of a dataset already open) to the HTML file ``output`` and return its path.
+
+    Args:
+        store: what ``tmepde run`` wrote.
+        output: ends in ``.html``; parent folders are made.
+        overwrite: replace a file that is there.
+
+    Raises:
+        FileExistsError: if ``output`` exists and may not be replaced.
+        StoreError: if ``store`` is not a complete store of tmepde.
+    """
+    target = Path(output)
+    if target.is_dir():
+        raise FileExistsError(f"`output` must be a file name, but {target} is a directory. Write {target / 'report.html'}.")
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"`output` must not exist yet, but {target} does. Choose another name or allow overwriting.")
+    if not isinstance(store, xr.Dataset):
+        from tmepde.io.store import open_store
+
+        store = open_store(store)
+    text = render(store)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def render(dataset: xr.Dataset) -> str:
+    """The report as HTML text."""
+    _check(dataset)
+    shown = arms(dataset)
+    with style.figures():
+        sections = [
+            _section("results", "What came out", _lead(shown) + tables.key_results(dataset, shown) + _reading()),
+            _section("tissue", "Tissue", maps.tissue(dataset) + _tissue_note(dataset)),
+            _section("time", "Over time", curves.overview(dataset, shown)),
+            _section("infiltration", "Infiltration", _infiltration(dataset, shown)),
+            _section("fields", "Fields", _fields(dataset, shown)),
+            _section("observables", "Observables", _folded("All stored time series", curves.observables(dataset, shown))),
+            _section("conservation", "What was conserved", _conserved(dataset, shown)),
+            _section("parameters", "Parameters", tables.parameters(dataset)),
+            _section("configuration", "Configuration", _configuration(dataset)),
+        ]
+    title = escape(str(dataset.attrs.get("title", "tmepde simulation")))
+    css = resources.files("tmepde.report").joinpath("style.css").read_text(encoding="utf-8")
+    links = "".join(
+        f'<a href="#{name}">{text}</a>' for name, text, body in sections if body
+    )
+    body = "".join(f'<section id="{name}"><h2>{text}</h2>{inner}</section>' for name, text, inner in sections if inner)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
+        f"<style>{css}</style></head>\n<body><header><h1>{title}</h1>{_subtitle(shown)}{tables.facts(dataset)}</header>"
+        f"<nav>{links}</nav>\n<main>{body}</main></body></html>\n"
+    )
+
+
+def _check(dataset: xr.Dataset) -> None:
+    missing = [name for name in ("time", "cell_volume") if name not in dataset.variables]
+    if missing:
+        raise ValueError(
+            f"`dataset` must be one that tmepde wrote, but it has no {' and no '.join(missing)}. Open it with `open_store`."
+        )
+    if dataset.sizes["time"] == 0:
+        raise ValueError("`dataset` must hold at least one time, but it has none.")
+
+
+def _section(name: str, title: str, body: str) -> tuple[str, str, str]:
+    return name, title, body
+
+
+def _folded(summary: str, body: str) -> str:
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>" if body else ""
+
+
+def _subtitle(shown: Mapping[str, Arm]) -> str:
+    days = next(iter(shown.values())).days
+    many = len(shown)
+    names = f"{many} arms" if many > 1 else "one arm"
+    return f"<p>{names}, {days[-1] - days[0]:.4g} simulated days, {len(days)} saved times</p>"
+
+
+def _lead(shown: Mapping[str, Arm]) -> str:
+    """One sentence that ranks the arms, and one for each that did not finish."""
+    burdens = {name: arm.burden(arm.last) for name, arm in shown.items()}
+    known = {name: value for name, value in burdens.items() if not np.isnan(value)}
+    words = ""
+    if len(known) > 1:
+        low, high = min(known, key=lambda k: known[k]), max(known, key=lambda k: known[k])
+        words = (
+            f"Tumour burden at the end ranges from <b>{tables.number(known[low])}</b> × the start ({escape(low)}) "
+            f"to <b>{tables.number(known[high])}</b> × ({escape(high)})."
+        )
+    elif known:
+        words = f"Tumour burden at the end is <b>{tables.number(next(iter(known.values())))}</b> × the start."
+    days = next(iter(shown.values())).days
+    for name, arm in shown.items():
+        if arm.last < len(days) - 1:
+            message = escape(str(arm.dataset["message"].values)) if "message" in arm.dataset else ""
+            words += f' <span class="warn">{escape(name)} stopped at day {tables.number(arm.days[arm.last])}.</span> {message}'
+    return f'<p class="lead">{words}</p>' if words else ""
+
+
+def _reading() -> str:
+    return (
+        '<p class="note">Hypoxic: part of the nest volume below the given pO₂. Infiltration depth: half of the CAR-T cells '
+        "inside the nests lie deeper than this below the margin; in brackets the same for an even spread. "
+        f"Call at the end (limits assumed): <i>desert</i> below {DESERT:.0f} CAR-T/mm³ of tissue, otherwise <i>inflamed</i> where "
+        f"the density in the nests is at least {INFLAMED:g} of that in the stroma, <i>excluded</i> where it is less.</p>"
+    )
+
+
+def _tissue_note(dataset: xr.Dataset) -> str:
+    volume = dataset["cell_volume"].values.astype(float)
+    if "region_tumour" not in dataset or volume.sum() <= 0:
+        return ""
+    nest = float(np.sum(volume * np.nan_to_num(dataset["region_tumour"].values)) / volume.sum())
+    outside = float((dataset["mask"].values == 0).mean())
+    words = f"Nests are {nest:.0%} of the tissue volume. "
+    words += f"{outside:.0%} of the grid is outside the tissue (lumen, vessel, background); nothing crosses its edge. " if outside else ""
+    words += "The slice runs through the middle of z. " if "z" in dataset.dims else ""
+    return f'<p class="note">{words}</p>'
+
+
+def _infiltration(dataset: xr.Dataset, shown: Mapping[str, Arm]) -> str:
+    figure = curves.infiltration(dataset, shown)
+    text = ""
+    if figure:
+        text = figure + (
+            '<p class="note">Mean density of all CAR-T cells (effector and exhausted) at a given distance; brown: inside the '
+            f"nests, by the margin at the start. 10³ cells/mm³ are about {1e3 * SECTION:.0f} nuclei/mm² of a 4 µm section.</p>"
+        )
+    if "z" in dataset.dims:
+        text += curves.radial(dataset, shown)
+    return text
+
+
+def _fields(dataset: xr.Dataset, shown: Mapping[str, Arm]) -> str:
+    names = maps.field_names(dataset)
+    parts = [f"<h3>{escape(_title(dataset, n))}</h3>" + maps.field(dataset, shown, n) for n in names[:OPEN_FIELDS]]
+    parts += [_folded(_title(dataset, n), maps.field(dataset, shown, n)) for n in names[OPEN_FIELDS:]]
+    if not parts:
+        return ""
+    note = "Rows are times, columns are arms" if len(maps.space(dataset)) > 1 else "Columns are arms"
+    line = "white line" if len(maps.space(dataset)) > 1 else "dashed line"
+    return f'<p class="note">{note}; one colour scale per field; {line}: the tumour margin at the start.</p>' + "".join(parts)
+
+
+def _title(dataset: xr.Dataset, name: str) -> str:
+    return str(dataset[name].attrs.get("long_name", name))
+
+
+def _conserved(dataset: xr.Dataset, shown: Mapping[str, Arm]) -> str:
+    return (
+        '<p class="note">For each species: start + produced + inflow − lost − killed + clipped − end, relative to all that '
+        "was there or came. Zero is exact.</p>" + tables.budgets(dataset, shown)
+    )
+
+
+def _configuration(dataset: xr.Dataset) -> str:
+    config = dataset.attrs.get("config")
+    if not config:
+        return "<p>The store holds no configuration: it was made in Python.</p>"
+    digest = escape(str(dataset.attrs.get("config_hash", "")))
+    return (
+        f'<p class="note">With every default written out. SHA-256 <code>{digest}</code></p>'
+        f"<details><summary>Resolved configuration</summary><pre>{escape(str(config))}</pre></details>"
+    )

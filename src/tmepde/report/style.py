@@ -1,0 +1,97 @@
+"""Colours, type and sizes shared by all figures; figures become text that fits into a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+
+#: Okabe & Ito (2008), told apart with any colour vision; the first is for the untreated arm
+ARMS = ("#4d4d4d", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8c6d1f", "#7a5195", "#000000")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
+#: tissue classes: outside, stroma, tumour nest
+TISSUE = {"lumen or outside": "#ffffff", "stroma": "#c9dbe9", "tumour nest": "#b0703c"}
+#: perceptually even, and readable in grey
+MAPS = {"oxygen": "magma", "tumour": "cividis", "tumour_negative": "cividis", "car_t": "viridis", "car_t_exhausted": "viridis"}
+OTHER_MAP = "viridis"
+OUTSIDE = "#eceff2"
+INK, FAINT = "#1d2733", "#8794a1"
+
+RC = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.titleweight": "normal",
+    "axes.labelsize": 8.5,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.6,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "tmepde",
+    "figure.constrained_layout.use": True,
+}
+
+
+@contextmanager
+def figures() -> Iterator[None]:
+    """Drawing without a display, in the report's style; the caller's own matplotlib settings come back after."""
+    with matplotlib.rc_context(RC):
+        yield
+
+
+def new(width: float, height: float) -> Any:
+    """A figure that belongs to no window; inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height))
+
+
+def arm_style(index: int) -> dict[str, Any]:
+    """Colour and dash of the arm of this index."""
+    return {"color": ARMS[index % len(ARMS)], "linestyle": DASHES[(index // len(ARMS)) % len(DASHES)]}
+
+
+def _save_small(figure: Any, buffer: io.BytesIO) -> None:
+    """A PNG of at most 256 colours: a third of the size, and no visible difference in maps of one colour scale."""
+    from PIL import Image
+
+    raw = io.BytesIO()
+    figure.savefig(raw, format="png", dpi=125)
+    picture = Image.open(raw).convert("RGB")
+    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+
+
+def embed(figure: Any, alt: str, pixels: bool = False, few_colors: bool = False) -> str:
+    """The figure as an ``<img>`` that carries its own data: SVG, or PNG for maps (``pixels``).
+
+    ``few_colors`` is for maps of one colour scale, which need no more than 256.
+    """
+    from html import escape
+
+    buffer = io.BytesIO()
+    if pixels:
+        _save_small(figure, buffer) if few_colors else figure.savefig(buffer, format="png", dpi=125)
+        kind = "image/png"
+    else:
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        kind = "image/svg+xml"
+    data = base64.b64encode(buffer.getvalue()).decode()
+    width = round(figure.get_size_inches()[0] * 96)
+    return f'<img alt="{escape(alt, quote=True)}" style="width:{width}px" src="data:{kind};base64,{data}">'

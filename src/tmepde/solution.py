@@ -1,0 +1,110 @@
+"""Everything that came out of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from tmepde._results import Status
+from tmepde.scenario import Scenario
+from tmepde.steppers.rosenbrock import BUDGET
+
+
+class Solution(eqx.Module):
+    """Fields, observables, budgets and how the run went.
+
+    Attributes:
+        times: save times in h, shape ``(n,)``; the first is 0.
+        fields: by species, shape ``(n, *grid.shape)`` (compartments ``(n,)``).
+        observables: by name, shape ``(n,)``.
+        budgets: by species the totals ``initial``, ``final``, ``produced``, ``lost``, ``inflow``, ``killed``,
+            ``clipped`` over the tissue (metric volumes) and the relative ``error`` of the balance.
+        statistics: ``steps``, ``rejected``, ``solver_iterations``.
+        status: a :class:`Status`; ``.ok`` is true when it is ``Status.ok``.
+        state: the state at the end, to go on from.
+    """
+
+    scenario: Scenario
+    times: Any
+    fields: dict[str, Any]
+    observables: dict[str, Any]
+    budgets: dict[str, dict[str, Any]]
+    statistics: dict[str, Any]
+    code: Any
+    state: dict[str, Any]
+    wall_time: float | None = None
+    compile_time: float | None = None
+    precision: str = eqx.field(static=True, default="f32")
+
+    @property
+    def status(self) -> Status:
+        return Status(int(self.code))
+
+    @property
+    def ok(self) -> bool:
+        return self.status == Status.ok
+
+    @property
+    def message(self) -> str:
+        return self.status.message
+
+    def to_xarray(self) -> Any:
+        """An :class:`xarray.Dataset` with coordinates, units and provenance."""
+        from tmepde.io.dataset import to_dataset
+
+        return to_dataset(self)
+
+    @classmethod
+    def collect(
+        cls, scenario: Any, times: Any, outputs: Any, carry: Any, totals: Any, final: Any, timing: Any, precision: str
+    ) -> Solution:
+        """From the per-save outputs of a hosted run."""
+        fields, observed = jax.tree.map(lambda *leaves: np.stack(leaves), *outputs)
+        return cls(
+            scenario=scenario,
+            times=times,
+            fields=fields,
+            observables=observed,
+            budgets=_budgets(carry.budget, *totals),
+            statistics=_statistics(carry),
+            code=carry.status,
+            state=final,
+            wall_time=timing[0],
+            compile_time=timing[1],
+            precision=precision,
+        )
+
+    @classmethod
+    def traced(cls, scenario: Any, times: Any, outputs: Any, carry: Any, totals: Any, final: Any) -> Solution:
+        """From a scan inside a transformation."""
+        fields, observed = outputs
+        budgets = _budgets(carry.budget, *totals)
+        return cls(scenario, times, fields, observed, budgets, _statistics(carry), carry.status, final)
+
+    def __repr__(self) -> str:
+        if isinstance(self.code, jax.core.Tracer):
+            return "Solution(traced)"
+        lines = [f"Solution at {len(self.times)} times to {self.times[-1]:g} h: {self.message}"]
+        lines.append("├─ " + ", ".join(f"{k} {int(v)}" for k, v in self.statistics.items()))
+        lines.append("└─ fields: " + ", ".join(self.fields))
+        return "\n".join(lines)
+
+
+def _statistics(carry: Any) -> dict[str, Any]:
+    return {"steps": carry.steps, "rejected": carry.rejected, "solver_iterations": carry.iterations}
+
+
+def _budgets(budget: Any, initial: Any, final: Any) -> dict[str, dict[str, Any]]:
+    """Per species the totals and the relative error of final = initial + produced − lost + inflow − killed."""
+    out = {}
+    for name, values in budget.items():
+        entry = {"initial": initial[name], "final": final[name]}
+        entry |= {label: values[i] for i, label in enumerate(BUDGET)}
+        balance = entry["initial"] + entry["produced"] - entry["lost"] + entry["inflow"] - entry["killed"]
+        size = abs(entry["initial"]) + abs(entry["produced"]) + abs(entry["inflow"]) + abs(entry["final"])
+        entry["error"] = abs(entry["final"] - balance) / (size + 1e-30)
+        out[name] = entry
+    return out

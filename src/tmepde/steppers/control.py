@@ -1,0 +1,73 @@
+"""How accurately, and how large a step: tolerances, the step-size controller, limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from tmepde._types import as_number
+
+
+class StepControl(eqx.Module):
+    """Main: ``rtol``, or ``dt`` for fixed steps. The rest is rarely needed.
+
+    Args:
+        rtol: wanted relative local error of a step; the global error follows it (measured in the tests).
+        dt: fixed step in h (shortened to land on knots and save times); ``None``: adaptive.
+        first: first step tried, h.
+        shortest: below this the run ends with a named status, h.
+        longest: largest step, h.
+        courant: largest |v|·Δt/(w + 2D/|v|) of the explicit drift flux.
+        linear: error allowed in a linear solve, as a fraction of the step tolerance.
+        algebraic: the same for quasi-steady fields.
+        max_steps: attempted steps per save interval (static).
+    """
+
+    rtol: Any = eqx.field(converter=as_number, default=1e-3)
+    dt: Any = eqx.field(converter=as_number, default=None)
+    first: Any = eqx.field(converter=as_number, default=1e-2)
+    shortest: Any = eqx.field(converter=as_number, default=1e-9)
+    longest: Any = eqx.field(converter=as_number, default=24.0)
+    courant: Any = eqx.field(converter=as_number, default=0.5)
+    linear: Any = eqx.field(converter=as_number, default=0.02)
+    algebraic: Any = eqx.field(converter=as_number, default=0.1)
+    max_steps: int = eqx.field(static=True, default=10_000)
+
+    @property
+    def adaptive(self) -> bool:
+        return self.dt is None
+
+    def problems(self, precision: str) -> list[str]:
+        """Sentences for settings that cannot work; must be called outside ``jit``."""
+        floor = {"f32": 1e-6, "f64": 1e-13}[precision]
+        found = []
+        if self.adaptive and not float(self.rtol) >= floor:
+            found.append(
+                f"`rtol` must be at least {floor:g} in {precision}, but {float(self.rtol):g} was given. "
+                "Use precision='f64' for smaller errors."
+            )
+        if not self.adaptive and not float(self.dt) > 0:
+            found.append(f"`dt` must be positive hours, but {float(self.dt):g} was given.")
+        if self.max_steps < 1:
+            found.append(f"`max_steps` must be at least 1, but {self.max_steps} was given.")
+        return found
+
+    def following(self, dt: Any, error: Any, accepted: Any) -> Any:
+        """Next step from the weighted error (1 = just acceptable): dt · 0.9 error^(−½), bounded in its change.
+
+        The estimate is of second order in dt (the embedded first-order solution), hence the exponent.
+        """
+        safe = jnp.where(jnp.isfinite(error), jnp.maximum(error, 1e-8), 1e8)
+        factor = jnp.clip(0.9 * safe**-0.5, 0.2, jnp.where(accepted, 4.0, 0.9))
+        return jnp.clip(dt * factor, 0.0, self.longest)
+
+
+def norm(change: Any, scale: Any, volumes: Any) -> Any:
+    """Weighted root mean square of ``change/scale`` over the tissue; a number for compartments."""
+    ratio = jnp.where(scale > 0, change / jnp.where(scale > 0, scale, 1.0), 0.0)
+    if jnp.ndim(ratio) == 0:
+        return jnp.abs(ratio)
+    square = jnp.sum(volumes * ratio * ratio) / jnp.sum(volumes)
+    return jnp.sqrt(jnp.where(square > 0, square, 0.0))

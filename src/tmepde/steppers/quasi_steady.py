@@ -1,0 +1,114 @@
+"""Fields that relax in seconds: 0 = ∇·(D∇q) + s(q) − λ(q) q, solved at every stage.
+
+Newton with the exact derivative of each field's own reaction, J = −∂(s − λq)/∂q ≥ 0 (where it would be negative the
+frozen rate λ is used), so that every correction solves an M-matrix problem. Michaelis–Menten uptake is concave: Newton
+steps approach from below and could fall below zero where supply is short; a step may therefore remove at most 90 % of a
+value, after which the iteration is monotone. It starts from the last solution and does nothing if that still holds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from tmepde._types import State, freeze
+from tmepde.elliptic import EllipticOperator, LinearControl, prepare
+from tmepde.elliptic.solve import differentiable_solve
+from tmepde.operators import metric_volumes
+from tmepde.steppers.semidiscrete import SemiDiscrete
+
+_LIMIT = 30
+_INNER = LinearControl(relative=0.05, limit=40)
+
+
+class _Balance(eqx.Module):
+    """The algebraic equations of the stacked fields q, all else given."""
+
+    problem: SemiDiscrete
+    clock: Any
+    state: State
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.problem.quasi_steady
+
+    def place(self, q: Any) -> State:
+        return {**self.state, **{n: q[i] for i, n in enumerate(self.names)}}
+
+    def residual(self, q: Any) -> tuple[Any, Any, EllipticOperator]:
+        """V·(∇·D∇q + s − λq), the rates λ, and the diffusion operator."""
+        problem = self.problem
+        rates = problem.reaction(self.names, self.clock, self.place(q))
+        laplacian = problem.laplacian(self.names, rates.coefficients, self.state)
+        reaction = jnp.stack([rates.gain(n) - rates.rate(n) * q[i] for i, n in enumerate(self.names)])
+        volumes = problem.volumes(q.dtype)
+        balance = volumes * (reaction - laplacian(q) / metric_volumes(problem.grid).astype(q.dtype))
+        return balance, jnp.stack([rates.rate(n) for n in self.names]), laplacian
+
+    def operator(self, q: Any, loss: Any, laplacian: EllipticOperator) -> EllipticOperator:
+        """Its linearisation, each field with its own slope −∂(s − λq)/∂q (λ where that is negative)."""
+        slopes = []
+        for i, name in enumerate(self.names):
+
+            def own(value: Any, i: int = i, name: str = name) -> Any:
+                rates = self.problem.reaction((name,), self.clock, self.place(q.at[i].set(value)))
+                return rates.gain(name) - rates.rate(name) * value
+
+            _, slope = jax.jvp(own, (q[i],), (jnp.ones_like(q[i]),))
+            slopes.append(jnp.where(slope < 0, -slope, loss[i]))
+        return self.problem.shifted(laplacian, jnp.stack(slopes), 1.0)
+
+    def size(self, delta: Any, q: Any) -> Any:
+        """Largest weighted root mean square of a correction over the fields."""
+        volumes, axes = self.problem.volumes(q.dtype), tuple(range(1, q.ndim))
+        total = jnp.sum(volumes)
+        scale = jnp.abs(q) + jnp.sum(volumes * jnp.abs(q), axis=axes, keepdims=True) / total
+        ratio = jnp.where(scale > 0, delta / jnp.where(scale > 0, scale, 1.0), 0.0)
+        return jnp.max(jnp.sqrt(jnp.sum(volumes * ratio**2, axis=axes) / total))
+
+
+def relax_quasi_steady(
+    problem: SemiDiscrete, clock: Any, state: State, tolerance: Any, differentiable: bool = False
+) -> tuple[State, Any, Any]:
+    """Replace the quasi-steady fields of ``state`` by their balance at ``clock``.
+
+    Args:
+        tolerance: relative size (against the field and its mean) of a correction at which to stop.
+        differentiable: also carry derivatives, by the implicit function theorem.
+
+    Returns:
+        the state, whether it converged, and the number of linear iterations.
+    """
+    if not problem.quasi_steady:
+        return state, jnp.asarray(True), jnp.asarray(0)
+    balance = _Balance(problem, clock, state)
+    if not differentiable:
+        q, converged, linear = _newton(balance, tolerance)
+        return balance.place(q), converged, linear
+    q, converged, linear = freeze(_newton(freeze(balance), freeze(tolerance)))
+    for _ in balance.names:  # one sweep carries a field's own derivative, one more each link between fields
+        defect, loss, laplacian = balance.residual(q)
+        op = freeze(balance.operator(freeze(q), freeze(loss), freeze(laplacian)))
+        rest = defect - freeze(defect)
+        q = q + differentiable_solve(op, prepare(op), rest, jnp.zeros_like(rest))
+    return balance.place(q), converged, linear
+
+
+def _newton(balance: _Balance, tolerance: Any) -> tuple[Any, Any, Any]:
+    def improve(carry: tuple[Any, ...]) -> tuple[Any, ...]:
+        q, _, count, linear = carry
+        defect, loss, laplacian = balance.residual(q)
+        solved = prepare(balance.operator(q, loss, laplacian))(defect, control=_INNER)
+        updated = jnp.maximum(q + solved.value, 0.1 * q)
+        return updated, balance.size(updated - q, q), count + 1, linear + solved.iterations
+
+    def unfinished(carry: tuple[Any, ...]) -> Any:
+        return ~(carry[1] <= tolerance) & (carry[2] < _LIMIT)
+
+    start = jnp.stack([balance.state[n] for n in balance.names])
+    first = (start, jnp.asarray(jnp.inf, start.dtype), jnp.asarray(0), jnp.asarray(0))
+    q, size, _, linear = jax.lax.while_loop(unfinished, improve, first)
+    return q, size <= tolerance, linear
