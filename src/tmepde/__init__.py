@@ -20,9 +20,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tmepde import library, operators, units
+    from tmepde._results import Status
     from tmepde.boundary import Dirichlet, NoFlux, PrescribedFlux, Robin
     from tmepde.grid import Grid
-    from tmepde.integrate import StepControl
     from tmepde.interventions import (
         AntiVEGF,
         CellInfusion,
@@ -40,15 +40,17 @@ if TYPE_CHECKING:
     from tmepde.region import Region
     from tmepde.scenario import Scenario
     from tmepde.schedule import Bolus, Continuous, Course, Infusion, Schedule, every
-    from tmepde.simulation import Solution, Status, run_arms, simulate
+    from tmepde.simulation import run_arms, simulate
+    from tmepde.solution import Solution
     from tmepde.species import Species
     from tmepde.steady import steady_state
+    from tmepde.steppers import StepControl
 
 _MODULES = ("library", "operators", "units")
 _HOMES = {
+    "_results": ("Status",),
     "boundary": ("Dirichlet", "NoFlux", "PrescribedFlux", "Robin"),
     "grid": ("Grid",),
-    "integrate": ("StepControl",),
     "interventions": (
         "AntiVEGF",
         "CellInfusion",
@@ -66,9 +68,11 @@ _HOMES = {
     "region": ("Region",),
     "scenario": ("Scenario",),
     "schedule": ("Bolus", "Continuous", "Course", "Infusion", "Schedule", "every"),
-    "simulation": ("Solution", "Status", "run_arms", "simulate"),
+    "simulation": ("run_arms", "simulate"),
+    "solution": ("Solution",),
     "species": ("Species",),
     "steady": ("steady_state",),
+    "steppers": ("StepControl",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""How therapies compose at one instant: off is absent, order does not matter, numbers do not retrace, nothing blows up."""
+"""How therapies compose at one instant: off is absent, order is free, numbers do not retrace, nothing blows up."""
 
 from __future__ import annotations
 

@@ -105,7 +105,8 @@ def test_resolve_finds_names_files_and_modules(tmp_path):
     assert interventions.resolve("anti_vegf") is tme.AntiVEGF
     assert interventions.resolve("tmepde.interventions.cells:CellInfusion") is tme.CellInfusion
     (tmp_path / "mylab.py").write_text(
-        "import tmepde as tme\nclass Cooling(tme.Intervention):\n    def effects(self, clock, state, tissue):\n        return tme.Effects()\nnumber = 3\n"
+        "import tmepde as tme\nnumber = 3\nclass Cooling(tme.Intervention):\n"
+        "    def effects(self, clock, state, tissue):\n        return tme.Effects()\n"
     )
     assert interventions.resolve("mylab.py:Cooling", str(tmp_path)).__name__ == "Cooling"
     for kind, message in (

@@ -50,10 +50,17 @@ SPECIES = {
     "collagen": ("local", "1", "Collagen volume fraction"),
     "car_t_plasma": ("compartment", "cells/uL", "CAR-T cells in blood"),
 }
-ARMS = {"no therapy": (0.0, 0.0, 0.0), "CAR-T": (1.0, 0.3, 0.0), "CAR-T + hyaluronidase": (1.0, 0.8, 0.35), "all together": (4.0, 1.4, 0.6)}
+ARMS = {
+    "no therapy": (0.0, 0.0, 0.0),
+    "CAR-T": (1.0, 0.3, 0.0),
+    "CAR-T + hyaluronidase": (1.0, 0.8, 0.35),
+    "all together": (4.0, 1.4, 0.6),
+}
 
 
-def solution(region: Region, strength: float, depth: float, digest: float, times=None, dtype=np.float32, until=14 * 24.0):
+def solution(
+    region: Region, strength: float, depth: float, digest: float, times=None, dtype=np.float32, until=14 * 24.0
+):
     """One made-up arm: more ``strength`` is more CAR-T, more ``depth`` lets them further in."""
     grid = region.grid
     times = np.linspace(0, until, 8) if times is None else np.asarray(times, float)
@@ -84,7 +91,9 @@ def solution(region: Region, strength: float, depth: float, digest: float, times
         interventions=therapies,
         observables={"burden": SimpleNamespace(unit="cells", long_name="Tumour cells")},
     )
-    budget = dict(initial=burden[0], final=burden[-1], produced=0.4 * burden[0], lost=0.1, inflow=0.0, killed=0.0, clipped=0.0)
+    budget = dict(
+        initial=burden[0], final=burden[-1], produced=0.4 * burden[0], lost=0.1, inflow=0.0, killed=0.0, clipped=0.0
+    )
     return SimpleNamespace(
         times=times,
         fields=fields,

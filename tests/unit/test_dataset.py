@@ -37,7 +37,9 @@ def test_dimensions_follow_the_grid(name):
     single = to_dataset(synthetic.solution(region, 1.0, 0.3, 0.0), region)
     assert single["oxygen"].dims == ("time", *AXES[name])
     assert "scenario" not in single.dims
-    both = combine_arms({"a": synthetic.solution(region, 1.0, 0.3, 0.0), "b": synthetic.solution(region, 0.0, 0.0, 0.0)})
+    both = combine_arms(
+        {"a": synthetic.solution(region, 1.0, 0.3, 0.0), "b": synthetic.solution(region, 0.0, 0.0, 0.0)}
+    )
     assert both["oxygen"].dims == ("scenario", "time", *AXES[name])
     assert both["car_t_plasma"].dims == ("scenario", "time")
     assert both["mask"].dims == AXES[name]
@@ -160,7 +162,9 @@ def test_xarray_opens_the_store_without_tmepde(store):
         "assert xr.open_datatree(sys.argv[1], engine='zarr').to_dataset().sizes == ds.sizes;"
         "assert 'tmepde' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-W", "error::FutureWarning", "-c", code, str(store)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "error::FutureWarning", "-c", code, str(store)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 

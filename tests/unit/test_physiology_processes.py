@@ -118,8 +118,8 @@ def test_perfused_fraction_falls_with_leak_and_matrix():
 def test_pores_open_with_vegf():
     pores = PoreRelaxation()
     assert float(pores.target(0.0)) == pytest.approx(20.0)
-    assert float(pores.target(0.08)) == pytest.approx(130.0)
-    assert float(pores.target(1e9)) == pytest.approx(240.0)
+    assert float(pores.target(0.08)) == pytest.approx(110.0)
+    assert float(pores.target(1e9)) == pytest.approx(200.0)
 
 
 @pytest.mark.parametrize("steepness", [1e-8, 1e-3, 1.0, 1e3])

@@ -15,7 +15,13 @@ GRIDS = {
     "sphere": Grid.radial(400.0, 40),
     "cylinder": Grid.radial(400.0, 40, symmetry="cylinder"),
 }
-MEASURE = {"line": 200.0, "square": np.pi * 1e4, "cube": 4e6 / 3 * np.pi, "sphere": 4e6 / 3 * np.pi, "cylinder": np.pi * 1e4}
+MEASURE = {
+    "line": 200.0,
+    "square": np.pi * 1e4,
+    "cube": 4e6 / 3 * np.pi,
+    "sphere": 4e6 / 3 * np.pi,
+    "cylinder": np.pi * 1e4,
+}
 
 
 @pytest.mark.parametrize("name", GRIDS)

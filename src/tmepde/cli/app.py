@@ -43,7 +43,7 @@ class Device(StrEnum):
     gpu = "gpu"
 
 
-Config = Annotated[Path, typer.Argument(help="A config file (TOML).", show_default=False)]
+Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file (TOML).", show_default=False)]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help='Change one key, as in --set run.until="5 day".')
 ]
@@ -62,8 +62,11 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command(epilog="[b]Example[/b]  tmepde new radial_1d study")
 def new(
-    template: Annotated[str, typer.Argument(help="Name of a template; an unknown name lists them.", show_default=False)],
-    folder: Annotated[Path, typer.Argument(help="Where to put it.", show_default=False)],
+    template: Annotated[
+        str,
+        typer.Argument(metavar="TEMPLATE", help="Name; an unknown one lists them.", show_default=False),
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to put it.", show_default=False)],
 ) -> None:
     """Write a commented config to start from."""
     from tmepde.cli.new import new as command
@@ -74,7 +77,7 @@ def new(
 @app.command("list", epilog="[b]Example[/b]  tmepde list parameters killing")
 def list_(
     what: Annotated[What, typer.Argument(show_default=False)],
-    name: Annotated[str | None, typer.Argument(help="Only this one.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this one.", show_default=False)] = None,
     json: Json = False,
 ) -> None:
     """List models, species, processes, interventions, or parameters with unit, bounds, meaning and source."""
@@ -113,7 +116,9 @@ def run(
 
 @app.command(epilog="[b]Example[/b]  tmepde report out/colon.zarr -o out/colon.html")
 def report(
-    store: Annotated[Path, typer.Argument(help="A store that `tmepde run` wrote.", show_default=False)],
+    store: Annotated[
+        Path, typer.Argument(metavar="STORE", help="A store of `tmepde run`.", show_default=False)
+    ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The page to write; default STORE.html.")] = None,
 ) -> None:
     """Write one self-contained HTML page about a result."""

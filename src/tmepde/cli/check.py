@@ -26,7 +26,9 @@ def check(path: Path, overrides: list[str], as_json: bool) -> None:
     for name, one in found["lengths"].items():
         note = "  <- below one cell: not resolved" if one["cells"] < 1 else ""
         print(f"              {name:<20}{one['length']:>10.3g} um {one['cells']:>8.2g} cells{note}")
-    print(f"memory        about {found['memory_gib']:.2g} GiB while running, {found['store_mib']:.2g} MiB of fields saved")
+    print(
+        f"memory        about {found['memory_gib']:.2g} GiB while running, {found['store_mib']:.2g} MiB of fields saved"
+    )
     print(f"runs          {found['runs']} ({', '.join(build.arms)}), {found['compilations']} compilation")
     for warning in config.warnings:
         print(f"warning       {warning}")

@@ -14,7 +14,19 @@ from typing import Any
 
 from tmepde.cli.exits import ENVIRONMENT, Stop
 
-PACKAGES = ("jax", "jaxlib", "equinox", "numpy", "xarray", "zarr", "pydantic", "pint", "typer", "matplotlib", "scikit-image")
+PACKAGES = (
+    "jax",
+    "jaxlib",
+    "equinox",
+    "numpy",
+    "xarray",
+    "zarr",
+    "pydantic",
+    "pint",
+    "typer",
+    "matplotlib",
+    "scikit-image",
+)
 
 
 def doctor(as_json: bool) -> None:

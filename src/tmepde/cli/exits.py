@@ -17,7 +17,7 @@ LOCKED = 6
 INTERRUPTED = 130
 
 
-class Stop(Exception):  # noqa: N818 - not an error of the program
+class Stop(Exception):
     """End the command with ``code``, after ``message`` on stderr."""
 
     def __init__(self, code: int, message: str = ""):
@@ -55,7 +55,9 @@ def _known(error: Exception) -> int | None:
     if name == "StoreError":
         return _say(str(error), BAD_INPUT)
     if name in ("XlaRuntimeError", "JaxRuntimeError") and "RESOURCE_EXHAUSTED" in str(error):
-        return _say(f"The device ran out of memory. Use fewer cells or arms. ({str(error).splitlines()[0]})", ENVIRONMENT)
+        return _say(
+            f"The device ran out of memory. Use fewer cells or arms. ({str(error).splitlines()[0]})", ENVIRONMENT
+        )
     return None
 
 

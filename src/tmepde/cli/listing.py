@@ -58,7 +58,14 @@ def _parameters() -> list[Row]:
 
 def _parameter_rows(of: str, prefix: str, entry: dict[str, Any]) -> Iterable[Row]:
     for name, one in entry.get("schedules", {}).items():
-        yield {"of": of, "name": prefix + name, "value": None, "unit": one["unit"], "bounds": [0, None], "meaning": one["doc"]}
+        yield {
+            "of": of,
+            "name": prefix + name,
+            "value": None,
+            "unit": one["unit"],
+            "bounds": [0, None],
+            "meaning": one["doc"],
+        }
     for name, one in entry.get("options", {}).items():
         meaning = one["doc"] + (f" ({', '.join(map(str, one['choices']))})" if one.get("choices") else "")
         yield {"of": of, "name": prefix + name, "value": one["default"], "unit": "", "bounds": None, "meaning": meaning}

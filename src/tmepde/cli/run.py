@@ -14,9 +14,7 @@ from tmepde import config as configs
 from tmepde.cli.exits import BAD_INPUT, DIVERGED, ENVIRONMENT, LIMIT_REACHED, Stop
 
 
-def run(
-    path: Path, out: Path, overrides: list[str], device: str | None, overwrite: bool, quiet: bool
-) -> None:
+def run(path: Path, out: Path, overrides: list[str], device: str | None, overwrite: bool, quiet: bool) -> None:
     """Check the input, run, write, and say how it went."""
     config = configs.load(path, overrides)
     check_target(out, overwrite)
@@ -31,7 +29,9 @@ def run(
     dataset = combine_arms(solutions, region=build.region, config_text=config.toml(), name=config.name)
     write_store(dataset, out, overwrite=overwrite)
     for name, solution in solutions.items():
-        print(f"{name:<24} {solution.statistics.get('steps', 0):>6} steps {solution.wall_time:>8.1f} s  {_word(solution)}")
+        print(
+            f"{name:<24} {solution.statistics.get('steps', 0):>6} steps {solution.wall_time:>8.1f} s  {_word(solution)}"
+        )
     print(f"{out} written, {time.perf_counter() - began:.0f} s in all. Next: tmepde report {out}")
     _stop_if_bad(solutions)
 
@@ -70,12 +70,14 @@ def choose_device(device: str | None, precision: str) -> None:
     except RuntimeError as error:
         there = ", ".join(sorted({d.platform for d in jax.devices()}))
         reason = str(error).splitlines()[0]
-        raise Stop(ENVIRONMENT, f"There is no {device} here ({reason}). Devices: {there}. Leave --device out.") from None
+        raise Stop(
+            ENVIRONMENT, f"There is no {device} here ({reason}). Devices: {there}. Leave --device out."
+        ) from None
 
 
 def _solve(build: Any, quiet: bool) -> dict[str, Any]:
-    from tmepde.integrate import StepControl
     from tmepde.simulation import run_arms
+    from tmepde.steppers import StepControl
 
     control = StepControl(rtol=build.rtol, max_steps=build.max_steps)
     with _progress(len(build.arms), quiet) as progress:
@@ -102,7 +104,9 @@ def _progress(arms: int, quiet: bool) -> Iterator[Callable[[float, float], None]
 
         with Progress(console=Console(stderr=True)) as bar:
             task = bar.add_task(f"arm 1 of {arms}", total=float(arms))
-            yield _follow(arms, lambda arm, share, _: bar.update(task, completed=arm + share, description=_arm(arm, arms)))
+            yield _follow(
+                arms, lambda arm, share, _: bar.update(task, completed=arm + share, description=_arm(arm, arms))
+            )
         return
     last = [time.monotonic()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,9 @@ def build(config: Any) -> Build:
     """
     region = _at("tissue", lambda: region_of(config))
     model = _at("model", lambda: model_of(config.model, region))
-    plan = {n: _at(f"interventions.{n}", lambda s=s: intervention_of(s, config.folder)) for n, s in config.interventions.items()}
+    plan = {}
+    for name, section in config.interventions.items():
+        plan[name] = _at(f"interventions.{name}", functools.partial(intervention_of, section, config.folder))
     scenario = _at("", lambda: Scenario(model, interventions=plan, until=config.run.until, observables=standard()))
     save = config.run.save
     return Build(

@@ -1,4 +1,4 @@
-"""Writes ``catalogue.json``: everything that has a name, with units, meanings, bounds and sources, read off the classes.
+"""Writes ``catalogue.json``: everything that has a name, with units, meanings, bounds and sources, from the classes.
 
 The command line and the config checks read that file, so that they start no JAX. After a change of a parameter run
 ``python -m tmepde.config.catalogue``; a test fails while the file is out of date.
@@ -90,7 +90,12 @@ def _model(kind: str) -> dict[str, Any]:
     options = {}
     for name, (sets, below) in _presets().items():
         default = inspect.signature(builder).parameters[name].default
-        option = {"type": "str", "default": default, "choices": list(sets), "doc": "preset; values given explicitly win"}
+        option = {
+            "type": "str",
+            "default": default,
+            "choices": list(sets),
+            "doc": "preset; values given explicitly win",
+        }
         options[name] = {**option, "sets": sets, "below": below}
     entry = {**describe(library.BUILDERS[kind]), **_documentation(builder)}
     return {**entry, "options": options, "species": _species(built.species), "processes": sorted(built.processes)}

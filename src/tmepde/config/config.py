@@ -42,11 +42,17 @@ class Config(Section):
         """Where the file lies; files that it names are looked up from there."""
         return self._folder
 
+    def table(self) -> dict[str, Any]:
+        """The resolved config as plain tables."""
+        out = {"schema": SCHEMA, **super().table()}
+        del out["schema_"]
+        return out | {"arms": {name: list(members) for name, members in self.all_arms.items()}}
+
     def toml(self) -> str:
         """The resolved config as TOML text: every default written out; loading it gives an equal config."""
         import tomli_w
 
-        return tomli_w.dumps({"schema": SCHEMA, **{k: v for k, v in self.table().items() if k != "schema_"}})
+        return tomli_w.dumps(self.table())
 
     def build(self) -> Any:
         """The Python objects of this config (imports JAX): a :class:`~tmepde.config.build.Build`."""
@@ -141,7 +147,9 @@ def _text(value: Any, key: str, folder: str) -> Read:
 
 def _interventions(value: Any, key: str, folder: str) -> Read:
     if not isinstance(value, Mapping):
-        return None, [Problem(key, f"must be a table, but {shown(value)} was given. Write [interventions.NAME] headers.")]
+        return None, [
+            Problem(key, f"must be a table, but {shown(value)} was given. Write [interventions.NAME].")
+        ]
     made, problems = {}, []
     for name, table in value.items():
         if not _NAME.fullmatch(name):
@@ -154,7 +162,9 @@ def _interventions(value: Any, key: str, folder: str) -> Read:
 
 def _arms(value: Any, key: str, folder: str) -> Read:
     if not isinstance(value, Mapping) or not value:
-        return None, [Problem(key, f'must name at least one arm, but {shown(value)} was given. Write "CAR-T" = ["car_t"].')]
+        return None, [
+            Problem(key, f'must name an arm, but {shown(value)} was given. Write "CAR-T" = ["car_t"].')
+        ]
     problems = []
     for name, members in value.items():
         path = dotted((key, name))
@@ -198,9 +208,13 @@ def _cross(raw: Mapping[str, Any], parts: Mapping[str, Any]) -> list[Problem]:
                 problems.append(Problem(dotted(("arms", arm)), message))
     tissue, grid = parts.get("tissue"), parts.get("grid")
     if tissue is not None and tissue.kind in PICTURES and "grid" in raw:
-        problems.append(Problem("grid", f"must be left out, because the tissue {tissue.kind!r} brings its own. Drop it."))
+        problems.append(
+            Problem("grid", f"must be left out: the tissue {tissue.kind!r} brings its own. Drop it.")
+        )
     if "grid" not in raw and "tissue" not in raw:
-        problems.append(Problem("grid", "must be given, but is missing. Add [grid], or a [tissue] made from a picture."))
+        problems.append(
+            Problem("grid", "must be given, but is missing. Add [grid], or a [tissue] from a picture.")
+        )
     elif "grid" not in raw and tissue is not None and tissue.kind not in PICTURES:
         problems.append(Problem("grid", f"must be given for the tissue {tissue.kind!r}, but is missing. Add [grid]."))
     if grid is not None and tissue is not None and tissue.kind == "nodule":
@@ -220,9 +234,13 @@ def _cross(raw: Mapping[str, Any], parts: Mapping[str, Any]) -> list[Problem]:
 def _nodule(grid: Any, tissue: Any) -> list[Problem]:
     if grid.kind == "radial":
         if tissue.center is not None:
-            return [Problem("tissue.center", "has no meaning on a radial grid, whose nodule sits at r = 0. Leave it out.")]
+            return [
+                Problem("tissue.center", "has no meaning on a radial grid, whose nodule sits at r = 0. Leave it out.")
+            ]
         if tissue.radius > grid.radius:
-            message = f"must fit the grid (radius {grid.radius:g} um), but {tissue.radius:g} um was given. Enlarge the grid."
+            message = (
+                f"must be at most the grid's {grid.radius:g} um, but {tissue.radius:g} um was given. Enlarge it."
+            )
             return [Problem("tissue.radius", message)]
         return []
     if tissue.center is None:

@@ -74,7 +74,10 @@ def dose_kinds(unit: str) -> dict[str, type[Section]]:
     single = Annotated[Any, Quantity(unit, low=0.0, doc="amount of each dose")]
     per_hour = "1/h" if unit == "1" else f"{unit}/h"
     time, span = Annotated[Any, _TIME], Annotated[Any, _SPAN]
-    once, long = Annotated[Any, Quantity("h", low=0.0, bare=False)], Annotated[Any, Quantity("h", above=0.0, bare=False)]
+    once, long = (
+        Annotated[Any, Quantity("h", low=0.0, bare=False)],
+        Annotated[Any, Quantity("h", above=0.0, bare=False)],
+    )
     fields: dict[str, tuple[type[Section], dict[str, Any]]] = {
         "infusion": (_Doses, {"at": (time, ...), "amount": (amount, ...), "over": (span, ...)}),
         "bolus": (_Doses, {"at": (time, ...), "amount": (amount, ...), "over": (span, _MINUTE)}),

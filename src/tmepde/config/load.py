@@ -29,9 +29,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = ()) ->
     return loads(_text(Path(path), source), overrides, source, str(Path(path).parent))
 
 
-def loads(
-    text: str, overrides: Mapping[str, Any] | Iterable[str] = (), source: str = "", folder: str = "."
-) -> Any:
+def loads(text: str, overrides: Mapping[str, Any] | Iterable[str] = (), source: str = "", folder: str = ".") -> Any:
     """The same for TOML text; ``folder`` is where files that it names are looked up."""
     raw = _tables(text, source)
     problems = []
@@ -57,12 +55,16 @@ def _text(path: Path, source: str) -> str:
             raise _fail(source, "The config must be a file, but this is a directory. Give the .toml file inside it.")
         size = path.stat().st_size
         if size > LARGEST:
-            raise _fail(source, f"The config must be at most 1 MiB, but has {size / 2**20:.3g} MiB. Give a config file.")
+            raise _fail(
+                source, f"The config must be at most 1 MiB, but has {size / 2**20:.3g}. Give a config file."
+            )
         data = path.read_bytes()
     except FileNotFoundError:
         raise _fail(source, f"The config must exist, but there is no file here.{_neighbours(path)}") from None
     except PermissionError:
-        raise _fail(source, "The config must be readable, but permission was denied. Check its mode and owner.") from None
+        raise _fail(
+            source, "The config must be readable, but permission was denied. Check its mode."
+        ) from None
     except OSError as error:
         raise _fail(source, f"The config must be readable, but: {error.strerror}. Check the path.") from None
     if not data.strip():
@@ -143,6 +145,8 @@ def _assign(raw: dict[str, Any], key: str, value: Any) -> Problem | None:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             path = ".".join(parts[: i + 1])
-            return Problem(key, f"cannot be set, because `{path}` is {table!r} and has no keys below it. Check the path.")
+            return Problem(
+                key, f"cannot be set, because `{path}` is {table!r} and has no keys below it. Check the path."
+            )
     table[parts[-1]] = copy.deepcopy(value)
     return None

@@ -31,13 +31,19 @@ class Box(Section):
     def _agree(self) -> Box:
         axes = len(self.extent)
         if not 1 <= axes <= 3:
-            raise at("extent", f"must have 1, 2 or 3 entries, one per axis, but {axes} were given. Write 1 to 3 lengths.")
+            raise at(
+                "extent", f"must have 1, 2 or 3 entries, one per axis, but {axes} were given. Write 1 to 3 lengths."
+            )
         if len(self.cells) != axes:
-            raise at("cells", f"must have {axes} entries like `extent`, but {len(self.cells)} were given. Add or drop some.")
+            raise at(
+                "cells", f"must have {axes} entries like `extent`, but {len(self.cells)} were given. Add or drop some."
+            )
         if isinstance(self.periodic, tuple) and len(self.periodic) != axes:
             raise at("periodic", f"must have {axes} entries, but {len(self.periodic)} were given. Write one per axis.")
         if axes > 1 and 1 in self.cells:
-            raise at("cells", f"must be at least 2 on every axis, but {list(self.cells)} was given. Leave that axis out.")
+            raise at(
+                "cells", f"must be at least 2 on every axis, but {list(self.cells)} was given. Leave that axis out."
+            )
         return self
 
     @field_validator("cells")
@@ -146,7 +152,7 @@ class Run(Section):
     save: Save = Field(default_factory=lambda: Save.model_validate({"every": "12 hour"}))
     precision: Literal["f32", "f64"] = "f32"
     rtol: Annotated[Any, Quantity("1", above=0.0, high=0.1, doc="relative error allowed per step")] = 1e-3
-    max_steps: Count = 100_000
+    max_steps: Count = 10_000  # per save interval
 
     @model_validator(mode="after")
     def _possible(self) -> Run:
@@ -159,8 +165,10 @@ class Run(Section):
             )
         if save.times is not None and save.times[-1] > until:
             raise at("save", f"must have times up to until ({until:g} h), but {save.times[-1]:g} h was given. Drop it.")
-        if self.precision == "f32" and self.rtol < 2e-6:
-            raise at("rtol", f'must be at least 2e-6 in float32, but {self.rtol:g} was given. Set precision = "f64".')
+        floor = {"f32": 1e-6, "f64": 1e-13}[self.precision]
+        if self.rtol < floor:
+            remedy = 'Set precision = "f64".' if self.precision == "f32" else "Enlarge it."
+            raise at("rtol", f"must be at least {floor:g} in {self.precision}, but {self.rtol:g} was given. {remedy}")
         return self
 
 

@@ -53,7 +53,9 @@ def _message(error: Any) -> str:
     if kind == "missing":
         return "must be given, but is missing. Add it."
     if kind == "literal_error":
-        return f"must be one of {context['expected']}, but {shown(given)} was given. {_near(context['expected'], given)}"
+        return (
+            f"must be one of {context['expected']}, but {shown(given)} was given. {_near(context['expected'], given)}"
+        )
     if kind == "value_error":
         return str(context["error"])
     noun = _NOUNS.get(kind.split("_")[0])
@@ -176,7 +178,9 @@ class Quantity:
         ):
             if broken:
                 inside = f"{self._inside():g}" if self.unit == "1" else f'"{self._inside():g}{unit}"'
-                raise ValueError(f"{at}must be {words}, but {shown(value)} was given. Write for instance {inside}.{meaning}")
+                raise ValueError(
+                    f"{at}must be {words}, but {shown(value)} was given. Write for instance {inside}.{meaning}"
+                )
         return number
 
     def _inside(self) -> float:

@@ -194,5 +194,5 @@ def _kind(value: Any) -> str:
 
 
 def text(value: float, unit: str) -> str | float:
-    """The inverse of :func:`parse`, exact: ``"1800.0 um^2/h"``; a pure number stays a number."""
-    return float(value) if unit == "1" else f"{repr(float(value)).removesuffix(".0")} {unit}"
+    """The inverse of :func:`parse`, exact: ``"1800 um^2/h"``; a pure number stays a number."""
+    return float(value) if unit == "1" else f"{repr(float(value)).removesuffix('.0')} {unit}"

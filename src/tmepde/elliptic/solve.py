@@ -89,37 +89,34 @@ def _conjugate_gradients(op: EllipticOperator, precondition: Callable[[Any], Any
     ) -> LinearResult:
         cells = b[0].size
 
-        def measure(z: Any) -> Any:
-            return jnp.sqrt(_inner(z * weight, z * weight) / cells)
-
-        u = jnp.zeros_like(b) if guess is None else guess
-        residual = b if guess is None else b - op(u)
-        z = precondition(residual)
-        product = _inner(residual, z)
-        reference = product if guess is None else _inner(b, precondition(b))
-
-        def active(z: Any, product: Any) -> Any:
-            enough = (measure(z) <= tolerance) | (product <= control.relative**2 * reference)
+        def unfinished(z: Any, product: Any, reference: Any) -> Any:
+            size = jnp.sqrt(_inner(z * weight, z * weight) / cells)
+            enough = (size <= tolerance) | (product <= control.relative**2 * reference)
             return ~enough & (product > 0)
 
         def keep_going(carry: tuple[Any, ...]) -> Any:
-            return jnp.any(carry[5]) & (carry[6] < control.limit)
+            return jnp.any(carry[3]) & (carry[6] < control.limit)
 
         def iterate(carry: tuple[Any, ...]) -> tuple[Any, ...]:
-            u, residual, z, p, product, on, count = carry
+            # the preconditioner stands here once and nowhere else: every further copy costs a second of compilation
+            u, residual, p, on, product, reference, count = carry
+            z = precondition(residual)
+            updated = _inner(residual, z)
+            reference = jnp.where(count == 0, updated, reference)
+            on = on & unfinished(z, updated, reference)
+            beta = jnp.where(product > 0, updated / jnp.where(product > 0, product, 1.0), 0.0)
+            p = z + beta * p
             ap = op(p)
             curvature = _inner(p, ap)
-            step = jnp.where(on & (curvature > 0), product / jnp.where(curvature > 0, curvature, 1.0), 0.0)
-            u, residual = u + step * p, residual - step * ap
-            z_new = precondition(residual)
-            product_new = _inner(residual, z_new)
-            beta = jnp.where(on, product_new / jnp.where(product > 0, product, 1.0), 0.0)
-            p = jnp.where(on, z_new + beta * p, p)
-            z, product = jnp.where(on, z_new, z), jnp.where(on, product_new, product)
-            return u, residual, z, p, product, on & active(z, product), count + 1
+            step = jnp.where(on & (curvature > 0), updated / jnp.where(curvature > 0, curvature, 1.0), 0.0)
+            return u + step * p, residual - step * ap, p, on, updated, reference, count + 1
 
-        start = (u, residual, z, z, product, active(z, product), jnp.asarray(0))
-        u, _, z, _, product, on, count = jax.lax.while_loop(keep_going, iterate, start)
+        u = jnp.zeros_like(b) if guess is None else guess
+        residual = b if guess is None else b - op(u)
+        zero = jnp.zeros((b.shape[0],) + (1,) * (b.ndim - 1), b.dtype)
+        on = jnp.any(residual != 0, axis=tuple(range(1, b.ndim)), keepdims=True)
+        start = (u, residual, jnp.zeros_like(b), on, zero, zero, jnp.asarray(0))
+        u, _, _, on, _, _, count = jax.lax.while_loop(keep_going, iterate, start)
         value = balance(u, b)
         finite = jnp.all(jnp.isfinite(value.reshape(value.shape[0], -1)), axis=1)
         return LinearResult(value, finite & ~on.reshape(-1), count)

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from tmepde.io.provenance import documented_parameters, merged_parameters, provenance
+from tmepde.region.region import ARRAYS
 
 CONVENTIONS = "CF-1.11"
 BUDGETS = {
@@ -29,18 +30,21 @@ BUDGETS = {
 _METHODS = {"slab": "area", "cylinder": "area", "sphere": "volume"}
 
 
-def to_dataset(solution: Any, region: Any = None, config_text: str | None = None, name: str | None = None) -> xr.Dataset:
+def to_dataset(
+    solution: Any, region: Any = None, config_text: str | None = None, name: str | None = None
+) -> xr.Dataset:
     """One solution as a dataset with dimensions ``(time, z, y, x)``.
 
     Args:
         solution: what :func:`tmepde.simulate` returned.
-        region: the :class:`~tmepde.region.Region` it ran on, to be stored beside the fields.
+        region: the :class:`~tmepde.region.Region` it ran on, to be stored beside the fields; default what the model
+            keeps of it.
         config_text: the resolved configuration, stored with its hash.
         name: a title.
     """
     grid = solution.scenario.model.grid
     dataset = xr.Dataset(coords=_space(grid)).assign_coords(_time(solution.times))
-    dataset = dataset.assign(_static(grid, region))
+    dataset = dataset.assign(_static(grid, region, solution.scenario.model.tissue))
     dataset = dataset.assign(_fields(solution, grid))
     dataset = dataset.assign(_observables(solution, taken=set(dataset.variables)))
     dataset = dataset.assign(_outcome(solution))
@@ -104,7 +108,8 @@ def _space(grid: Any) -> dict[str, Any]:
         attributes |= {"long_name": "Distance from the centre"} if axis == "r" else {"axis": axis.upper()}
         coordinates[axis] = (axis, np.asarray(grid.centers(k), np.float64), attributes)
         bounds = np.stack([faces[:-1], faces[1:]], axis=-1)
-        coordinates[f"{axis}_bounds"] = ((axis, "bound"), bounds, {"units": "um", "long_name": f"Cell edges along {axis}"})
+        attributes = {"units": "um", "long_name": f"Cell edges along {axis}"}
+        coordinates[f"{axis}_bounds"] = ((axis, "bound"), bounds, attributes)
     return coordinates
 
 
@@ -113,8 +118,8 @@ def _time(times: Any) -> dict[str, Any]:
     return {"time": ("time", np.asarray(times, np.float64), attributes)}
 
 
-def _static(grid: Any, region: Any) -> dict[str, Any]:
-    """Mask, cell volumes and tissue classes."""
+def _static(grid: Any, region: Any, tissue: Mapping[str, Any]) -> dict[str, Any]:
+    """Mask, cell volumes and tissue classes, from the region or from the model's own ``region_*`` quantities."""
     axes = grid.axes
     mask = np.ones(grid.shape, bool) if grid.mask is None else np.asarray(grid.mask)
     unit = "um3" if grid.symmetry == "sphere" else "um2" if grid.symmetry == "cylinder" else f"um{grid.ndim}"
@@ -136,12 +141,11 @@ def _static(grid: Any, region: Any) -> dict[str, Any]:
             {"units": unit.removesuffix("1"), "long_name": "Cell volume" + unresolved.get(unit, "")},
         ),
     }
-    if region is not None:
-        from tmepde.region.region import ARRAYS
-
-        for name, (units, long_name) in ARRAYS.items():
-            values = np.where(mask, np.asarray(getattr(region, name), np.float64), np.nan).astype(np.float32)
-            out[f"region_{name}"] = (axes, values, {"units": units, "long_name": long_name})
+    for name, (units, long_name) in ARRAYS.items():
+        values = getattr(region, name) if region is not None else tissue.get(f"region_{name}")
+        if values is not None:
+            values = np.where(mask, np.broadcast_to(np.asarray(values, np.float64), grid.shape), np.nan)
+            out[f"region_{name}"] = (axes, values.astype(np.float32), {"units": units, "long_name": long_name})
     return out
 
 
@@ -156,7 +160,7 @@ def _species(scenario: Any) -> dict[str, Any]:
 
 def _fields(solution: Any, grid: Any) -> dict[str, Any]:
     species = _species(solution.scenario)
-    out = {}
+    out: dict[str, Any] = {}
     for name, values in solution.fields.items():
         values = np.asarray(values)
         known = species.get(name)
@@ -196,8 +200,8 @@ def _outcome(solution: Any) -> dict[str, Any]:
     out: dict[str, Any] = {
         "status": ((), str(getattr(status, "name", status)).lower(), {"long_name": "Result code", "units": "1"}),
         "message": ((), str(getattr(status, "message", "")), {"long_name": "Result in words", "units": "1"}),
-        "wall_time": ((), float(solution.wall_time), {"long_name": "Run time without compilation", "units": "s"}),
-        "compile_time": ((), float(solution.compile_time), {"long_name": "Compilation time", "units": "s"}),
+        "wall_time": ((), _seconds(solution.wall_time), {"long_name": "Run time without compilation", "units": "s"}),
+        "compile_time": ((), _seconds(solution.compile_time), {"long_name": "Compilation time", "units": "s"}),
     }
     named = {"steps": ("n_steps", "Accepted steps"), "rejected": ("n_rejected", "Rejected steps")}
     for key, value in solution.statistics.items():
@@ -206,6 +210,10 @@ def _outcome(solution: Any) -> dict[str, Any]:
         name, long_name = named.get(key, (f"n_{key}", key.replace("_", " ").capitalize()))
         out[name] = ((), float(value), {"long_name": long_name, "units": "1"})
     return out
+
+
+def _seconds(value: Any) -> float:
+    return float("nan") if value is None else float(value)
 
 
 def _budgets(solution: Any) -> dict[str, Any]:

@@ -62,7 +62,8 @@ def git_commit() -> str:
         if Path(git("rev-parse", "--show-toplevel")).resolve() not in here.parents or not git("ls-files", __file__):
             return "unknown"  # installed inside somebody else's repository
         commit = git("rev-parse", "--short=12", "HEAD")
-        return commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no", "--", str(here.parent)) else "")
+        edited = git("status", "--porcelain", "--untracked-files=no", "--", str(here.parent))
+        return commit + ("+changes" if edited else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 
@@ -97,8 +98,11 @@ def documented_parameters(scenario: Any) -> dict[str, str]:
     for row in rows:
         if row["ref"]:
             references.setdefault(row["ref"], []).append(row["path"])
-    dump = {"ensure_ascii": False, "allow_nan": False}
-    return {"parameters": json.dumps(rows, **dump), "references": json.dumps(references, **dump)}
+    return {"parameters": _json(rows), "references": _json(references)}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def merged_parameters(texts: dict[str, str]) -> str:
@@ -113,7 +117,7 @@ def merged_parameters(texts: dict[str, str]) -> str:
         if any(value != row["value"] for value in values.values()):
             row["value"] = values
         rows.append(row)
-    return json.dumps(rows, ensure_ascii=False, allow_nan=False)
+    return _json(rows)
 
 
 def _rows(path: str, module: Any) -> list[dict[str, Any]]:

@@ -90,7 +90,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
         )
     is_store = (target / "zarr.json").is_file() or (target.is_dir() and not any(target.iterdir()))
     if not is_store:
-        raise FileExistsError(f"`path` {target} exists and is not a zarr store; it is not replaced. Choose another name.")
+        raise FileExistsError(f"`path` {target} is no zarr store, so it is not replaced. Choose another name.")
 
 
 def _encoding(dataset: xr.Dataset) -> dict[str, Any]:
@@ -155,11 +155,13 @@ def _root_attributes(target: Path) -> dict[str, Any]:
     if not target.exists():
         raise StoreError(f"There is no store at {target}. Check the path, or run a scenario first.")
     if not target.is_dir() or not (target / "zarr.json").is_file():
-        raise StoreError(f"{target} is not a zarr store (it has no `zarr.json`). Give the folder that `tmepde run` wrote.")
+        raise StoreError(f"{target} is not a zarr store (no `zarr.json`). Give the folder that `tmepde run` wrote.")
     try:
         return dict(json.loads((target / "zarr.json").read_text()).get("attributes", {}))
     except (ValueError, AttributeError, TypeError, OSError) as error:
-        raise StoreError(f"{target} is damaged: `zarr.json` cannot be read ({error}). Run the scenario again.") from error
+        raise StoreError(
+            f"{target} is damaged: `zarr.json` is not readable ({error}). Run the scenario again."
+        ) from error
 
 
 def _check_complete(target: Path, attributes: dict[str, Any]) -> None:

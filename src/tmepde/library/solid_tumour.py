@@ -27,7 +27,8 @@ import numpy as np
 
 from tmepde.coefficients import unknown
 from tmepde.grid import Grid
-from tmepde.library.tissue import base_quantities, capsule_ring, layered, plume
+from tmepde.library.balance import balance, expected_oxygen
+from tmepde.library.tissue import base_quantities, capsule_ring, layered
 from tmepde.model import Model
 from tmepde.parameter import param, parameters
 from tmepde.physiology import REGISTRY
@@ -130,28 +131,33 @@ class SolidTumour(eqx.Module):
 
     def _initial(self, region: Region, processes: Mapping[str, Process]) -> dict[str, Any]:
         cells = self.tumour_density * region.tumour * region.nuclei
-        vegf = plume(region, *self._balance(processes, "vegf_kinetics", self.vegf_diffusivity, hypoxic=True))
+        vegf = self._balance(region, processes, "vegf_kinetics", self.vegf_diffusivity)
         pores = processes.get("pore_relaxation", REGISTRY["pore_relaxation"]())
         return {
             "tumour": (1.0 - self.antigen_negative) * cells,
             "tumour_negative": self.antigen_negative * cells,
-            "chemokine": plume(region, *self._balance(processes, "chemokine_kinetics", self.chemokine_diffusivity)),
-            "tgf_beta": plume(region, *self._balance(processes, "tgf_beta_kinetics", self.tgf_beta_diffusivity)),
+            "chemokine": self._balance(region, processes, "chemokine_kinetics", self.chemokine_diffusivity),
+            "tgf_beta": self._balance(region, processes, "tgf_beta_kinetics", self.tgf_beta_diffusivity),
             "vegf": vegf,
             "pore_diameter": np.asarray(pores.target(vegf)),
             "vessel_surface": self.vessel_surface * region.vessels,
-            "oxygen": 40.0 - 30.0 * region.tumour,
+            "oxygen": expected_oxygen(region.margin_distance),
             "systemic_antigen": 1.0,
         }
 
-    def _balance(self, processes: Mapping[str, Process], name: str, diffusivity: Any, hypoxic: bool = False) -> Any:
-        """(level, length): q N/(φ_i λ) deep inside the tumour, and √(D/λ)."""
-        made: Any = processes.get(name, REGISTRY[name]())
-        boost = 1.0 + (made.hypoxia - 1.0) * 0.6 if hypoxic else 1.0  # at about 5 mmHg
-        level = (
-            SECRETION * made.tumour * boost * self.tumour_density / (max(float(self.interstitium), 1e-6) * made.decay)
-        )
-        return float(level), float(np.sqrt(diffusivity / made.decay)) + 1e-6
+    def _balance(self, region: Region, processes: Mapping[str, Process], name: str, diffusivity: Any) -> Any:
+        """The field that the production of the untreated tissue keeps up (0 where nobody makes it)."""
+        if name not in processes:
+            return np.zeros(region.grid.shape)
+        made: Any = processes[name]
+        cells = made.tumour * self.tumour_density * region.tumour * region.nuclei
+        if hasattr(made, "hypoxia"):
+            oxygen = expected_oxygen(region.margin_distance)
+            cells = cells * (1.0 + (made.hypoxia - 1.0) * made.oxygen_half / (made.oxygen_half + oxygen))
+        if hasattr(made, "host"):
+            cells = cells + made.host * self.host_density * region.stroma
+        source = SECRETION * cells / max(float(self.interstitium), 1e-6)
+        return balance(region.grid, float(diffusivity), max(float(made.decay), 1e-6), source)
 
     def _species(self, initial: Mapping[str, Any]) -> dict[str, Species]:
         def one(

@@ -26,16 +26,6 @@ def capsule_ring(region: Any, width: float) -> Any:
     return np.exp(-0.5 * (region.margin_distance / width) ** 2)
 
 
-def plume(region: Any, level: float, length: float) -> Any:
-    """Level of something made in the tumour that decays over ``length``: the balance across a plane margin.
-
-    c/level = 1 − ½ e^{m/ℓ} inside, ½ e^{−m/ℓ} outside. A starting guess that relaxes within hours.
-    """
-    m = region.margin_distance
-    tail = 0.5 * np.exp(-np.abs(m) / length)
-    return level * np.where(m < 0, 1.0 - tail, tail)
-
-
 def base_quantities(region: Any) -> dict[str, Any]:
     """Tissue quantities that processes add to (0, or 1 where they are factors), and the region itself."""
     zero = (

@@ -14,7 +14,7 @@ from tmepde.physiology.nanoparticles import (
 )
 from tmepde.physiology.oxygen import OxygenSupply, OxygenUptake, PeroxideProduction
 from tmepde.physiology.tumour import AntigenLoss, Crowding, Growth, Necrosis
-from tmepde.physiology.vessels import Angiogenesis, Extravasation, Perfusion, PoreRelaxation, VegfSignal
+from tmepde.physiology.vessels import Angiogenesis, Egress, Extravasation, Perfusion, PoreRelaxation, VegfSignal
 
 REGISTRY = {
     "crowding": Crowding,
@@ -45,6 +45,7 @@ REGISTRY = {
     "pore_relaxation": PoreRelaxation,
     "angiogenesis": Angiogenesis,
     "extravasation": Extravasation,
+    "egress": Egress,
     "collagen_turnover": CollagenTurnover,
     "hyaluronan_turnover": HyaluronanTurnover,
     "blood_kinetics": BloodKinetics,

@@ -149,7 +149,7 @@ class Vegf(Process):
     """VEGF: s = q C (1 + (m − 1) K/(K + O))/φ_i, λ = k; hypoxia raises it 7-fold; range 335 µm."""
 
     tumour: Any = param(
-        "1/s", doc="molecules per tumour cell in plenty of oxygen", default=0.003, bounds=(0, 100), status="assumed"
+        "1/s", doc="molecules per tumour cell in plenty of oxygen", default=0.008, bounds=(0, 100), status="assumed"
     )
     hypoxia: Any = param(
         "1",

@@ -55,7 +55,7 @@ class Perfusion(Process):
 
 
 class PoreRelaxation(Process):
-    """s_d = d_ss/τ, λ_d = 1/τ, d_ss = d₀ + (d₁ − d₀) V²/(V² + K²): VEGF opens pores, its loss closes them."""
+    """s_d = d_ss/τ, λ_d = 1/τ, d_ss = d₀ + (d₁ − d₀) V/(V + K): VEGF opens pores, its loss closes them."""
 
     mature: Any = param(
         "nm",
@@ -68,7 +68,7 @@ class PoreRelaxation(Process):
     leaky: Any = param(
         "nm",
         doc="pore diameter in plenty of VEGF",
-        default=240.0,
+        default=200.0,
         bounds=(10, 2000),
         ref="cut-offs 200-1200 nm, Hobbs 1998",
         status="from memory",
@@ -85,7 +85,7 @@ class PoreRelaxation(Process):
 
     def target(self, vegf: Any) -> Any:
         """d_ss(V) in nm."""
-        return self.mature + (self.leaky - self.mature) * hill(vegf, self.vegf_half, 2)
+        return self.mature + (self.leaky - self.mature) * saturation(vegf, self.vegf_half)
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         rate = 1.0 / self.time
@@ -157,3 +157,20 @@ class Extravasation(Process):
             * attraction
             * blood
         }
+
+
+class Egress(Process):
+    """λ_E = λ_X = k (1 − A): T cells that meet no antigen leave tissue within about a day (S1P, lymph)."""
+
+    rate: Any = param(
+        "1/h",
+        doc="departure without antigen",
+        default=1 / 24,
+        bounds=(0, 1),
+        ref="residence of a day",
+        status="assumed",
+    )
+
+    def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        rate = self.rate * (1.0 - tissue["antigen_contact"])
+        return {"car_t.loss": rate, "car_t_exhausted.loss": rate}

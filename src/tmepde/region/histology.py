@@ -31,8 +31,8 @@ NUCLEUS = 7.0
 PIXEL_SIZE = 0.38
 #: µm over which a lumen marks its stroma as vascular
 VESSEL_SCALE = 25.0
-#: nuclear diameters over which nuclei are counted: about the height of a columnar cell, whose nucleus sits at its base
-NUCLEI_SCALE = 1.5
+#: nuclear diameters over which nuclei are counted: the height of a columnar cell, whose nucleus sits at its base
+NUCLEI_SCALE = 4.0
 #: pieces of tissue smaller than this part of the largest are left out
 SMALLEST_PIECE = 0.05
 

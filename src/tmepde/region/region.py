@@ -20,6 +20,8 @@ ARRAYS = {
     "margin_distance": ("um", "Signed distance to the tumour margin, negative inside the tumour"),
 }
 
+CLASSES = ("tumour", "stroma", "vessel")
+
 
 def _host(value: Any) -> np.ndarray:
     """A float64 numpy array on the host; abstract values (inside a trace) pass."""
@@ -102,7 +104,7 @@ class Region(eqx.Module):
         """
         labels = np.asarray(labels)
         _check_labels(grid, labels, classes)
-        picked = {name: np.isin(labels, np.atleast_1d(classes.get(name, []))) for name in ("tumour", "stroma", "vessel")}
+        picked = {name: np.isin(labels, np.atleast_1d(classes.get(name, []))) for name in CLASSES}
         inside = _inside(grid) & (picked["tumour"] | picked["stroma"] | picked["vessel"])
         if not inside.any():
             raise ValueError("`labels` must contain tissue, but no cell belongs to the classes " + f"{dict(classes)}.")
@@ -148,7 +150,9 @@ def _from_center(grid: Grid, center: Sequence[float] | None) -> np.ndarray:
         raise ValueError(f"`center` must have {grid.ndim} entries, one per axis {grid.axes}, but {center!r} was given.")
     for name, c, f in zip(grid.axes, center, faces, strict=True):
         if not f[0] <= c <= f[-1]:
-            raise ValueError(f"`center` must lie in the domain, {name} from {f[0]:g} to {f[-1]:g} µm, but {c!r} was given.")
+            raise ValueError(
+                f"`center` must lie in the domain, {name} in {f[0]:g} … {f[-1]:g} µm, but {c!r} was given."
+            )
     return np.sqrt(sum((x - float(c)) ** 2 for x, c in zip(coordinates, center, strict=True)))
 
 
@@ -157,7 +161,7 @@ def _check_labels(grid: Grid, labels: np.ndarray, classes: Mapping[str, Any]) ->
         raise ValueError(f"`labels` must have the grid's shape {grid.shape}, but has {labels.shape}.")
     if labels.dtype.kind not in "iub":
         raise ValueError(f"`labels` must be integers, but their dtype is {labels.dtype}. Write `labels.astype(int)`.")
-    unknown = sorted(set(classes) - {"tumour", "stroma", "vessel"})
+    unknown = sorted(set(classes) - set(CLASSES))
     if unknown or "tumour" not in classes:
         raise ValueError(
             "`classes` must name the labels of 'tumour' and may name those of 'stroma' and 'vessel', "

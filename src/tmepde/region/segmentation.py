@@ -55,7 +55,7 @@ def segment(rgb: np.ndarray, nucleus: float | None = None) -> Segmentation:
     tumour &= ~_drop(pale, 3.0 * np.pi / 4 * nucleus**2)
     if not 0.01 < tumour.mean() < 0.99:
         raise ValueError(
-            f"`image` must show DAB-positive (brown) nests beside other tissue, but {tumour.mean():.1%} of it was found "
+            f"`image` must show DAB-positive (brown) nests beside other tissue, but {tumour.mean():.1%} of it is "
             "brown. Use a section in which DAB marks the tumour cells, or supply labels to `Region.from_labels`."
         )
     nuclei = _nuclei(haematoxylin, dab, tumour, nucleus)

@@ -12,6 +12,9 @@ from tmepde.report import style
 from tmepde.report.maps import label, shown_times, space
 from tmepde.report.measures import AMOUNTS, CAR_T, HYPOXIA, Arm, distance_edges
 
+#: title, unit, logarithmic if it spreads far, one line per arm
+Panel = tuple[str, str, bool, dict[str, np.ndarray]]
+
 
 def overview(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
     """Burden, hypoxic fraction, CAR-T cells and antigen-negative fraction over time, one line per arm."""
@@ -32,18 +35,20 @@ def overview(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
         axes.set_xlim(_time_limits(arms))
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
+    _plain(grid[: len(panels)])
     handles, names = grid[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 4))
     return style.embed(figure, "Time series of burden, hypoxia and CAR-T cells for all arms")
 
 
-def _overview_panels(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> list[tuple[str, str, bool, dict[str, np.ndarray]]]:
+def _overview_panels(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> list[Panel]:
     some = next(iter(arms.values()))
     amount = AMOUNTS[dataset["cell_volume"].attrs["units"]][1]
-    found: list[tuple[str, str, bool, dict[str, np.ndarray]]] = []
+    found: list[Panel] = []
 
     def add(title: str, unit: str, logarithmic: bool, value: Any) -> None:
-        found.append((title, unit, logarithmic, {name: arm.series(lambda i, arm=arm: value(arm, i)) for name, arm in arms.items()}))
+        lines = {name: arm.series(lambda i, arm=arm: value(arm, i)) for name, arm in arms.items()}
+        found.append((title, unit, logarithmic, lines))
 
     if some.has("tumour"):
         add("Tumour burden, relative to the start", "× start", True, lambda arm, i: arm.burden(i))
@@ -56,9 +61,15 @@ def _overview_panels(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> list[tuple
     if some.has("tumour_negative"):
         add("Antigen-negative part of the tumour", "fraction", False, lambda arm, i: arm.antigen_negative(i))
     if "car_t_plasma" in some.dataset:
-        lines = {name: np.where(arm.dataset["car_t_plasma"] > 0, arm.dataset["car_t_plasma"], np.nan) for name, arm in arms.items()}
+        blood = {name: arm.dataset["car_t_plasma"].values for name, arm in arms.items()}
+        lines = {name: np.where(values > 0, values, np.nan) for name, values in blood.items()}
         found.append(("CAR-T cells in blood", "cells/µL", True, lines))
     return found
+
+
+def _plain(panels: Any) -> None:
+    for axes in panels:
+        style.plain_ticks(axes.yaxis)
 
 
 def _time_limits(arms: Mapping[str, Arm]) -> tuple[float, float]:
@@ -83,9 +94,9 @@ def observables(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
     names = series_names(dataset)
     if not names:
         return ""
-    columns = 4
+    columns = min(4, len(names))
     rows = -(-len(names) // columns)
-    figure = style.new(12.2, 2.1 * rows + 0.5)
+    figure = style.new(3.1 * columns, 2.1 * rows + 0.6)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(grid, names, strict=False):
         for i, arm in enumerate(arms.values()):
@@ -95,6 +106,7 @@ def observables(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
         axes.set_xlim(_time_limits(arms))
     for axes in grid[len(names) :]:
         axes.set_visible(False)
+    _plain(grid[: len(names)])
     figure.supxlabel("time (day)", fontsize=8.5)
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4))
@@ -110,7 +122,7 @@ def infiltration(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
     days = next(iter(treated.values())).days
     times = [t for t in shown_times(days, 6) if t > 0] or [0]
     lines = {n: [a.profile(t, edges) for t in times if t <= a.last] for n, a in treated.items()}
-    peaks = [np.nanmax([p.values.max(initial=0, where=np.isfinite(p.values)) for p in ps] or [0]) for ps in lines.values()]
+    peaks = [max((float(np.nan_to_num(p.values).max()) for p in ps), default=0.0) for ps in lines.values()]
     columns = min(3, len(treated))
     rows = -(-len(treated) // columns)
     figure = style.new(4.0 * columns + 0.3, 2.4 * rows + 0.6)
@@ -119,7 +131,8 @@ def infiltration(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
     for axes, (name, profiles) in zip(panels, lines.items(), strict=False):
         axes.axvspan(edges[0], 0, color=style.TISSUE["tumour nest"], alpha=0.16, lw=0)
         for k, profile in enumerate(profiles):
-            axes.plot(profile.centers, profile.values, color=_ramp(k, len(times)), lw=1.5, label=f"day {days[times[k]]:.3g}")
+            day = f"day {days[times[k]]:.3g}"
+            axes.plot(profile.centers, profile.values, color=_ramp(k, len(times)), lw=1.5, label=day)
         axes.set_title(name, loc="left")
         axes.set_xlim(edges[0], edges[-1])
         if logarithmic:
@@ -129,8 +142,9 @@ def infiltration(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
             axes.set_ylim(0, 1.05 * max(peaks))
     for axes in panels[len(treated) :]:
         axes.set_visible(False)
-    panels[0].text(0.02, 0.97, "nest", transform=panels[0].transAxes, va="top", fontsize=8, color="#7a4a22")
-    panels[0].text(0.98, 0.97, "stroma", transform=panels[0].transAxes, va="top", ha="right", fontsize=8, color="#4a6578")
+    for x, side, text, color in ((0.02, "left", "nest", "#7a4a22"), (0.98, "right", "stroma", "#4a6578")):
+        panels[0].text(x, 0.97, text, transform=panels[0].transAxes, va="top", ha=side, fontsize=8, color=color)
+    _plain(panels)
     figure.supxlabel("distance to the tumour margin (µm)", fontsize=8.5)
     figure.supylabel("CAR-T cells/mm³", fontsize=8.5)
     handles, labels = panels[0].get_legend_handles_labels()
@@ -161,6 +175,7 @@ def radial(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
         axes.set_title(label(dataset[name]), loc="left", fontsize=8)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_ylim(bottom=0)
+    _plain(panels)
     figure.supxlabel("distance to the tumour margin (µm)", fontsize=8.5)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))

@@ -9,10 +9,11 @@ import numpy as np
 import xarray as xr
 
 from tmepde.report import style
-from tmepde.report.measures import Arm
+from tmepde.report.measures import Arm, edges
 
 #: what is shown first, and open; other fields follow, folded
 FIRST = ("tumour", "car_t", "oxygen", "chemokine", "collagen", "ifn_gamma")
+_NEXT = ("tumour_negative", "car_t_exhausted", "growth_factor", "tgf_beta", "vegf", "hyaluronan", "vessel_surface")
 _PRETTY = {"um": "µm", "uL": "µL", "uM": "µM", "m^2": "m²", "m^3": "m³", "m2": "m²", "m3": "m³", "**2": "²", "**3": "³"}
 #: inches: the widest figure
 WIDTH = 12.4
@@ -27,7 +28,8 @@ def field_names(dataset: xr.Dataset) -> list[str]:
     """All fields over time and space, the most looked-at first."""
     axes = set(space(dataset))
     names = [str(n) for n, v in dataset.data_vars.items() if "time" in v.dims and axes <= set(v.dims)]
-    return [n for n in FIRST if n in names] + [n for n in names if n not in FIRST]
+    known = [n for n in (*FIRST, *_NEXT) if n in names]
+    return known + sorted(set(names) - set(known))
 
 
 def shown_times(days: np.ndarray, count: int) -> list[int]:
@@ -56,7 +58,7 @@ def pretty(unit: str) -> str:
 
 def _extent(dataset: xr.Dataset) -> tuple[float, float, float, float]:
     """Left, right, bottom, top for an image whose first row is on top, as in a micrograph."""
-    x, y = dataset["x_bounds"].values, dataset["y_bounds"].values
+    x, y = edges(dataset, "x"), edges(dataset, "y")
     return float(x.min()), float(x.max()), float(y.max()), float(y.min())
 
 
@@ -96,14 +98,14 @@ def _margin_lines(dataset: xr.Dataset) -> list[np.ndarray]:
 def _draw_margin(axes: Any, lines: Sequence[np.ndarray], color: str, shift: tuple[float, float] = (0.0, 0.0)) -> None:
     from matplotlib.collections import LineCollection
 
-    axes.add_collection(LineCollection([line + np.array(shift) for line in lines], colors=color, linewidths=0.6), autolim=False)
+    moved = [line + np.array(shift) for line in lines]
+    axes.add_collection(LineCollection(moved, colors=color, linewidths=0.6), autolim=False)
 
 
 def _bar(figure: Any, image: Any, axes: Any = None, cax: Any = None, **options: Any) -> Any:
     bar = figure.colorbar(image, ax=axes, cax=cax, **options)
     bar.outline.set_visible(False)
-    bar.formatter.set_powerlimits((-2, 4))
-    bar.formatter.set_useMathText(True)
+    style.plain_ticks(bar.ax.xaxis if options.get("orientation") == "horizontal" else bar.ax.yaxis)
     return bar
 
 
@@ -208,13 +210,15 @@ def _grid_of_maps(dataset: xr.Dataset, arms: Mapping[str, Arm], name: str) -> st
             image = axes.imshow(shots[i, j], norm=norm, cmap=_colors(name), extent=placed, interpolation="nearest")
             _draw_margin(axes, lines, "white", (dx, dy))
         text = f"day {days[t]:.3g}"
-        axes.text(extent[0] - 0.03 * wide, extent[3] + i * step_y + tall / 2, text, rotation=90, ha="right", va="center")
+        middle_y = extent[3] + i * step_y + tall / 2
+        axes.text(extent[0] - 0.03 * wide, middle_y, text, rotation=90, ha="right", va="center")
     for j, arm in enumerate(names):
         middle_x = extent[0] + j * step_x + wide / 2
         axes.text(middle_x, extent[3] - 0.04 * wide, _wrapped(arm, panel), ha="center", va="bottom")
-    _scale_bar(axes, (extent[0], extent[1], extent[2] + (len(times) - 1) * step_y, extent[3] + (len(times) - 1) * step_y), "white")
+    down = (len(times) - 1) * step_y
+    _scale_bar(axes, (extent[0], extent[1], extent[2] + down, extent[3] + down), "white")
     axes.set_xlim(extent[0], extent[1] + (len(names) - 1) * step_x)
-    axes.set_ylim(extent[2] + (len(times) - 1) * step_y, extent[3])
+    axes.set_ylim(extent[2] + down, extent[3])
     _bare(axes)
     axes.set_anchor("W")
     bar = _bar(figure, image, axes=axes, shrink=min(1.0, 2.4 / len(times)), aspect=30, pad=0.012, extend="max")
@@ -255,7 +259,7 @@ def _kymograph(arms: Mapping[str, Arm], name: str, axis: str) -> str:
     panels[0].set_ylabel(f"{axis} (µm)")
     bar = _bar(figure, mesh, axes=panels, aspect=24, pad=0.012, extend="max")
     bar.set_label(label(first[name]) + (f"\n{remark}" if remark else ""))
-    return style.embed(figure, f"{name}: position against time, columns are arms", pixels=True, few_colors=True)
+    return style.embed(figure, f"{name}: position against time, columns are arms", pixels=True)
 
 
 def _crossings(dataset: xr.Dataset, axis: str) -> Sequence[float]:

@@ -5,7 +5,7 @@ With cell volumes V, nest fraction w, and densities n in cells/mm³:
     burden(t)        Σ V (tumour + tumour_negative)                           relative to the start
     hypoxic(t, p)    Σ V w [pO₂ < p] / Σ V w                                  p = 10 and 2.5 mmHg
     profile(d, t)    Σ_{cells at distance d} V n / Σ_{cells at distance d} V  n = all CAR-T
-    depth            the depth below the margin that half of the CAR-T cells inside the nests have passed
+    depth            Σ V w n (−d)₊ / Σ V w n                                  mean over the CAR-T cells inside the nests
     call             desert: fewer than 1000 CAR-T/mm³ in the tissue; otherwise inflamed if their mean density in the
                      nests is at least half of that in the stroma, excluded if it is less
 
@@ -125,13 +125,13 @@ class Arm:
         return float("nan") if density is None else _mean(density, self.volume)
 
     def depth(self, index: int) -> tuple[float, float]:
-        """Median depth (µm) of the CAR-T cells inside the nests, and of the nests' volume for comparison."""
+        """Mean depth (µm) of the CAR-T cells inside the nests, and of the nests' volume for comparison."""
         density = self.car_t(index)
         if density is None or "region_margin_distance" not in self.dataset:
             return float("nan"), float("nan")
-        below = -np.nan_to_num(self.dataset["region_margin_distance"].values).ravel()
-        weight = self.volume * self.nest * (below > 0)
-        return _median(below, weight * density), _median(below, weight)
+        below = np.maximum(-np.nan_to_num(self.dataset["region_margin_distance"].values).ravel(), 0.0)
+        weight = self.volume * self.nest
+        return _mean(below, weight * density), _mean(below, weight)
 
     def call(self, index: int) -> str:
         """``"desert"``, ``"excluded"``, ``"inflamed"``, or ``"none"`` where there is no CAR-T at all."""
@@ -148,7 +148,8 @@ class Arm:
         density = self._sum(names, index)
         distance = np.nan_to_num(self.dataset["region_margin_distance"].values).ravel()
         total = np.histogram(distance, edges, weights=self.volume)[0]
-        held = np.zeros_like(total) if density is None else np.histogram(distance, edges, weights=self.volume * density)[0]
+        amount = np.zeros_like(self.volume) if density is None else self.volume * density
+        held = np.histogram(distance, edges, weights=amount)[0]
         return Profile(edges, np.divide(held, total, out=np.full_like(total, np.nan), where=total > 0))
 
 
@@ -157,17 +158,18 @@ def _mean(values: np.ndarray, weights: np.ndarray) -> float:
     return float(np.sum(values * weights)) / total if total > 0 else float("nan")
 
 
-def _median(values: np.ndarray, weights: np.ndarray) -> float:
-    total = float(weights.sum())
-    if not total > 0:
-        return float("nan")
-    order = np.argsort(values)
-    running = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(running, 0.5 * total)])
+def edges(dataset: xr.Dataset, axis: str) -> np.ndarray:
+    """Cell edges along an axis in µm, from its bounds, or halfway between centres where they were dropped."""
+    if f"{axis}_bounds" in dataset.variables:
+        bounds = dataset[f"{axis}_bounds"].values
+        return np.append(bounds[:, 0], bounds[-1, 1])
+    x = dataset[axis].values.astype(float)
+    half = 0.5 * np.diff(x) if x.size > 1 else np.array([0.5])
+    return np.concatenate([[x[0] - half[0]], x[:-1] + half if x.size > 1 else [], [x[-1] + half[-1]]])
 
 
 def distance_edges(dataset: xr.Dataset) -> np.ndarray | None:
-    """Bins of signed distance: at least two cells wide, about forty, with an edge at the margin. ``None``: no margin."""
+    """Bins of signed distance, at least two cells wide, about forty, one edge at the margin. ``None``: no margin."""
     if "region_margin_distance" not in dataset:
         return None
     inside = dataset["cell_volume"].values.ravel() > 0

@@ -14,6 +14,7 @@ import xarray as xr
 from tmepde.report import curves, maps, style, tables
 from tmepde.report.measures import DESERT, INFLAMED, SECTION, Arm, arms
 
+_GENERATOR = '<meta name="generator" content="tmepde">'
 #: fields shown open; the others are folded
 OPEN_FIELDS = 6
 
@@ -26,17 +27,21 @@ def write_report(
     Args:
         store: what ``tmepde run`` wrote.
         output: ends in ``.html``; parent folders are made.
-        overwrite: replace a file that is there.
+        overwrite: replace whatever file is there. An earlier report is replaced in any case: it can be made again.
 
     Raises:
-        FileExistsError: if ``output`` exists and may not be replaced.
+        FileExistsError: if ``output`` is something else than an earlier report and may not be replaced.
         StoreError: if ``store`` is not a complete store of tmepde.
     """
     target = Path(output)
     if target.is_dir():
-        raise FileExistsError(f"`output` must be a file name, but {target} is a directory. Write {target / 'report.html'}.")
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"`output` must not exist yet, but {target} does. Choose another name or allow overwriting.")
+        raise FileExistsError(
+            f"`output` must be a file name, but {target} is a directory. Write {target / 'report.html'}."
+        )
+    if target.exists() and not (overwrite or _is_report(target)):
+        raise FileExistsError(
+            f"`output` must not be another file, but {target} is no report of tmepde. Choose another name."
+        )
     if not isinstance(store, xr.Dataset):
         from tmepde.io.store import open_store
 
@@ -52,30 +57,33 @@ def write_report(
     return target
 
 
+def _is_report(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _GENERATOR.encode() in file.read(600)
+
+
 def render(dataset: xr.Dataset) -> str:
     """The report as HTML text."""
     _check(dataset)
     shown = arms(dataset)
     with style.figures():
         sections = [
-            _section("results", "What came out", _lead(shown) + tables.key_results(dataset, shown) + _reading()),
-            _section("tissue", "Tissue", maps.tissue(dataset) + _tissue_note(dataset)),
-            _section("time", "Over time", curves.overview(dataset, shown)),
-            _section("infiltration", "Infiltration", _infiltration(dataset, shown)),
-            _section("fields", "Fields", _fields(dataset, shown)),
-            _section("observables", "Observables", _folded("All stored time series", curves.observables(dataset, shown))),
-            _section("conservation", "What was conserved", _conserved(dataset, shown)),
-            _section("parameters", "Parameters", tables.parameters(dataset)),
-            _section("configuration", "Configuration", _configuration(dataset)),
+            ("results", "What came out", _lead(shown) + tables.key_results(dataset, shown) + _reading()),
+            ("tissue", "Tissue", maps.tissue(dataset) + _tissue_note(dataset)),
+            ("time", "Over time", curves.overview(dataset, shown)),
+            ("infiltration", "Infiltration", _infiltration(dataset, shown)),
+            ("fields", "Fields", _fields(dataset, shown)),
+            ("observables", "Observables", _folded("All stored time series", curves.observables(dataset, shown))),
+            ("conservation", "What was conserved", _conserved(dataset, shown)),
+            ("parameters", "Parameters", tables.parameters(dataset)),
+            ("configuration", "Configuration", _configuration(dataset)),
         ]
     title = escape(str(dataset.attrs.get("title", "tmepde simulation")))
     css = resources.files("tmepde.report").joinpath("style.css").read_text(encoding="utf-8")
-    links = "".join(
-        f'<a href="#{name}">{text}</a>' for name, text, body in sections if body
-    )
+    links = "".join(f'<a href="#{name}">{text}</a>' for name, text, body in sections if body)
     body = "".join(f'<section id="{name}"><h2>{text}</h2>{inner}</section>' for name, text, inner in sections if inner)
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{_GENERATOR}'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
         f"<style>{css}</style></head>\n<body><header><h1>{title}</h1>{_subtitle(shown)}{tables.facts(dataset)}</header>"
         f"<nav>{links}</nav>\n<main>{body}</main></body></html>\n"
@@ -86,14 +94,11 @@ def _check(dataset: xr.Dataset) -> None:
     missing = [name for name in ("time", "cell_volume") if name not in dataset.variables]
     if missing:
         raise ValueError(
-            f"`dataset` must be one that tmepde wrote, but it has no {' and no '.join(missing)}. Open it with `open_store`."
+            f"`dataset` must be one that tmepde wrote, but it has no {' and no '.join(missing)}. "
+            "Open the store with `open_store`."
         )
     if dataset.sizes["time"] == 0:
         raise ValueError("`dataset` must hold at least one time, but it has none.")
-
-
-def _section(name: str, title: str, body: str) -> tuple[str, str, str]:
-    return name, title, body
 
 
 def _folded(summary: str, body: str) -> str:
@@ -111,29 +116,28 @@ def _lead(shown: Mapping[str, Arm]) -> str:
     """One sentence that ranks the arms, and one for each that did not finish."""
     burdens = {name: arm.burden(arm.last) for name, arm in shown.items()}
     known = {name: value for name, value in burdens.items() if not np.isnan(value)}
+    told = {name: f"<b>{tables.number(value)}</b> × the start" for name, value in known.items()}
     words = ""
-    if len(known) > 1:
+    if len(set(told.values())) == 1:
+        words = f"Tumour burden at the end is {next(iter(told.values()))}{' in every arm' if len(told) > 1 else ''}."
+    elif told:
         low, high = min(known, key=lambda k: known[k]), max(known, key=lambda k: known[k])
-        words = (
-            f"Tumour burden at the end ranges from <b>{tables.number(known[low])}</b> × the start ({escape(low)}) "
-            f"to <b>{tables.number(known[high])}</b> × ({escape(high)})."
-        )
-    elif known:
-        words = f"Tumour burden at the end is <b>{tables.number(next(iter(known.values())))}</b> × the start."
-    days = next(iter(shown.values())).days
+        words = f"Tumour burden at the end ranges from {told[low]} ({escape(low)}) to {told[high]} ({escape(high)})."
     for name, arm in shown.items():
-        if arm.last < len(days) - 1:
+        if arm.last < len(arm.days) - 1 or not tables.finished(arm.dataset):
             message = escape(str(arm.dataset["message"].values)) if "message" in arm.dataset else ""
-            words += f' <span class="warn">{escape(name)} stopped at day {tables.number(arm.days[arm.last])}.</span> {message}'
+            stopped = f"{escape(name)} stopped at day {tables.number(arm.days[arm.last])}."
+            words += f' <span class="warn">{stopped}</span> {message}'
     return f'<p class="lead">{words}</p>' if words else ""
 
 
 def _reading() -> str:
     return (
-        '<p class="note">Hypoxic: part of the nest volume below the given pO₂. Infiltration depth: half of the CAR-T cells '
-        "inside the nests lie deeper than this below the margin; in brackets the same for an even spread. "
-        f"Call at the end (limits assumed): <i>desert</i> below {DESERT:.0f} CAR-T/mm³ of tissue, otherwise <i>inflamed</i> where "
-        f"the density in the nests is at least {INFLAMED:g} of that in the stroma, <i>excluded</i> where it is less.</p>"
+        '<p class="note">Hypoxic: part of the nest volume below the given pO₂. Infiltration depth: mean depth below the '
+        "margin of the CAR-T cells inside the nests; in brackets that of cells spread evenly over them. "
+        f"Call at the end (limits assumed): <i>desert</i> below {DESERT:.0f} CAR-T/mm³ of tissue, otherwise "
+        f"<i>inflamed</i> where the density in the nests is at least {INFLAMED:g} of that in the stroma, "
+        "<i>excluded</i> where it is less.</p>"
     )
 
 
@@ -144,7 +148,10 @@ def _tissue_note(dataset: xr.Dataset) -> str:
     nest = float(np.sum(volume * np.nan_to_num(dataset["region_tumour"].values)) / volume.sum())
     outside = float((dataset["mask"].values == 0).mean())
     words = f"Nests are {nest:.0%} of the tissue volume. "
-    words += f"{outside:.0%} of the grid is outside the tissue (lumen, vessel, background); nothing crosses its edge. " if outside else ""
+    if outside:
+        words += (
+            f"{outside:.0%} of the grid is outside the tissue (lumen, vessel, background), and nothing enters it. "
+        )
     words += "The slice runs through the middle of z. " if "z" in dataset.dims else ""
     return f'<p class="note">{words}</p>'
 
@@ -154,8 +161,9 @@ def _infiltration(dataset: xr.Dataset, shown: Mapping[str, Arm]) -> str:
     text = ""
     if figure:
         text = figure + (
-            '<p class="note">Mean density of all CAR-T cells (effector and exhausted) at a given distance; brown: inside the '
-            f"nests, by the margin at the start. 10³ cells/mm³ are about {1e3 * SECTION:.0f} nuclei/mm² of a 4 µm section.</p>"
+            '<p class="note">Mean density of all CAR-T cells (effector and exhausted) at a given distance; brown: '
+            "inside the nests, by the margin at the start. "
+            f"10³ cells/mm³ are about {1e3 * SECTION:.0f} nuclei/mm² of a 4 µm section.</p>"
         )
     if "z" in dataset.dims:
         text += curves.radial(dataset, shown)
@@ -170,7 +178,9 @@ def _fields(dataset: xr.Dataset, shown: Mapping[str, Arm]) -> str:
         return ""
     note = "Rows are times, columns are arms" if len(maps.space(dataset)) > 1 else "Columns are arms"
     line = "white line" if len(maps.space(dataset)) > 1 else "dashed line"
-    return f'<p class="note">{note}; one colour scale per field; {line}: the tumour margin at the start.</p>' + "".join(parts)
+    return f'<p class="note">{note}; one colour scale per field; {line}: the tumour margin at the start.</p>' + "".join(
+        parts
+    )
 
 
 def _title(dataset: xr.Dataset, name: str) -> str:
@@ -179,8 +189,9 @@ def _title(dataset: xr.Dataset, name: str) -> str:
 
 def _conserved(dataset: xr.Dataset, shown: Mapping[str, Arm]) -> str:
     return (
-        '<p class="note">For each species: start + produced + inflow − lost − killed + clipped − end, relative to all that '
-        "was there or came. Zero is exact.</p>" + tables.budgets(dataset, shown)
+        '<p class="note">For each species: what is missing from final = initial + produced + inflow − lost − killed, '
+        "relative to the sum of what was there, was produced and came in. Zero is exact.</p>"
+        + tables.budgets(dataset, shown)
     )
 
 

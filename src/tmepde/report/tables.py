@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from tmepde.report.maps import pretty
-from tmepde.report.measures import AMOUNTS, CAR_T, Arm
+from tmepde.report.measures import AMOUNTS, CAR_T, Arm, edges
 
 #: relative mass-balance errors above this are marked
 NOTABLE_ERROR = 1e-3
@@ -29,6 +29,7 @@ def number(value: Any, digits: int = 3) -> str:
         return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
+    value = float(f"{value:.{digits - 1}e}")
     size = abs(value)
     if 1e-3 <= size < 1e5:
         text = f"{value:.{max(0, digits - 1 - math.floor(math.log10(size)))}f}"
@@ -40,7 +41,13 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.0f} %" if value >= 0.0995 or value == 0 else f"{100 * value:.1f} %"
+    return (
+        "–"
+        if math.isnan(value)
+        else f"{100 * value:.0f} %"
+        if value >= 0.0995 or value == 0
+        else f"{100 * value:.1f} %"
+    )
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], css: str = "") -> str:
@@ -65,10 +72,12 @@ def key_results(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
         f"CAR-T, peak<small>{amount} (day)</small>", "infiltration depth<small>µm (an even spread: µm)</small>", "call",
         "antigen-negative<small>of tumour cells</small>", "status",
     ]  # fmt: skip
-    lowest = min((a.burden(a.last) for a in arms.values() if not math.isnan(a.burden(a.last))), default=math.nan)
+    burdens = {name: number(arm.burden(arm.last)) for name, arm in arms.items()}
+    known = [arm.burden(arm.last) for arm in arms.values() if not math.isnan(arm.burden(arm.last))]
+    lowest = number(min(known)) if len(set(burdens.values())) > 1 and known else ""
     rows = []
     for index, (name, arm) in enumerate(arms.items()):
-        end, burden = arm.last, arm.burden(arm.last)
+        end, burden = arm.last, burdens[name]
         cells = arm.series(lambda i, arm=arm: arm.amount(CAR_T, i))
         peak = int(np.nanargmax(cells)) if np.any(np.isfinite(cells)) else 0
         reached, even = arm.depth(end)
@@ -77,7 +86,7 @@ def key_results(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
         rows.append(
             [
                 f'<i class="key" style="background:{_color(index)}"></i>{escape(name)}',
-                f"<b>{number(burden)}</b>" if burden == lowest and len(arms) > 1 else number(burden),
+                f"<b>{burden}</b>" if burden == lowest else burden,
                 percent(arm.hypoxic(end, 10.0)),
                 percent(arm.hypoxic(end, 2.5)),
                 number(cells[end]),
@@ -97,14 +106,19 @@ def _color(index: int) -> str:
     return ARMS[index % len(ARMS)]
 
 
+def finished(dataset: xr.Dataset) -> bool:
+    """Whether a scenario reached its end; true where nothing is said."""
+    good = ("ok", "done", "success", "finished")
+    return "status" not in dataset or str(dataset["status"].values).lower() in good
+
+
 def status(dataset: xr.Dataset) -> str:
     """Result code, with the message as a tooltip."""
     if "status" not in dataset:
         return "–"
     code = str(dataset["status"].values)
     message = escape(str(dataset["message"].values) if "message" in dataset else "", quote=True)
-    good = code.lower() in ("done", "ok", "success", "successful", "completed", "finished")
-    return f'<span title="{message}">{tag(code.replace("_", " "), "good" if good else "bad")}</span>'
+    return f'<span title="{message}">{tag(code.replace("_", " "), "good" if finished(dataset) else "bad")}</span>'
 
 
 def budgets(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
@@ -116,9 +130,13 @@ def budgets(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
     rows = [[escape(name), *(_error(errors[arm][k]) for arm in arms)] for k, name in enumerate(names)]
     found = np.abs(np.array(list(errors.values())))
     worst = float(np.nanmax(found)) if np.isfinite(found).any() else math.nan
-    clipped = sum(float(np.nansum(np.abs(a.dataset["budget_clipped"]))) for a in arms.values() if "budget_clipped" in a.dataset)
+    clipped = sum(
+        float(np.nansum(np.abs(a.dataset["budget_clipped"]))) for a in arms.values() if "budget_clipped" in a.dataset
+    )
     words = f"<p>Largest error of any species in any arm: <b>{number(worst, 2)}</b>. "
-    words += "No value was clipped.</p>" if clipped == 0 else "Some negative values were clipped to zero; see the terms.</p>"
+    words += (
+        "No value was clipped.</p>" if clipped == 0 else "Some negative values were clipped to zero; see the terms.</p>"
+    )
     head = ["species", *(escape(a) for a in arms)]
     return words + table(head, rows, "numbers") + _terms(dataset, arms, names)
 
@@ -130,11 +148,16 @@ def _error(value: float) -> str:
 
 def _terms(dataset: xr.Dataset, arms: Mapping[str, Arm], names: Sequence[str]) -> str:
     present = [key for key in _BUDGET if f"budget_{key}" in dataset]
-    units = [str(u) for u in dataset["species_unit"].values] if "species_unit" in dataset.variables else [""] * len(names)
+    units = (
+        [str(u) for u in dataset["species_unit"].values] if "species_unit" in dataset.variables else [""] * len(names)
+    )
     parts = []
     for arm_name, arm in arms.items():
         rows = [
-            [f"{escape(n)} <small>{escape(pretty(u))}</small>", *(number(arm.dataset[f"budget_{key}"].values[k]) for key in present)]
+            [
+                f"{escape(n)} <small>{escape(pretty(u))}</small>",
+                *(number(arm.dataset[f"budget_{key}"].values[k]) for key in present),
+            ]
             for k, (n, u) in enumerate(zip(names, units, strict=True))
         ]
         parts.append(f"<h4>{escape(arm_name)}</h4>" + table(["species", *present], rows, "numbers"))
@@ -155,10 +178,14 @@ def parameters(dataset: xr.Dataset) -> str:
         groups.setdefault(".".join(parts[:depth]), []).append(row)
     counts = {key: sum(row["status"] == key for row in rows) for key in _STATUS}
     summary = ", ".join(f"{n} {tag(key, _STATUS[key])}" for key, n in counts.items() if n)
-    text = f"<p>{len(rows)} parameters: {summary}. A value marked <i>assumed</i> has no source and needs calibration.</p>"
+    text = (
+        f"<p>{len(rows)} parameters: {summary}. A value marked <i>assumed</i> has no source and needs calibration.</p>"
+    )
     for group, members in groups.items():
         assumed = sum(row["status"] == "assumed" for row in members)
-        note = f"{len(members)} parameter{'s' if len(members) > 1 else ''}" + (f", {assumed} assumed" if assumed else "")
+        note = f"{len(members)} parameter{'s' if len(members) > 1 else ''}" + (
+            f", {assumed} assumed" if assumed else ""
+        )
         body = [
             [
                 f"<code>{escape(row['path'].removeprefix(group + '.'))}</code>",
@@ -205,7 +232,7 @@ def facts(dataset: xr.Dataset) -> str:
 def _grid(dataset: xr.Dataset) -> str:
     axes = [str(d) for d in dataset["cell_volume"].dims]
     cells = " × ".join(str(dataset.sizes[a]) for a in axes)
-    size = " × ".join(f"{float(np.ptp(dataset[f'{a}_bounds'].values)) / 1000:.3g}" for a in axes)
+    size = " × ".join(f"{float(np.ptp(edges(dataset, a))) / 1000:.3g}" for a in axes)
     symmetry = str(dataset.attrs.get("symmetry", "slab"))
     return f"{cells} cells ({', '.join(axes)}), {size} mm" + (f", {symmetry}" if symmetry != "slab" else "")
 
@@ -215,4 +242,6 @@ def _run_time(dataset: xr.Dataset) -> str:
         return "–"
     times = np.atleast_1d(dataset["wall_time"].values)
     compiled = np.atleast_1d(dataset["compile_time"].values).max() if "compile_time" in dataset else math.nan
-    return f"{number(times.sum())} s for {times.size} arm{'s' if times.size > 1 else ''}, compilation {number(compiled)} s"
+    return (
+        f"{number(times.sum())} s for {times.size} arm{'s' if times.size > 1 else ''}, compilation {number(compiled)} s"
+    )

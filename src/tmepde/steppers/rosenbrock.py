@@ -232,7 +232,8 @@ def _positive(problem: SemiDiscrete, state: State, budget: State) -> State:
         negative = jnp.any(u < 0)
         out[name] = jnp.where(negative, kept * ratio, u)
         created = jnp.where(negative, problem.total(out[name]) - before, 0.0)
-        budget[name] = budget[name].at[BUDGET.index("clipped")].add(jnp.maximum(created, after - before))
+        clipped = -problem.total(jnp.minimum(u, 0.0))
+        budget[name] = budget[name].at[BUDGET.index("clipped")].add(clipped)
         budget[name] = budget[name].at[BUDGET.index("produced")].add(created)
     return out
 

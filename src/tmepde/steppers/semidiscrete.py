@@ -49,9 +49,14 @@ class Evaluation(eqx.Module):
 
 
 class SemiDiscrete(eqx.Module):
-    """A :class:`~tmepde.model.System` seen as ordinary differential equations on arrays."""
+    """A :class:`~tmepde.model.System` seen as ordinary differential equations on arrays.
+
+    With ``all_dynamic`` the quasi-steady fields are treated as transported ones (for steady states, where both are the
+    same equation).
+    """
 
     system: Any
+    all_dynamic: bool = eqx.field(static=True, default=False)
 
     @property
     def grid(self) -> Any:
@@ -59,11 +64,12 @@ class SemiDiscrete(eqx.Module):
 
     @property
     def transported(self) -> tuple[str, ...]:
-        return self.system.of_kind("transported")
+        moving = self.system.of_kind("transported")
+        return tuple(sorted(moving + self.system.of_kind("quasi_steady"))) if self.all_dynamic else moving
 
     @property
     def quasi_steady(self) -> tuple[str, ...]:
-        return self.system.of_kind("quasi_steady")
+        return () if self.all_dynamic else self.system.of_kind("quasi_steady")
 
     @property
     def pointwise(self) -> tuple[str, ...]:

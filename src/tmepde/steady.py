@@ -1,0 +1,157 @@
+"""The long-time limit, solved for directly: R(u) = ∇·(D∇u) − ∇·(v u) + s − λu = 0 for all fields together.
+
+Pseudo-transient continuation with a full Newton step,
+
+    (1/Δτ − ∂R/∂u) δ = R(u) ,   u ← u + δ ,   Δτ ← Δτ · min(10, ‖R‖_old/‖R‖_new)
+
+∂R/∂u is exact (a Jacobian–vector product of the tendencies, all couplings included); GMRES solves for δ, preconditioned
+by each field's own diffusion and loss. Small Δτ follows the dynamics from the initial state, so that the attractor of
+that state is found; large Δτ is Newton's method.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tmepde._results import Status
+from tmepde._types import State, cast
+from tmepde.elliptic import LinearControl, prepare
+from tmepde.integrate import first_progress
+from tmepde.model import Model
+from tmepde.scenario import Scenario
+from tmepde.schedule import Clock
+from tmepde.simulation import _DTYPES, _is_array, _Static
+from tmepde.solution import Solution
+from tmepde.steppers import SemiDiscrete, StepControl
+
+
+def steady_state(
+    scenario: Scenario | Model,
+    *,
+    precision: str = "f32",
+    time: float = 0.0,
+    first: float = 0.1,
+    tolerance: float | None = None,
+    limit: int = 200,
+) -> Solution:
+    """The steady state that the initial state is attracted to.
+
+    Args:
+        scenario: or a model without therapies; rate laws are evaluated at the fixed ``time`` (h).
+        first: first pseudo time step in h; small values stay closer to the true path.
+        tolerance: relative size of the last Newton correction; ``None``: 1e-10 in f64, 1e-5 in f32.
+        limit: most Newton steps.
+
+    Returns:
+        a :class:`Solution` with two entries in ``times``: the start (0) and the limit (infinity).
+
+    Raises:
+        ValueError: for an unknown precision, or f64 without 64-bit mode.
+    """
+    scenario = Scenario(scenario) if isinstance(scenario, Model) else scenario
+    if precision not in _DTYPES:
+        raise ValueError(f"`precision` must be 'f32' or 'f64', but {precision!r} was given.")
+    if precision == "f64" and not jax.config.jax_enable_x64:
+        raise ValueError("precision 'f64' needs 64-bit mode. Call jax.config.update('jax_enable_x64', True) first.")
+    dtype = _DTYPES[precision]
+    tolerance = tolerance if tolerance is not None else (1e-10 if precision == "f64" else 1e-5)
+    problem = SemiDiscrete(cast(scenario, dtype).system, all_dynamic=True)
+    arrays, rest = eqx.partition(problem, _is_array)
+    state = {n: problem.inside(u) for n, u in problem.system.initial_state(dtype).items()}
+    begin = jax.device_get(state)
+    dt, clock_time = jnp.asarray(first, dtype), jnp.asarray(time, dtype)
+    status, steps, iterations = Status.step_limit, 0, 0
+    with jax.default_matmul_precision("highest"):
+        for _ in range(limit):
+            state, size, dt = _newton(arrays, _Static(rest), state, dt, clock_time)
+            steps += 1
+            if not np.isfinite(size):
+                status = Status.not_finite
+                break
+            if size <= tolerance and dt >= 1e6:
+                status = Status.ok
+                break
+    end = jax.device_get(state)
+    outputs = [({n: s[n] for n in s}, {}) for s in (begin, end)]
+    totals = tuple({n: np.asarray(problem.total(jnp.asarray(s[n]))) for n in problem.dynamic} for s in (begin, end))
+    carry = first_progress(problem, StepControl(), dtype)
+    carry = eqx.tree_at(lambda c: (c.status, c.steps, c.iterations), carry, (int(status), steps, iterations))
+    return Solution.collect(scenario, np.asarray([0.0, np.inf]), outputs, carry, totals, state, (0.0, 0.0), precision)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _newton(arrays: Any, static: Any, state: State, dt: Any, time: Any) -> tuple[State, Any, Any]:
+    """One continuation step: the new state, the relative size of its correction, and the next Δτ."""
+    problem: SemiDiscrete = eqx.combine(arrays, static.value)
+    zero = jnp.zeros_like(time)
+    clock = Clock(time, zero, zero, jnp.asarray(1e-3, time.dtype))
+
+    def tendency(u: State) -> State:
+        return problem.evaluate(clock, u).tendency
+
+    here = problem.evaluate(clock, state)
+    scale = {n: _typical(problem, u) for n, u in state.items()}
+    precondition = _preconditioner(problem, here, dt)
+
+    def matrix(v: State) -> State:
+        direction = {n: v[n] * scale[n] for n in v}
+        _, change = jax.jvp(tendency, (state,), (direction,))
+        out = precondition({n: direction[n] / dt - change[n] for n in v})
+        return {n: out[n] / scale[n] for n in out}
+
+    rhs = precondition(here.tendency)
+    rhs = {n: rhs[n] / scale[n] for n in rhs}
+    delta, _ = jax.scipy.sparse.linalg.gmres(matrix, rhs, tol=1e-4, restart=30, maxiter=4)
+    new = {}
+    for name, u in state.items():
+        stepped = u + delta[name] * scale[name]
+        new[name] = stepped if problem.system.species[name].signed else jnp.maximum(stepped, 0.1 * u)
+    size = jnp.max(jnp.stack([_root_mean_square(problem, (new[n] - state[n]) / scale[n]) for n in new]))
+    old_residual = _residual(problem, here.tendency, scale)
+    residual = _residual(problem, tendency(new), scale)
+    ratio = jnp.where(residual > 0, old_residual / jnp.where(residual > 0, residual, 1.0), 10.0)
+    ratio = jnp.where(size < 1e-2, 10.0, jnp.clip(ratio, 0.3, 10.0))
+    return new, size, jnp.minimum(dt * ratio, 1e12).astype(dt.dtype)
+
+
+def _preconditioner(problem: SemiDiscrete, here: Any, dt: Any) -> Any:
+    """v ↦ (1/Δτ + λ − ∇·D∇)⁻¹ v field by field."""
+    names = problem.transported
+    rate = {n: 1.0 / dt + here.rates.rate(n) for n in problem.dynamic}
+    tight = LinearControl(relative=float(100 * jnp.finfo(dt.dtype).eps), limit=100)
+    solve = None
+    if names:
+        op = problem.shifted(here.laplacian, jnp.stack([rate[n] for n in names]), 1.0)
+        solve = prepare(op)
+
+    def apply(v: State) -> State:
+        out = {n: v[n] / rate[n] for n in problem.pointwise}
+        if solve is not None:
+            b = jnp.stack([v[n] for n in names]) * problem.volumes(v[names[0]].dtype)
+            solved = jax.lax.custom_linear_solve(op, b, lambda _, r: solve(r, control=tight).value, symmetric=True)
+            out.update({n: solved[i] for i, n in enumerate(names)})
+        return out
+
+    return apply
+
+
+def _root_mean_square(problem: SemiDiscrete, values: Any) -> Any:
+    if jnp.ndim(values) == 0:
+        return jnp.abs(values)
+    volumes = problem.volumes(values.dtype)
+    return jnp.sqrt(jnp.sum(volumes * values**2) / jnp.sum(volumes))
+
+
+def _typical(problem: SemiDiscrete, u: Any) -> Any:
+    size = _root_mean_square(problem, u)
+    return jnp.where(size > 1e-30, size, 1.0)
+
+
+def _residual(problem: SemiDiscrete, tendency: State, scale: State) -> Any:
+    return jnp.max(jnp.stack([_root_mean_square(problem, tendency[n] / scale[n]) for n in tendency]))

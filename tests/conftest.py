@@ -1,0 +1,14 @@
+"""Every test runs with 64-bit mode on; the precision of a run is still chosen explicitly by ``precision=``.
+
+Compiled programs are kept in pytest's cache folder, so that a second run of the tests compiles nothing.
+"""
+
+import jax
+
+
+def pytest_configure(config):
+    jax.config.update("jax_enable_x64", True)
+    if hasattr(config, "cache"):
+        jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -1,0 +1,151 @@
+"""The command line: quick to start, honest exit codes, results that open with xarray alone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+SMALL = """\
+schema = 1
+name = "small"
+[grid]
+kind = "radial"
+radius = "400 um"
+cells = 16
+[interventions.car_t]
+kind = "cell_infusion"
+dose = { kind = "bolus", at = "1 hour", amount = "1e8 cells" }
+[arms]
+"none" = []
+"CAR-T" = ["car_t"]
+[run]
+until = "4 hour"
+save = { every = "2 hour", fields = ["car_t", "oxygen"] }
+"""
+
+
+def tmepde(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tmepde.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a config and the store of its run."""
+    path = tmp_path_factory.mktemp("cli")
+    (path / "small.toml").write_text(SMALL)
+    done = tmepde("run", path / "small.toml", "-o", path / "small.zarr")
+    assert done.returncode == 0, done.stderr
+    assert "small.zarr written" in done.stdout
+    return path
+
+
+def test_help_starts_quickly_and_without_jax() -> None:
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = tmepde("--help")
+        times.append(time.perf_counter() - began)
+    assert done.returncode == 0 and "report" in done.stdout
+    assert min(times) < 0.7
+    script = (
+        "import tmepde.cli.app, tmepde, sys; print([m for m in ('jax', 'xarray', 'numpy', 'pint') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["new", "list", "check", "run", "report", "doctor"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = tmepde(command, "--help")
+    assert done.returncode == 0 and f"tmepde {command}" in done.stdout and "Example" in done.stdout
+
+
+def test_a_run_leaves_a_dataset_that_xarray_opens(folder: Path) -> None:
+    dataset = xr.open_zarr(folder / "small.zarr", consolidated=False)
+    assert dict(dataset["car_t"].sizes) == {"scenario": 2, "time": 3, "r": 16}
+    assert list(dataset["scenario"].values) == ["none", "CAR-T"]
+    assert list(dataset["status"].values) == ["ok", "ok"]
+    assert "tumour" not in dataset and "tumour_burden" in dataset
+    assert (dataset["car_t_plasma"] if "car_t_plasma" in dataset else dataset["car_t_blood"]).units == "cells/uL"
+    assert 'name = "small"' in dataset.attrs["config"]
+
+
+def test_overwriting_must_be_asked_for(folder: Path) -> None:
+    assert tmepde("run", folder / "small.toml", "-o", folder / "small.zarr").returncode == 2
+
+
+def test_the_resolved_config_of_a_result_runs_again(folder: Path, tmp_path: Path) -> None:
+    dataset = xr.open_zarr(folder / "small.zarr", consolidated=False)
+    (tmp_path / "again.toml").write_text(dataset.attrs["config"])
+    done = tmepde("run", tmp_path / "again.toml", "-o", tmp_path / "again.zarr", "--quiet")
+    assert done.returncode == 0, done.stderr
+    again = xr.open_zarr(tmp_path / "again.zarr", consolidated=False)
+    assert again["car_t"].equals(dataset["car_t"])
+    assert again.attrs["config_hash"] == dataset.attrs["config_hash"]
+
+
+def test_a_step_limit_exits_3_and_keeps_what_was_reached(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.zarr"
+    done = tmepde("run", folder / "small.toml", "-o", out, "--set", "run.max_steps=3")
+    assert done.returncode == 3 and "max_steps" in done.stderr and "Traceback" not in done.stderr
+    assert set(xr.open_zarr(out, consolidated=False)["status"].values) == {"step_limit"}
+
+
+def test_double_precision(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.zarr"
+    done = tmepde("run", folder / "small.toml", "-o", out, "--precision", "f64", "--device", "cpu", "-q")
+    assert done.returncode == 0, done.stderr
+    assert xr.open_zarr(out, consolidated=False)["oxygen"].dtype == "float64"
+
+
+def test_check_says_what_a_config_means(folder: Path) -> None:
+    done = tmepde("check", folder / "small.toml", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["runs"] == 2 and found["compilations"] == 1
+    assert found["sides"] == {"r-": "centre", "r+": "no flux for all"}
+    assert 30 < found["lengths"]["oxygen"]["length"] < 300
+    told = tmepde("check", folder / "small.toml").stdout
+    assert "is good: small" in told and "length scales" in told
+
+
+def test_report_writes_one_page(folder: Path, tmp_path: Path) -> None:
+    done = tmepde("report", folder / "small.zarr", "-o", tmp_path / "page.html")
+    assert done.returncode == 0, done.stderr
+    assert "</html>" in (tmp_path / "page.html").read_text("utf-8")
+    missing = tmepde("report", tmp_path / "none.zarr")
+    assert missing.returncode == 2 and "no store" in missing.stderr
+    other = tmepde("report", folder, "-o", tmp_path / "page2.html")
+    assert other.returncode == 2 and "Traceback" not in other.stderr
+
+
+@pytest.mark.parametrize("what", ["models", "species", "processes", "interventions", "parameters"])
+def test_lists_are_json_on_request(what: str) -> None:
+    rows = json.loads(tmepde("list", what, "--json").stdout)
+    assert rows and all("name" in row for row in rows)
+
+
+def test_one_entry_is_shown_in_full() -> None:
+    told = tmepde("list", "processes", "killing").stdout
+    assert "saturates" in told and "cells/mm^3" in told and "Halle 2016" in told
+    assert tmepde("list", "processes", "kiling").returncode == 2
+
+
+def test_new_writes_a_config_that_is_good(tmp_path: Path) -> None:
+    done = tmepde("new", "radial_1d", tmp_path / "study")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "study" / "radial_1d.toml").exists()
+    assert tmepde("new", "radial_1d", tmp_path / "study").returncode == 2
+    unknown = tmepde("new", "radial1d", tmp_path)
+    assert unknown.returncode == 2 and "Did you mean 'radial_1d'" in unknown.stderr
+
+
+def test_doctor_finds_the_processor() -> None:
+    found = json.loads(tmepde("doctor", "--json").stdout)
+    assert "cpu" in found["devices"] and found["store"] == "write and read back ok"

@@ -1,0 +1,180 @@
+"""Configs: text ⇄ objects is a bijection, every default is written out, and the schema is the classes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import tmepde as tme
+from tmepde import config
+from tmepde.config import catalogue
+from tmepde.config.build import intervention_of, table_of
+from tmepde.config.modules import intervention_section
+from tmepde.interventions import REGISTRY
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
+
+SMALL = """\
+schema = 1
+[grid]
+kind = "radial"
+radius = "500 um"
+cells = 16
+[run]
+until = "6 hour"
+save = { every = "3 hour" }
+"""
+
+
+def test_the_catalogue_is_current() -> None:
+    written = catalogue.TARGET.read_text("utf-8")
+    assert written == catalogue.text(), "Run `python -m tmepde.config.catalogue`."
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_config_is_good_and_round_trips(path: Path) -> None:
+    loaded = config.load(path)
+    resolved = loaded.toml()
+    again = config.loads(resolved)
+    assert again == loaded
+    assert again.toml() == resolved
+    assert loaded.warnings == ()
+
+
+def test_every_default_is_written_out() -> None:
+    resolved = config.loads(SMALL).toml()
+    entry = catalogue.catalogue()["models"]["solid_tumour"]
+    for name in entry["parameters"]:
+        assert f"\n{name} = " in resolved
+    for process in entry["processes"]:
+        assert f"[model.processes.{process}]" in resolved
+
+
+def test_presets_give_their_values_and_explicit_ones_win() -> None:
+    loaded = config.loads(SMALL, {"model.stroma": "desmoplastic", "model.collagen_tumour": 0.1, "model.blood": "mouse"})
+    assert loaded.model.hyaluronan_tumour == 0.18
+    assert loaded.model.collagen_tumour == 0.1
+    assert loaded.model.processes.blood_kinetics.peak == 2400.0
+
+
+@dataclasses.dataclass
+class Case:
+    kind: str
+    table: dict[str, Any]
+
+
+TABLES = [
+    Case(
+        "cell_infusion",
+        {
+            "dose": {"kind": "bolus", "at": ["1 day", "3 day"], "amount": "1e7 cells"},
+            "route": "intratumoral",
+            "site": ["10 um", "20 um"],
+            "armour": {"chemokine": 2.0},
+        },
+    ),
+    Case("anti_vegf", {"dose": {"kind": "infusion", "at": "1 day", "amount": "2300 nmol", "over": "90 min"}}),
+    Case("matrix_enzyme", {"dose": {"kind": "course", "start": "1 day", "every": "2 day", "doses": 3, "amount": 5}}),
+    Case(
+        "oxygen_generator",
+        {"dose": {"kind": "continuous", "rate": "2 nmol/h", "start": "0 h", "stop": "1 day"}, "oxygen_yield": "50 %"},
+    ),
+    Case("checkpoint_blockade", {"dose": {"kind": "bolus", "at": "0 h", "amount": 1400.0}, "strength": 0.3}),
+    Case("radiotherapy", {"dose": {"kind": "course", "start": "0 h", "every": "1 day", "doses": 5, "amount": "2 Gy"}}),
+]
+
+
+def test_the_round_trip_covers_every_intervention() -> None:
+    assert {case.kind for case in TABLES} == set(REGISTRY)
+
+
+def same(a: Any, b: Any) -> bool:
+    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return jax.tree.structure(a) == jax.tree.structure(b) and all(np.array_equal(x, y) for x, y in leaves)
+
+
+@pytest.mark.parametrize("case", TABLES, ids=lambda c: c.kind)
+def test_an_intervention_becomes_a_table_and_comes_back(case: Case) -> None:
+    made = intervention_of(intervention_section({"kind": case.kind, **case.table}))
+    table = table_of(made)
+    again = intervention_of(intervention_section(table))
+    assert same(made, again)
+    assert table_of(again) == table
+
+
+def test_python_and_config_make_the_same_intervention() -> None:
+    written = intervention_section(
+        {"kind": "cell_infusion", "dose": {"kind": "bolus", "at": "3 day", "amount": 1e6}, "armour": {"chemokine": 4.0}}
+    )
+    python = tme.CellInfusion(dose=tme.Bolus(at=72.0, amount=1e6), armour=tme.Secretes(chemokine=4.0))
+    assert same(intervention_of(written), python)
+
+
+def test_a_built_config_runs() -> None:
+    loaded = config.loads(SMALL, {"run.until": "1 hour", "run.save.every": "0.5 hour"})
+    built = loaded.build()
+    (solution,) = tme.run_arms(built.scenario, built.arms, save=built.save).values()
+    assert solution.status.name == "ok"
+    assert list(solution.times) == [0.0, 0.5, 1.0]
+
+
+def test_processes_can_be_switched_off_and_species_changed() -> None:
+    changes = {
+        "model.processes.growth.enabled": False,
+        "model.processes.killing.rate": "12 1/day",
+        "model.species.oxygen.boundary": {"r+": {"kind": "dirichlet", "value": "38 mmHg"}},
+        "model.species.car_t.initial": 100.0,
+    }
+    loaded = config.loads(SMALL, changes)
+    model = loaded.build().scenario.model
+    assert "growth" not in model.processes
+    assert model.processes["killing"].rate == 0.5
+    assert model.species["car_t"].initial == 100.0
+    assert isinstance(model.species["oxygen"].boundary["r+"], tme.Dirichlet)
+    assert config.loads(loaded.toml()) == loaded
+
+
+def test_a_refusal_of_the_objects_is_a_config_error() -> None:
+    loaded = config.loads(SMALL, {"model.species.oxygen.boundary": {"x": {"kind": "dirichlet", "value": 38.0}}})
+    with pytest.raises(config.ConfigError, match="`model` was refused.*no side 'x'"):
+        loaded.build()
+
+
+COOLING = """
+import tmepde as tme
+
+class Cooling(tme.Intervention):
+    \"\"\"D_oxygen is scaled by f.\"\"\"
+    factor: float = tme.param("1", doc="slowing of diffusion", default=0.9, bounds=(0, 1))
+
+    def effects(self, clock, state, tissue):
+        return tme.Effects(scale={"oxygen.diffusivity": self.factor})
+"""
+
+
+def test_an_intervention_of_a_file_beside_the_config(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(COOLING)
+    path = tmp_path / "c.toml"
+    path.write_text(SMALL + '[interventions.cool]\nkind = "mine.py:Cooling"\nfactor = "80 %"\n')
+    made = config.load(path).build().scenario.interventions["cool"]
+    assert type(made).__name__ == "Cooling" and made.factor == 0.8
+    path.write_text(SMALL + '[interventions.cool]\nkind = "mine.py:Coolin"\n')
+    with pytest.raises(config.ConfigError, match=r"interventions.cool.kind` cannot be used.*Cooling"):
+        config.load(path)
+    path.write_text(SMALL + '[interventions.cool]\nkind = "mine.py:Cooling"\nfactor = 3\n')
+    with pytest.raises(config.ConfigError, match=r"interventions.cool.factor` must be at most 1"):
+        config.load(path)
+
+
+def test_every_public_name_exists() -> None:
+    for name in tme.__all__:
+        assert getattr(tme, name) is not None
+    assert callable(tme.process) and callable(tme.simulate)  # functions, not the modules of the same name
+    with pytest.raises(AttributeError, match="Did you mean 'Grid'"):
+        tme.Gird  # noqa: B018 - the access is the test
