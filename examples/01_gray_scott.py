@@ -1,20 +1,17 @@
-"""How does a spot of an autocatalyst divide, and what must be true of any pattern that it leaves behind?
+"""How does one spot of an autocatalyst cover a dish, and what must hold for any pattern that it leaves behind?
 
     ∂U/∂t = D_U ∇²U − U V² + F (1 − U)          ∂V/∂t = D_V ∇²V + U V² − (F + k) V
 
-Pearson, Science 261:189 (1993), D_U = 0.2, D_V = 0.1 per unit cell and time; F and k in the region of dividing spots.
-Numbers: one spot becomes four after two divisions. Integrating the sum of both equations over a box without openings,
-what is fed equals what is removed once nothing moves: (F + k)⟨V⟩ / (F (1 − ⟨U⟩)) = 1.
+Pearson, Science 261:189 (1993), in units of a cell and a step there; F and k where spots divide. Numbers: at rest the
+sum of both equations over a closed dish gives (F + k)⟨V⟩ / (F (1 − ⟨U⟩)) = 1; a higher kill rate k leaves ⟨V⟩ = 0.
 """
 
+from pathlib import Path
+
+import matplotlib.pyplot as plt
 import numpy as np
 
 import tmepde as tme
-
-F, K, SIZE = 0.0367, 0.0649, 64.0
-grid = tme.Grid.square(SIZE, cells=64)
-y, x = grid.coordinates()
-spot = np.exp(-((x - SIZE / 2) ** 2 + (y - SIZE / 2) ** 2) / 3**2)
 
 
 def kinetics(clock, state, tissue, feed, kill):
@@ -22,23 +19,22 @@ def kinetics(clock, state, tissue, feed, kill):
     return {"U.source": feed, "U.loss": feed + v**2, "V.source": u * v**2, "V.loss": feed + kill}
 
 
-def main(figure=None):
-    species = {
-        "U": tme.Species(initial=1.0 - 0.6 * spot, diffusivity=0.2),
-        "V": tme.Species(initial=0.5 * spot, diffusivity=0.1),
-    }
-    model = tme.Model(grid, species, {"kinetics": tme.process(kinetics, feed=F, kill=K)})
-    solution = tme.simulate(tme.Scenario(model, until=6000.0), save=tme.every(500.0))
-    print(solution, [peaks(v) for v in solution.fields["V"]], solution.wall_time, solution.compile_time)
-    u, v = solution.fields["U"][-1], solution.fields["V"][-1]
-    print([(F+K)*v.mean()/(F*(1-u.mean())) for u,v in zip(solution.fields["U"],solution.fields["V"])])
-    import matplotlib.pyplot as plt
-    fig,ax=plt.subplots(1,len(solution.times),figsize=(26,3))
-    for a,t,v in zip(ax,solution.times,solution.fields["V"]): a.imshow(v);a.set_title(t)
-    fig.savefig("/tmp/team/gs.png")
-def peaks(v):
-    inner = v[1:-1, 1:-1]
-    higher = [inner >= v[1 + i : v.shape[0] - 1 + i, 1 + j : v.shape[1] - 1 + j] for i in (-1,0,1) for j in (-1,0,1) if i or j]
-    return int(np.sum(np.all(higher, axis=0) & (inner > 0.1)))
-if __name__ == "__main__":
-    main()
+feed, kill, grid = 0.0367, 0.0649, tme.Grid.square(64.0, cells=64, periodic=True)
+y, x = grid.coordinates()
+spot = np.exp(-(((x - 32) / 5) ** 2) - ((y - 30) / 3) ** 2)
+u = tme.Species(initial=1 - 0.6 * spot, diffusivity=0.2)
+v = tme.Species(initial=0.5 * spot, diffusivity=0.1, negligible=1e-6)
+model = tme.Model(grid, {"U": u, "V": v}, {"kinetics": tme.process(kinetics, feed=feed, kill=kill)})
+scenario = tme.Scenario(model, until=6000.0)
+dish = tme.simulate(scenario, save=[300, 900, 1500, 6000])
+dead = tme.simulate(scenario.replace("model.processes.kinetics.numbers.kill", 0.075))  # nothing is recompiled
+balance = (feed + kill) * dish.fields["V"][-1].mean() / (feed * (1 - dish.fields["U"][-1].mean()))
+checks = {"removed / fed": (balance, 1.0, 0.002), "⟨V⟩ killed": (dead.fields["V"][-1].mean(), 0.0, 1e-6)}
+print(checks)
+fig, axes = plt.subplots(1, 4, figsize=(12, 3), layout="constrained")
+for ax, time, field in zip(axes, dish.times[1:], dish.fields["V"][1:], strict=True):
+    image = ax.imshow(field, origin="lower", vmin=0, vmax=0.4, extent=(0, 64, 0, 64))
+    ax.set(title=f"V at t = {time:g}", xlabel="x", ylabel="y")
+fig.colorbar(image, ax=axes, shrink=0.8)
+Path("out").mkdir(exist_ok=True)
+fig.savefig("out/01_gray_scott.png")

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 import tmepde as tme
+from tmepde.interventions import REGISTRY
 from tmepde.model import System
 from tmepde.schedule import Clock
 
@@ -16,7 +17,7 @@ CASES = {
     "matrix_enzyme": ("matrix_enzyme", tme.MatrixEnzyme(dose=tme.Infusion(0.7, 900.0, 1.5))),
     "matrix_enzyme_local": (
         "matrix_enzyme",
-        tme.MatrixEnzyme(dose=tme.Infusion(0.7, 3.0, 1.5), route="intratumoral", site=[420.0], width=150.0),
+        tme.MatrixEnzyme(dose=tme.Infusion(0.7, 3e-5, 1.5), route="intratumoral", site=[420.0], width=150.0),
     ),
     "cell_infusion": (
         "cell_infusion",
@@ -31,13 +32,13 @@ CASES = {
     "oxygen_generator": ("oxygen_generator", tme.OxygenGenerator(dose=tme.Infusion(0.2, 300.0, 0.8))),
     "oxygen_generator_local": (
         "oxygen_generator",
-        tme.OxygenGenerator(dose=tme.Infusion(0.2, 3.0, 0.8), route="intratumoral", site=[420.0]),
+        tme.OxygenGenerator(dose=tme.Infusion(0.2, 3e-5, 0.8), route="intratumoral", site=[420.0]),
     ),
     "checkpoint_blockade": ("checkpoint_blockade", tme.CheckpointBlockade(dose=tme.Infusion(0.9, 1400.0, 0.7))),
     "radiotherapy": ("radiotherapy", tme.Radiotherapy(dose=tme.Infusion([1.1, 4.3], [2.0, 3.0], 0.4))),
 }
 #: the six that are combined in all ways
-SIX = {kind: CASES[kind][1] for kind in tme.interventions.REGISTRY}
+SIX = {kind: CASES[kind][1] for kind in REGISTRY}
 
 
 @pytest.fixture(autouse=True)
@@ -99,4 +100,4 @@ def pytest_generate_tests(metafunc):
     if "case" in metafunc.fixturenames:
         metafunc.parametrize("case", sorted(CASES))
     if "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", sorted(tme.interventions.REGISTRY))
+        metafunc.parametrize("kind", sorted(REGISTRY))

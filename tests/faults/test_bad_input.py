@@ -118,7 +118,7 @@ def test_95_unicode_and_spaces_in_paths_are_accepted(tmp_path: Path) -> None:
     assert config.load(path).name == "base"
 
 
-# -- keys, numbers, units, grid, boundaries, time, model, interventions -------------------------------------------------
+# -- keys, numbers, units, grid, boundaries, time, model, interventions ------------------------------------------------
 
 #: id: (overrides, path in the message, words in the message)
 VALUES: dict[str, tuple[dict[str, object], str, str]] = {

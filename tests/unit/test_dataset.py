@@ -123,6 +123,16 @@ def test_parameters_and_references_are_inside(dataset):
     assert json.loads(dataset.attrs["references"])["Grimes 2014"] == ["model.processes.oxygen_uptake.uptake"]
 
 
+def test_numbers_of_the_model_are_taken_from_the_configuration():
+    text = '[model]\nkind = "solid_tumour"\ncapsule_width = "60 um"\ninterstitium = 0.2\nstroma = "excluded"\n'
+    scenario = synthetic.solution(synthetic.disc(12), 1.0, 0.3, 0.0, times=[0, 24]).scenario
+    rows = {r["path"]: r for r in json.loads(provenance_module.documented_parameters(scenario, text)["parameters"])}
+    assert rows["model.capsule_width"]["value"] == 60.0 and rows["model.capsule_width"]["unit"] == "um"
+    assert rows["model.interstitium"]["value"] == 0.2 and "model.stroma" not in rows
+    for other in ("not = [toml", "[model]\nkind = 'foreign'", None):
+        assert "model.processes.growth.rate" in provenance_module.documented_parameters(scenario, other)["parameters"]
+
+
 def test_provenance_is_complete(dataset):
     for key in ("tmepde_version", "jax_version", "python_version", "git_commit", "device", "precision", "history"):
         assert dataset.attrs[key], key

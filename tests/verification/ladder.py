@@ -9,12 +9,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse
+import scipy.sparse.linalg
 
 import tmepde as tme
 from tmepde.model import System
 from tmepde.process import process
 from tmepde.schedule import Clock
-from tmepde.steppers import SemiDiscrete, relax_quasi_steady
+from tmepde.steppers import SemiDiscrete
 
 #: metric exponent m of r^m
 METRIC = {"slab": 0, "cylinder": 1, "sphere": 2}
@@ -28,78 +30,139 @@ def orders(errors: Any, ratio: float = 2.0) -> np.ndarray:
 
 def l2(grid: tme.Grid, error: Any) -> float:
     """Volume-weighted root mean square."""
-    return float(jnp.sqrt(grid.mean(jnp.asarray(error) ** 2)))
+    volumes = np.where(True if grid.mask is None else grid.mask, np.asarray(grid.volumes()), 0.0)
+    return float(np.sqrt(np.sum(volumes * np.asarray(error) ** 2) / np.sum(volumes)))
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _relax(model: Any, dtype: Any, tolerance: Any) -> Any:
-    system = System(model, {})
-    zero = jnp.zeros((), dtype)
-    clock = Clock(zero, zero, zero, zero + 1.0)
-    return relax_quasi_steady(SemiDiscrete(system), clock, system.initial_state(dtype), tolerance)
+# -- exact solutions --------------------------------------------------------------------------------------------------
 
 
-def balance(model: tme.Model, tolerance: float = 1e-12) -> dict[str, np.ndarray]:
-    """The quasi-steady fields of ``model`` in float64."""
-    arrays = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, model)
-    state, converged, _ = _relax(arrays, jnp.float64, tolerance)
-    assert bool(converged), "quasi-steady solve did not converge"
-    return {n: np.asarray(u) for n, u in state.items()}
+@dataclass(frozen=True)
+class Curve:
+    """A function with its first two derivatives."""
+
+    value: Any
+    first: Any
+    second: Any
+
+
+GENERAL = Curve(
+    lambda x: 2.0 + np.sin(2.1 * x + 0.3) + 0.5 * x * x,
+    lambda x: 2.1 * np.cos(2.1 * x + 0.3) + x,
+    lambda x: -(2.1**2) * np.sin(2.1 * x + 0.3) + 1.0,
+)
+#: flat at 0 and at 1
+CLOSED = Curve(
+    lambda x: 2.0 + np.cos(2 * np.pi * x) + 0.3 * np.cos(np.pi * x),
+    lambda x: -2 * np.pi * np.sin(2 * np.pi * x) - 0.3 * np.pi * np.sin(np.pi * x),
+    lambda x: -4 * np.pi**2 * np.cos(2 * np.pi * x) - 0.3 * np.pi**2 * np.cos(np.pi * x),
+)
+#: flat at 0 (smooth at the centre of a radial grid)
+EVEN = Curve(
+    lambda x: 2.0 + np.cos(2.5 * x) + 0.4 * x * x,
+    lambda x: -2.5 * np.sin(2.5 * x) + 0.8 * x,
+    lambda x: -6.25 * np.cos(2.5 * x) + 0.8,
+)
+WAVE = Curve(
+    lambda x: 2.0 + np.sin(2 * np.pi * x + 0.7),
+    lambda x: 2 * np.pi * np.cos(2 * np.pi * x + 0.7),
+    lambda x: -4 * np.pi**2 * np.sin(2 * np.pi * x + 0.7),
+)
+ONE = Curve(lambda x: 1.0 + 0.0 * x, lambda x: 0.0 * x, None)
+SMOOTH = Curve(lambda x: 1.0 + 0.6 * np.sin(2.3 * x + 0.4), lambda x: 1.38 * np.cos(2.3 * x + 0.4), None)
+SMOOTH_EVEN = Curve(lambda x: 1.0 + 0.6 * np.sin(2.3 * x * x), lambda x: 2.76 * x * np.cos(2.3 * x * x), None)
+SMOOTH_WAVE = Curve(
+    lambda x: 1.0 + 0.6 * np.sin(2 * np.pi * x + 0.2), lambda x: 1.2 * np.pi * np.cos(2 * np.pi * x + 0.2), None
+)
 
 
 @dataclass(frozen=True)
 class Exact:
-    """u and D as functions of one coordinate (JAX, scalar → scalar), and what follows from them at loss rate λ."""
+    """A steady solution u with diffusivity D and loss rate λ, and the data it needs."""
 
-    u: Any
-    diffusivity: Any
+    u: Curve
+    diffusivity: Curve
     loss: float = 3.0
 
     def flux(self, x: Any) -> Any:
         """D u′ (towards larger x)."""
-        return jax.vmap(lambda y: self.diffusivity(y) * jax.grad(self.u)(y))(jnp.atleast_1d(x))
+        return self.diffusivity.value(x) * self.u.first(x)
 
-    def source(self, x: Any, metric: int = 0) -> np.ndarray:
-        """s = λu − r^−m (r^m D u′)′."""
+    def divergence(self, x: Any, metric: int = 0) -> Any:
+        """r^−m (r^m D u′)′."""
+        spread = self.diffusivity.value(x) * self.u.second(x) + self.diffusivity.first(x) * self.u.first(x)
+        return spread + (metric / x * self.flux(x) if metric else 0.0)
 
-        def one(y: Any) -> Any:
-            inner = lambda z: self.diffusivity(z) * jax.grad(self.u)(z)  # noqa: E731
-            return self.loss * self.u(y) - jax.grad(inner)(y) - (metric / y * inner(y) if metric else 0.0)
+    def source(self, x: Any, metric: int = 0) -> Any:
+        """s = λu − ∇·(D∇u)."""
+        return self.loss * self.u.value(x) - self.divergence(x, metric)
 
-        return np.asarray(jax.vmap(one)(jnp.asarray(x)))
-
-    def at(self, x: Any) -> np.ndarray:
-        return np.asarray(jax.vmap(self.u)(jnp.atleast_1d(x)))
-
-    def spread(self, x: Any) -> np.ndarray:
-        return np.asarray(jax.vmap(self.diffusivity)(jnp.atleast_1d(x)))
-
-    def condition(self, kind: str, at: float, low: bool, transfer: float = 1.7) -> tme.NoFlux:
+    def condition(self, kind: str, at: float, low: bool, transfer: float = 1.7) -> Any:
         """The boundary condition of ``kind`` that this solution meets on the side at ``at``."""
-        value = float(self.at(at)[0])
-        inward = float(self.flux(at)[0]) * (-1.0 if low else 1.0)
-        if kind == "dirichlet":
-            return tme.Dirichlet(value)
-        if kind == "robin":
-            return tme.Robin(transfer, value + inward / transfer)
-        if kind == "flux":
-            return tme.PrescribedFlux(inward)
-        assert kind == "no_flux" and abs(inward) < 1e-12
-        return tme.NoFlux()
+        return meet(kind, float(self.u.value(at)), float(self.flux(at)) * (-1.0 if low else 1.0), transfer)
 
 
-def sources(**arrays: Any) -> Any:
+def meet(kind: str, value: Any, inward: Any, transfer: float = 1.7) -> Any:
+    """The condition of ``kind`` met by a solution with this ``value`` and ``inward`` flux D ∂u/∂n on the side."""
+    if kind == "dirichlet":
+        return tme.Dirichlet(value)
+    if kind == "robin":
+        return tme.Robin(transfer, value + inward / transfer)
+    if kind == "flux":
+        return tme.PrescribedFlux(inward)
+    assert kind == "no_flux" and np.max(np.abs(inward)) < 1e-12
+    return tme.NoFlux()
+
+
+# -- discrete balances ------------------------------------------------------------------------------------------------
+
+
+def constant(clock: Any, state: Any, tissue: Any, **numbers: Any) -> dict[str, Any]:
+    return {k.replace("__", "."): v for k, v in numbers.items()}
+
+
+def fixed(**numbers: Any) -> Any:
     """A process that adds fixed coefficients; keys ``species__channel``."""
-
-    def constant(clock: Any, state: Any, tissue: Any, **numbers: Any) -> dict[str, Any]:
-        return {k.replace("__", "."): v for k, v in numbers.items()}
-
-    return process(_named(constant), **arrays)
+    return process(constant, **numbers)
 
 
-_CACHE: dict[Any, Any] = {}
+def matrix(op: Any, index: int = 0) -> Any:
+    """Field ``index`` of an elliptic operator as a scipy sparse matrix, assembled face by face."""
+    diagonal = np.asarray(op.diagonal[index])
+    shape, number = diagonal.shape, np.arange(diagonal.size).reshape(diagonal.shape)
+    total = scipy.sparse.diags(diagonal.ravel()).tocsr()
+    for k, faces in enumerate(op.faces):
+        phi = np.moveaxis(np.asarray(faces[index]), k, 0)
+        cells = np.moveaxis(number, k, 0)
+        pairs = [(cells[:-1], cells[1:], phi[1:-1])]
+        if op.periodic[k]:
+            pairs.append((cells[-1:], cells[:1], phi[:1]))
+        for one, other, weight in pairs:
+            i, j, w = one.ravel(), other.ravel(), weight.ravel()
+            rows, columns = np.concatenate([i, j, i, j]), np.concatenate([i, j, j, i])
+            values = np.concatenate([w, w, -w, -w])
+            total = total + scipy.sparse.csr_matrix((values, (rows, columns)), shape=total.shape)
+    assert total.shape == (np.prod(shape),) * 2
+    return total.tocsc()
 
 
-def _named(function: Any) -> Any:
-    """One function object for all calls, so that equal structures share a compilation."""
-    return _CACHE.setdefault("constant", function)
+@functools.partial(jax.jit, static_argnums=1)
+def _system(model: Any, names: tuple[str, ...]) -> Any:
+    problem = SemiDiscrete(System(model, {}))
+    state = problem.system.initial_state(jnp.float64)
+    zero = jnp.zeros(())
+    rates = problem.reaction(names, Clock(zero, zero, zero, zero + 1.0), state)
+    laplacian = problem.laplacian(names, rates.coefficients, state)
+    volumes = problem.volumes(jnp.float64)
+    op = problem.shifted(laplacian, jnp.stack([rates.rate(n) + jnp.zeros(model.grid.shape) for n in names]), 1.0)
+    return op, jnp.stack([volumes * rates.gain(n) for n in names])
+
+
+def balance(model: tme.Model) -> dict[str, np.ndarray]:
+    """The discrete steady balance of linear fields: the engine's operator, solved by a direct sparse solver."""
+    names = tuple(sorted(model.species))
+    op, b = _system(model, names)
+    out = {}
+    for i, name in enumerate(names):
+        out[name] = scipy.sparse.linalg.spsolve(matrix(op, i), np.asarray(b[i]).ravel()).reshape(model.grid.shape)
+    return out

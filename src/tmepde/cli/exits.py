@@ -51,6 +51,8 @@ def _known(error: Exception) -> int | None:
 
     if isinstance(error, ConfigError):
         return _say(str(error), BAD_INPUT)
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("tmepde"):
+        return _say(f"This needs the package {error.name!r}. Install it with: pip install 'tmepde[all]'", ENVIRONMENT)
     name = type(error).__name__
     if name == "StoreError":
         return _say(str(error), BAD_INPUT)

@@ -29,9 +29,8 @@ def run(path: Path, out: Path, overrides: list[str], device: str | None, overwri
     dataset = combine_arms(solutions, region=build.region, config_text=config.toml(), name=config.name)
     write_store(dataset, out, overwrite=overwrite)
     for name, solution in solutions.items():
-        print(
-            f"{name:<24} {solution.statistics.get('steps', 0):>6} steps {solution.wall_time:>8.1f} s  {_word(solution)}"
-        )
+        steps, status = int(solution.statistics["steps"]), solution.status.name.replace("_", " ")
+        print(f"{name:<24} {steps:>6} steps {solution.wall_time:>8.1f} s  {status}")
     print(f"{out} written, {time.perf_counter() - began:.0f} s in all. Next: tmepde report {out}")
     _stop_if_bad(solutions)
 
@@ -140,14 +139,10 @@ def _follow(arms: int, tell: Callable[[int, float, str], None]) -> Callable[[flo
     return callback
 
 
-def _word(solution: Any) -> str:
-    return "ok" if solution.status == 0 else str(getattr(solution.status, "name", solution.status)).replace("_", " ")
-
-
 def _stop_if_bad(solutions: dict[str, Any]) -> None:
-    bad = {n: s for n, s in solutions.items() if s.status != 0}
+    bad = {n: s for n, s in solutions.items() if not s.ok}
     if not bad:
         return
-    told = "\n".join(f"{name}: {getattr(s.status, 'message', s.status)}" for name, s in bad.items())
-    limit = all(getattr(s.status, "name", "") == "step_limit" for s in bad.values())
+    told = "\n".join(f"{name}: {s.message}" for name, s in bad.items())
+    limit = all(s.status.name == "step_limit" for s in bad.values())
     raise Stop(LIMIT_REACHED if limit else DIVERGED, told)

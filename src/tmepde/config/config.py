@@ -147,9 +147,7 @@ def _text(value: Any, key: str, folder: str) -> Read:
 
 def _interventions(value: Any, key: str, folder: str) -> Read:
     if not isinstance(value, Mapping):
-        return None, [
-            Problem(key, f"must be a table, but {shown(value)} was given. Write [interventions.NAME].")
-        ]
+        return None, [Problem(key, f"must be a table, but {shown(value)} was given. Write [interventions.NAME].")]
     made, problems = {}, []
     for name, table in value.items():
         if not _NAME.fullmatch(name):
@@ -162,9 +160,7 @@ def _interventions(value: Any, key: str, folder: str) -> Read:
 
 def _arms(value: Any, key: str, folder: str) -> Read:
     if not isinstance(value, Mapping) or not value:
-        return None, [
-            Problem(key, f'must name an arm, but {shown(value)} was given. Write "CAR-T" = ["car_t"].')
-        ]
+        return None, [Problem(key, f'must name an arm, but {shown(value)} was given. Write "CAR-T" = ["car_t"].')]
     problems = []
     for name, members in value.items():
         path = dotted((key, name))
@@ -208,13 +204,9 @@ def _cross(raw: Mapping[str, Any], parts: Mapping[str, Any]) -> list[Problem]:
                 problems.append(Problem(dotted(("arms", arm)), message))
     tissue, grid = parts.get("tissue"), parts.get("grid")
     if tissue is not None and tissue.kind in PICTURES and "grid" in raw:
-        problems.append(
-            Problem("grid", f"must be left out: the tissue {tissue.kind!r} brings its own. Drop it.")
-        )
+        problems.append(Problem("grid", f"must be left out: the tissue {tissue.kind!r} brings its own. Drop it."))
     if "grid" not in raw and "tissue" not in raw:
-        problems.append(
-            Problem("grid", "must be given, but is missing. Add [grid], or a [tissue] from a picture.")
-        )
+        problems.append(Problem("grid", "must be given, but is missing. Add [grid], or a [tissue] from a picture."))
     elif "grid" not in raw and tissue is not None and tissue.kind not in PICTURES:
         problems.append(Problem("grid", f"must be given for the tissue {tissue.kind!r}, but is missing. Add [grid]."))
     if grid is not None and tissue is not None and tissue.kind == "nodule":
@@ -238,15 +230,13 @@ def _nodule(grid: Any, tissue: Any) -> list[Problem]:
                 Problem("tissue.center", "has no meaning on a radial grid, whose nodule sits at r = 0. Leave it out.")
             ]
         if tissue.radius > grid.radius:
-            message = (
-                f"must be at most the grid's {grid.radius:g} um, but {tissue.radius:g} um was given. Enlarge it."
-            )
+            message = f"must be at most the grid's {grid.radius:g} um, but {tissue.radius:g} um was given. Enlarge it."
             return [Problem("tissue.radius", message)]
         return []
     if tissue.center is None:
         return []
     if len(tissue.center) != len(grid.extent):
-        message = f"must have {len(grid.extent)} entries like the grid, but {len(tissue.center)} were given. Write one per axis."
+        message = f"must have {len(grid.extent)} entries like the grid, but {len(tissue.center)} were given. Write all."
         return [Problem("tissue.center", message)]
     outside = [c for c, e in zip(tissue.center, grid.extent, strict=True) if not 0 <= c <= e]
     if outside:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import functools
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, model_validator
 
-from tmepde.config.section import Quantity, Section, by_kind, wrong
+from tmepde.config.section import Quantity, Section, by_kind, section_class, wrong
 
 _TIME = Quantity("h", low=0.0, bare=False, many="may")
 _SPAN = Quantity("h", above=0.0, bare=False, many="may")
@@ -35,12 +35,12 @@ class _Doses(Section):
 
     def begins(self) -> float:
         """The first time at which anything is given, in h."""
-        at = getattr(self, "at", None)
+        at: Any = getattr(self, "at", None)
         return min(at) if isinstance(at, tuple) else float(at)
 
     def ends(self) -> float:
         """The last time at which a dose begins, in h."""
-        at = getattr(self, "at", None)
+        at: Any = getattr(self, "at", None)
         return max(at) if isinstance(at, tuple) else float(at)
 
 
@@ -97,7 +97,7 @@ def dose_kinds(unit: str) -> dict[str, type[Section]]:
         ),
     }
     return {
-        kind: create_model(f"Dose_{kind}", __base__=base, kind=(Literal[kind], kind), **keys)  # type: ignore[call-overload]
+        kind: section_class(f"Dose_{kind}", {"kind": (Literal[kind], kind), **keys}, base)
         for kind, (base, keys) in fields.items()
     }
 
@@ -113,5 +113,4 @@ def schedule(section: Any) -> Any:
 
     keys = {n: getattr(section, n) for n in type(section).model_fields if n != "kind"}
     keys = {n: list(v) if isinstance(v, tuple) else v for n, v in keys.items()}
-    maker = {"infusion": made.Infusion, "bolus": made.Bolus, "course": made.Course, "continuous": made.Continuous}
-    return maker[section.kind](**keys)
+    return getattr(made, section.kind.capitalize())(**keys)

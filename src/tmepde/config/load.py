@@ -55,16 +55,12 @@ def _text(path: Path, source: str) -> str:
             raise _fail(source, "The config must be a file, but this is a directory. Give the .toml file inside it.")
         size = path.stat().st_size
         if size > LARGEST:
-            raise _fail(
-                source, f"The config must be at most 1 MiB, but has {size / 2**20:.3g}. Give a config file."
-            )
+            raise _fail(source, f"The config must be at most 1 MiB, but has {size / 2**20:.3g}. Give a config file.")
         data = path.read_bytes()
     except FileNotFoundError:
         raise _fail(source, f"The config must exist, but there is no file here.{_neighbours(path)}") from None
     except PermissionError:
-        raise _fail(
-            source, "The config must be readable, but permission was denied. Check its mode."
-        ) from None
+        raise _fail(source, "The config must be readable, but permission was denied. Check its mode.") from None
     except OSError as error:
         raise _fail(source, f"The config must be readable, but: {error.strerror}. Check the path.") from None
     if not data.strip():

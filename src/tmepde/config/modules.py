@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from importlib import metadata, resources
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, create_model
+from pydantic import Field, PlainValidator
 
 from tmepde.config.dosing import dose
-from tmepde.config.section import Quantity, Section, at, by_kind, shown, wrong
+from tmepde.config.section import Quantity, Section, at, by_kind, section_class, shown, wrong
 
 
 @functools.cache
@@ -39,7 +39,7 @@ def section_of(name: str, entry: Mapping[str, Any], kind: str | None = None, **e
     for key, one in entry.get("parts", {}).items():
         part = section_of(f"{name}_{key}", one)
         fields[key] = (part, ... if one["required"] else Field(default_factory=part))
-    return _table(name, {**fields, **extra})
+    return section_class(name, {**fields, **extra})
 
 
 def quantity(parameter: Mapping[str, Any]) -> Quantity:
@@ -115,7 +115,7 @@ def _boundary_kinds(unit: str) -> dict[str, type[Section]]:
         "robin": {"transfer": (Annotated[Any, _TRANSFER], ...), "outside": (value, ...)},
         "prescribed_flux": {"flux": (flux, ...)},
     }
-    return {k: _table(f"Boundary_{k}", {"kind": (Literal[k], k), **f}) for k, f in keys.items()}
+    return {k: section_class(f"Boundary_{k}", {"kind": (Literal[k], k), **f}) for k, f in keys.items()}
 
 
 SIDES = tuple(axis + sign for axis in "zyxr" for sign in ("", "-", "+"))
@@ -126,7 +126,7 @@ def _boundary(unit: str, value: Any) -> Any:
     one = by_kind(_boundary_kinds(unit))
     if not isinstance(value, Mapping) or "kind" in value:
         return one(value)
-    return _table("Sides", {s: (Annotated[Any, PlainValidator(one)], None) for s in SIDES}).model_validate(value)
+    return section_class("Sides", {s: (Annotated[Any, PlainValidator(one)], None) for s in SIDES}).model_validate(value)
 
 
 @functools.cache
@@ -135,16 +135,12 @@ def model_kinds() -> dict[str, type[Section]]:
     out: dict[str, type[Section]] = {}
     for kind, entry in catalogue()["models"].items():
         made = {name: process_section(name) for name in entry["processes"]}
-        processes = _table(f"Processes_{kind}", {n: (p, Field(default_factory=p)) for n, p in made.items()})
+        processes = section_class(f"Processes_{kind}", {n: (p, Field(default_factory=p)) for n, p in made.items()})
         changes = {name: (_species_section(name, one) | None, None) for name, one in entry["species"].items()}
-        species = _table(f"Species_{kind}", changes)
+        species = section_class(f"Species_{kind}", changes)
         parts = {"processes": (processes, Field(default_factory=processes)), "species": (species | None, None)}
         out[kind] = section_of(f"Model_{kind}", entry, kind=kind, **parts)
     return out
-
-
-def _table(name: str, fields: Mapping[str, Any]) -> type[Section]:
-    return create_model(name, __base__=Section, **fields)
 
 
 def model_section(table: Any) -> Section:
@@ -177,4 +173,4 @@ def _species_section(name: str, one: Mapping[str, Any]) -> type[Section]:
     if one["kind"] in ("transported", "quasi_steady"):
         fields["diffusivity"] = (Annotated[Any, _DIFFUSIVITY], None)
         fields["boundary"] = (Annotated[Any, PlainValidator(functools.partial(_boundary, unit))], None)
-    return _table(f"Species_{name}", fields)
+    return section_class(f"Species_{name}", fields)

@@ -76,8 +76,8 @@ def _few_enough(cells: tuple[int, ...]) -> tuple[int, ...]:
     if total > MOST_CELLS:
         memory = total * 4 * 25 * 8 / 2**30
         raise wrong(
-            f"must be at most {MOST_CELLS:.0e} cells in all, but {list(cells)} are {total:.3g}, about {memory:.3g} GiB in "
-            "float32 for 25 species. Use fewer cells."
+            f"must be at most {MOST_CELLS:.0e} cells in all, but {list(cells)} are {total:.3g}, about "
+            f"{memory:.3g} GiB in float32 for 25 species. Use fewer cells."
         )
     return cells
 

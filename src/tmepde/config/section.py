@@ -11,7 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    create_model,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from tmepde.config.errors import Problem, suggest
@@ -192,6 +199,11 @@ class Quantity:
 
     def written(self, value: Any) -> Any:
         return [text(v, self.unit) for v in value] if isinstance(value, tuple) else text(value, self.unit)
+
+
+def section_class(name: str, fields: Mapping[str, Any], base: type[Section] = Section) -> type[Section]:
+    """A section class from pydantic field definitions ``{key: (type, default)}``."""
+    return create_model(name, __base__=base, **fields)
 
 
 def by_kind(kinds: Mapping[str, type[Section]], default: str | None = None) -> Callable[[Any], Any]:

@@ -184,7 +184,8 @@ def _finite(number: float, given: Any) -> float:
         raise ValueError(f"must be finite, but {given} was given. Write a number below {_LARGEST:g}.")
     if abs(number) > _LARGEST or 0 < abs(number) < _SMALLEST:
         raise ValueError(
-            f"must fit float32 ({_SMALLEST:g} to {_LARGEST:g} in size), but {given!r} was given. Write 0 or check the unit."
+            f"must fit float32 ({_SMALLEST:g} to {_LARGEST:g} in size), but {given!r} was given. "
+            "Write 0 or check the unit."
         )
     return number
 

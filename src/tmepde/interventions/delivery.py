@@ -78,12 +78,12 @@ def deposit(grid: Any, site: Any, width: Any, depth: Any) -> Any:
 
 def plasma(name: str) -> Species:
     """A plasma level in nM that starts at 0."""
-    return Species(0.0, kind="compartment", unit="nM", long_name=name, negligible=1e-3)
+    return Species(0.0, kind="compartment", unit="nM", long_name=name, negligible=0.02)
 
 
 def interstitial(name: str, diffusivity: Any) -> Species:
     """A transported drug in nM of interstitial fluid that starts at 0."""
-    return Species(0.0, diffusivity, kind="transported", unit="nM", long_name=name, negligible=1e-3)
+    return Species(0.0, diffusivity, kind="transported", unit="nM", long_name=name, negligible=0.02)
 
 
 def wall_exchange(diameter: Any, state: Any, tissue: Any) -> Any:

@@ -54,7 +54,7 @@ def to_dataset(
         "title": name or "tmepde simulation",
         "symmetry": grid.symmetry,
         **provenance(dataset, config_text),
-        **documented_parameters(solution.scenario),
+        **documented_parameters(solution.scenario, config_text),
     }
     return dataset
 

@@ -8,6 +8,7 @@ import json
 import platform
 import subprocess
 import sys
+import tomllib
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -87,9 +88,13 @@ def _precision(dataset: Any) -> str:
     return "f32" if np.dtype(np.float32) in kinds else "unknown"
 
 
-def documented_parameters(scenario: Any) -> dict[str, str]:
-    """JSON texts: ``parameters`` (path, value, unit, meaning, source, status) and ``references`` (source → paths)."""
-    rows: list[dict[str, Any]] = []
+def documented_parameters(scenario: Any, config_text: str | None = None) -> dict[str, str]:
+    """JSON texts: ``parameters`` (path, value, unit, meaning, source, status) and ``references`` (source → paths).
+
+    Numbers of the model as a whole (initial tissue, diffusivities) are no part of a scenario any more once its fields
+    are built from them; they are taken from the resolved configuration, where there is one.
+    """
+    rows: list[dict[str, Any]] = _model_rows(config_text)
     for name, module in scenario.model.processes.items():
         rows += _rows(f"model.processes.{name}", module)
     for name, module in (getattr(scenario, "interventions", None) or {}).items():
@@ -103,6 +108,33 @@ def documented_parameters(scenario: Any) -> dict[str, str]:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _model_rows(config_text: str | None) -> list[dict[str, Any]]:
+    """One row per number of ``[model]``, documented by the class that builds it."""
+    from tmepde.library import BUILDERS
+    from tmepde.parameter import parameters
+
+    try:
+        section = tomllib.loads(config_text or "").get("model", {})
+    except tomllib.TOMLDecodeError:
+        return []
+    builder = BUILDERS.get(section.get("kind", "")) if isinstance(section, dict) else None
+    declared = parameters(builder) if builder is not None else {}
+    rows = []
+    for name, one in declared.items():
+        if name in section:
+            row = {"path": f"model.{name}", "value": _stated(section[name]), "unit": one.unit, "doc": one.doc}
+            rows.append(row | {"ref": one.ref, "status": one.status})
+    return rows
+
+
+def _stated(value: Any) -> Any:
+    """``"60 um"`` of a resolved configuration, which writes every quantity in its declared unit, as 60."""
+    try:
+        return float(str(value).split()[0])
+    except (ValueError, IndexError):
+        return str(value)
 
 
 def merged_parameters(texts: dict[str, str]) -> str:

@@ -169,29 +169,29 @@ class SolidTumour(eqx.Module):
         return {
             "tumour": one("tumour", cells, "Antigen-positive tumour cells", 100.0, motility),
             "tumour_negative": one("tumour_negative", cells, "Antigen-negative tumour cells", 100.0, motility),
-            "car_t": one("car_t", cells, "Effector CAR-T cells", 1.0),
-            "car_t_exhausted": one("car_t_exhausted", cells, "Exhausted CAR-T cells", 1.0),
-            "chemokine": one("chemokine", "nM", "Chemokine (CCL19/CXCL10 class)", 1e-3, self.chemokine_diffusivity),
+            "car_t": one("car_t", cells, "Effector CAR-T cells", 5.0),
+            "car_t_exhausted": one("car_t_exhausted", cells, "Exhausted CAR-T cells", 5.0),
+            "chemokine": one("chemokine", "nM", "Chemokine (CCL19/CXCL10 class)", 1e-2, self.chemokine_diffusivity),
             "growth_factor": one(
-                "growth_factor", "nM", "IL-7/IL-15-class cytokine", 1e-3, self.growth_factor_diffusivity
+                "growth_factor", "nM", "IL-7/IL-15-class cytokine", 1e-2, self.growth_factor_diffusivity
             ),
-            "tgf_beta": one("tgf_beta", "nM", "TGF-beta", 1e-4, self.tgf_beta_diffusivity),
-            "vegf": one("vegf", "nM", "VEGF", 1e-4, self.vegf_diffusivity),
-            "nanoparticle": one("nanoparticle", "nM", "Free nanoparticle", 1e-3),
-            "payload": one("payload", "nM", "Released cargo", 1e-2, self.payload_diffusivity),
+            "tgf_beta": one("tgf_beta", "nM", "TGF-beta", 1e-3, self.tgf_beta_diffusivity),
+            "vegf": one("vegf", "nM", "VEGF", 1e-3, self.vegf_diffusivity),
+            "nanoparticle": one("nanoparticle", "nM", "Free nanoparticle", 0.05),
+            "payload": one("payload", "nM", "Released cargo", 0.05, self.payload_diffusivity),
             "oxygen": one("oxygen", "mmHg", "Oxygen partial pressure", 0.05, self.oxygen_diffusivity, "quasi_steady"),
             "ifn_gamma": one("ifn_gamma", "nM", "IFN-gamma", 1e-4, self.interferon_diffusivity, "quasi_steady"),
-            "nanoparticle_bound": one("nanoparticle_bound", "nM", "Bound nanoparticle", 1e-3, kind="local"),
-            "collagen": one("collagen", "1", "Collagen volume fraction", 1e-3, kind="local"),
-            "hyaluronan": one("hyaluronan", "1", "Hyaluronan volume fraction", 1e-3, kind="local"),
+            "nanoparticle_bound": one("nanoparticle_bound", "nM", "Bound nanoparticle", 0.05, kind="local"),
+            "collagen": one("collagen", "1", "Collagen volume fraction", 1e-2, kind="local"),
+            "hyaluronan": one("hyaluronan", "1", "Hyaluronan volume fraction", 1e-2, kind="local"),
             "pore_diameter": one("pore_diameter", "nm", "Pore diameter of the vessel wall", 0.1, kind="local"),
             "vessel_surface": one("vessel_surface", "1/um", "Vessel surface density", 1e-5, kind="local"),
-            "car_t_plasma": one("car_t_plasma", "cells/uL", "CAR-T cells in blood", 1e-4, kind="compartment"),
+            "car_t_plasma": one("car_t_plasma", "cells/uL", "CAR-T cells in blood", 1e-2, kind="compartment"),
             "car_t_plasma_memory": one(
-                "car_t_plasma_memory", "cells/uL", "Memory CAR-T cells in blood", 1e-4, kind="compartment"
+                "car_t_plasma_memory", "cells/uL", "Memory CAR-T cells in blood", 1e-2, kind="compartment"
             ),
-            "systemic_antigen": one("systemic_antigen", "1", "Systemic antigen left", 1e-4, kind="compartment"),
-            "nanoparticle_plasma": one("nanoparticle_plasma", "nM", "Nanoparticle in plasma", 1e-3, kind="compartment"),
+            "systemic_antigen": one("systemic_antigen", "1", "Systemic antigen left", 1e-2, kind="compartment"),
+            "nanoparticle_plasma": one("nanoparticle_plasma", "nM", "Nanoparticle in plasma", 0.05, kind="compartment"),
         }
 
 

@@ -125,12 +125,12 @@ class TgfBeta(Process):
     """TGF-β: s = (q_C C + q_H N_host)/φ_i, λ = k; range 400 µm. Kept dynamic: quasi-steady is 28 % off at 6 h."""
 
     tumour: Any = param(
-        "1/s", doc="molecules per tumour cell", default=0.003, bounds=(0, 100), ref="gives 0.05 nM", status="assumed"
+        "1/s", doc="molecules per tumour cell", default=0.0015, bounds=(0, 100), ref="gives 0.02 nM", status="assumed"
     )
     host: Any = param(
         "1/s",
         doc="molecules per stroma cell",
-        default=0.006,
+        default=0.003,
         bounds=(0, 100),
         ref="fibroblasts twice tumour",
         status="assumed",

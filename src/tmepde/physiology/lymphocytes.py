@@ -245,7 +245,7 @@ class Exhaustion(Process):
     tgf_beta_half: Any = param(
         "nM", doc="TGF-beta of half effect", default=0.14, bounds=(1e-4, 100), ref="SPQSP PDAC", status="seen"
     )
-    hypoxia: Any = param("1", doc="relative increase without oxygen", default=0.5, bounds=(0, 20), status="assumed")
+    hypoxia: Any = param("1", doc="relative increase without oxygen", default=0.25, bounds=(0, 20), status="assumed")
     oxygen_half: Any = param(
         "mmHg", doc="pO2 of half effect", default=8.0, bounds=(0.01, 50), ref="as for division", status="assumed"
     )

@@ -77,7 +77,10 @@ class NanoparticleDiffusion(Process):
 
 
 class NanoparticleBinding(Process):
-    """λ_n = k_on (B − b)₊ + k_l, s_n = k_off b, s_b = k_on (B − b)₊ n, λ_b = k_off + k_int: capture, release."""
+    """λ_n = k_on (B − b)₊ + k_l, s_n = k_off b, s_b = k_on B n, λ_b = k_on n + k_off + k_int: capture, release.
+
+    What binds, k_on n (B − b), is split into gain and loss of b, so that b never overshoots its sites.
+    """
 
     association: Any = param("1/(nM h)", doc="binding rate constant", default=0.01, bounds=(0, 1e4), status="assumed")
     capacity: Any = param("nM", doc="binding sites", default=100.0, bounds=(0, 1e6), status="assumed")
@@ -89,12 +92,11 @@ class NanoparticleBinding(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         free, bound = state["nanoparticle"], state["nanoparticle_bound"]
-        capture = self.association * positive(self.capacity - bound)
         return {
-            "nanoparticle.loss": capture + self.clearance,
+            "nanoparticle.loss": self.association * positive(self.capacity - bound) + self.clearance,
             "nanoparticle.source": self.dissociation * bound,
-            "nanoparticle_bound.source": capture * free,
-            "nanoparticle_bound.loss": self.dissociation + self.internalisation,
+            "nanoparticle_bound.source": self.association * self.capacity * free,
+            "nanoparticle_bound.loss": self.association * free + self.dissociation + self.internalisation,
         }
 
 

@@ -41,7 +41,7 @@ class Perfusion(Process):
     compression_half: Any = param(
         "1",
         doc="matrix volume fraction that halves perfusion",
-        default=0.5,
+        default=0.7,
         bounds=(0.01, 10),
         ref="handbook 2.6",
         status="assumed",
@@ -160,14 +160,14 @@ class Extravasation(Process):
 
 
 class Egress(Process):
-    """λ_E = λ_X = k (1 − A): T cells that meet no antigen leave tissue within about a day (S1P, lymph)."""
+    """λ_E = λ_X = k (1 − A): T cells that meet no antigen leave tissue within days (S1P, lymph)."""
 
     rate: Any = param(
         "1/h",
         doc="departure without antigen",
-        default=1 / 24,
+        default=1 / 72,
         bounds=(0, 1),
-        ref="residence of a day",
+        ref="residence of three days",
         status="assumed",
     )
 

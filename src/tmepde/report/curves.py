@@ -86,7 +86,7 @@ def _spread(lines: list[np.ndarray]) -> float:
 def series_names(dataset: xr.Dataset) -> list[str]:
     """Stored observables and compartments: whatever has time and no space."""
     axes = set(space(dataset))
-    return [str(n) for n, v in dataset.data_vars.items() if "time" in v.dims and not axes & set(v.dims)]
+    return sorted(str(n) for n, v in dataset.data_vars.items() if "time" in v.dims and not axes & set(v.dims))
 
 
 def observables(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:

@@ -198,7 +198,9 @@ def _grid_of_maps(dataset: xr.Dataset, arms: Mapping[str, Arm], name: str) -> st
     extent = _extent(dataset)
     wide, tall = extent[1] - extent[0], extent[2] - extent[3]
     panel = min(2.1, (WIDTH - 1.3) / len(names))
-    figure = style.new(panel * len(names) + 1.3, panel * tall / wide * len(times) + 0.45)
+    titles = [_wrapped(arm, panel) for arm in names]
+    above = 0.3 + 0.17 * max(title.count("\n") + 1 for title in titles)
+    figure = style.new(panel * len(names) + 1.3, panel * tall / wide * len(times) + above)
     axes = figure.subplots()
     step_x, step_y = 1.03 * wide, tall + 0.03 * wide
     lines = _margin_lines(dataset)
@@ -212,9 +214,9 @@ def _grid_of_maps(dataset: xr.Dataset, arms: Mapping[str, Arm], name: str) -> st
         text = f"day {days[t]:.3g}"
         middle_y = extent[3] + i * step_y + tall / 2
         axes.text(extent[0] - 0.03 * wide, middle_y, text, rotation=90, ha="right", va="center")
-    for j, arm in enumerate(names):
+    for j, title in enumerate(titles):
         middle_x = extent[0] + j * step_x + wide / 2
-        axes.text(middle_x, extent[3] - 0.04 * wide, _wrapped(arm, panel), ha="center", va="bottom")
+        axes.text(middle_x, extent[3] - 0.04 * wide, title, ha="center", va="bottom")
     down = (len(times) - 1) * step_y
     _scale_bar(axes, (extent[0], extent[1], extent[2] + down, extent[3] + down), "white")
     axes.set_xlim(extent[0], extent[1] + (len(names) - 1) * step_x)
@@ -223,7 +225,7 @@ def _grid_of_maps(dataset: xr.Dataset, arms: Mapping[str, Arm], name: str) -> st
     axes.set_anchor("W")
     bar = _bar(figure, image, axes=axes, shrink=min(1.0, 2.4 / len(times)), aspect=30, pad=0.012, extend="max")
     bar.set_label(label(dataset[name]) + (f"\n{remark}" if remark else ""))
-    return style.embed(figure, f"{name}: rows are times, columns are arms", pixels=True, few_colors=True)
+    return style.embed(figure, f"{name}: rows are times, columns are arms", pixels=True, scale=_colors(name))
 
 
 def _colors(name: str) -> Any:

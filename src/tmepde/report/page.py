@@ -133,8 +133,8 @@ def _lead(shown: Mapping[str, Arm]) -> str:
 
 def _reading() -> str:
     return (
-        '<p class="note">Hypoxic: part of the nest volume below the given pO₂. Infiltration depth: mean depth below the '
-        "margin of the CAR-T cells inside the nests; in brackets that of cells spread evenly over them. "
+        '<p class="note">Hypoxic: part of the nest volume below the given pO₂. Infiltration depth: mean depth below '
+        "the margin of the CAR-T cells inside the nests; in brackets that of cells spread evenly over them. "
         f"Call at the end (limits assumed): <i>desert</i> below {DESERT:.0f} CAR-T/mm³ of tissue, otherwise "
         f"<i>inflamed</i> where the density in the nests is at least {INFLAMED:g} of that in the stroma, "
         "<i>excluded</i> where it is less.</p>"
@@ -149,9 +149,7 @@ def _tissue_note(dataset: xr.Dataset) -> str:
     outside = float((dataset["mask"].values == 0).mean())
     words = f"Nests are {nest:.0%} of the tissue volume. "
     if outside:
-        words += (
-            f"{outside:.0%} of the grid is outside the tissue (lumen, vessel, background), and nothing enters it. "
-        )
+        words += f"{outside:.0%} of the grid is outside the tissue (lumen, vessel, background): no flux. "
     words += "The slice runs through the middle of z. " if "z" in dataset.dims else ""
     return f'<p class="note">{words}</p>'
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
+import numpy as np
 
 #: Okabe & Ito (2008), told apart with any colour vision; the first is for the untreated arm
 ARMS = ("#4d4d4d", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#8c6d1f", "#7a5195", "#000000")
@@ -77,11 +78,11 @@ def arm_style(index: int) -> dict[str, Any]:
 def short(value: float, _: Any = None) -> str:
     """A tick label: plain where that is short, else with a raised power; cheaper than typeset mathematics."""
     if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.10g}"
+        return f"{value:.10g}".replace("-", "−")
     mantissa, exponent = f"{value:.3e}".split("e")
     raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     digits = mantissa.rstrip("0").rstrip(".")
-    return f"10{raised}" if digits == "1" else f"{digits}·10{raised}"
+    return (f"10{raised}" if digits == "1" else f"{digits}·10{raised}").replace("-", "−")
 
 
 def plain_ticks(axis: Any) -> None:
@@ -92,30 +93,42 @@ def plain_ticks(axis: Any) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _save_small(figure: Any, buffer: io.BytesIO) -> None:
-    """A PNG of at most 256 colours: a third of the size, and no visible difference in maps of one colour scale."""
+def _save_small(figure: Any, buffer: io.BytesIO, scale: Any) -> None:
+    """A PNG with a palette: 216 steps of one colour scale and 40 tones of ink; half the size of full colour."""
+    from matplotlib.colors import to_rgb
     from PIL import Image
 
+    ink, outside = np.array(to_rgb(INK)), np.array(to_rgb(OUTSIDE))
+    tones = ink + (1.0 - ink) * np.linspace(0, 1, 39)[:, None]
+    colors = np.concatenate([scale(np.linspace(0, 1, 216))[:, :3], tones, outside[None]])
+    colors = np.rint(255 * colors).astype(np.int64)
     raw = io.BytesIO()
     figure.savefig(raw, format="png", dpi=125)
-    picture = Image.open(raw).convert("RGB")
-    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    pixels = np.asarray(Image.open(raw).convert("RGB"), dtype=np.int64)
+    packed, where = np.unique(pixels @ np.array([65536, 256, 1]), return_inverse=True)
+    found = np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], axis=-1)
+    # |a − b|² without |a|², which is the same for all b; Pillow's own lookup turns white into grey
+    nearest = np.argmin(np.sum(colors**2, axis=-1) - 2 * found @ colors.T, axis=-1)
+    picture = Image.fromarray(nearest[where].reshape(pixels.shape[:2]).astype(np.uint8))
+    picture.putpalette(colors.astype(np.uint8).ravel().tolist())
+    picture.save(buffer, "png", optimize=True)
 
 
-def embed(figure: Any, alt: str, pixels: bool = False, few_colors: bool = False) -> str:
+def embed(figure: Any, alt: str, pixels: bool = False, scale: Any = None) -> str:
     """The figure as an ``<img>`` that carries its own data: SVG, or PNG for maps (``pixels``).
 
-    ``few_colors`` is for maps of one colour scale, which need no more than 256.
+    ``scale`` is the colour map of a figure that has no other colours, which is then stored with a palette.
     """
     from html import escape
 
     buffer = io.BytesIO()
-    if pixels:
-        _save_small(figure, buffer) if few_colors else figure.savefig(buffer, format="png", dpi=125)
-        kind = "image/png"
-    else:
+    if not pixels:
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-        kind = "image/svg+xml"
+    elif scale is None:
+        figure.savefig(buffer, format="png", dpi=125)
+    else:
+        _save_small(figure, buffer, scale)
+    kind = "image/png" if pixels else "image/svg+xml"
     data = base64.b64encode(buffer.getvalue()).decode()
     width = round(figure.get_size_inches()[0] * 96)
     return f'<img alt="{escape(alt, quote=True)}" style="width:{width}px" src="data:{kind};base64,{data}">'

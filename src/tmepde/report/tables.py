@@ -13,6 +13,7 @@ import xarray as xr
 
 from tmepde.report.maps import pretty
 from tmepde.report.measures import AMOUNTS, CAR_T, Arm, edges
+from tmepde.report.style import ARMS, short
 
 #: relative mass-balance errors above this are marked
 NOTABLE_ERROR = 1e-3
@@ -101,8 +102,6 @@ def key_results(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
 
 
 def _color(index: int) -> str:
-    from tmepde.report.style import ARMS
-
     return ARMS[index % len(ARMS)]
 
 
@@ -130,15 +129,23 @@ def budgets(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
     rows = [[escape(name), *(_error(errors[arm][k]) for arm in arms)] for k, name in enumerate(names)]
     found = np.abs(np.array(list(errors.values())))
     worst = float(np.nanmax(found)) if np.isfinite(found).any() else math.nan
-    clipped = sum(
-        float(np.nansum(np.abs(a.dataset["budget_clipped"]))) for a in arms.values() if "budget_clipped" in a.dataset
-    )
+    share = max((_clipped(arm.dataset) for arm in arms.values()), default=0.0)
     words = f"<p>Largest error of any species in any arm: <b>{number(worst, 2)}</b>. "
-    words += (
-        "No value was clipped.</p>" if clipped == 0 else "Some negative values were clipped to zero; see the terms.</p>"
-    )
+    if share == 0:
+        words += "No value was clipped.</p>"
+    else:
+        words += f"Clipping to zero added at most <b>{number(share, 2)}</b> of the amount of any species.</p>"
     head = ["species", *(escape(a) for a in arms)]
     return words + table(head, rows, "numbers") + _terms(dataset, arms, names)
+
+
+def _clipped(dataset: xr.Dataset) -> float:
+    """Largest amount added by clipping, relative to what was there or was produced."""
+    if "budget_clipped" not in dataset:
+        return 0.0
+    whole = sum(np.abs(dataset[f"budget_{key}"].values) for key in ("initial", "produced", "inflow"))
+    clipped = np.abs(dataset["budget_clipped"].values)
+    return float(np.nanmax(np.divide(clipped, whole, out=np.zeros_like(clipped), where=whole > 0), initial=0.0))
 
 
 def _error(value: float) -> str:
@@ -153,16 +160,15 @@ def _terms(dataset: xr.Dataset, arms: Mapping[str, Arm], names: Sequence[str]) -
     )
     parts = []
     for arm_name, arm in arms.items():
-        rows = [
-            [
-                f"{escape(n)} <small>{escape(pretty(u))}</small>",
-                *(number(arm.dataset[f"budget_{key}"].values[k]) for key in present),
-            ]
-            for k, (n, u) in enumerate(zip(names, units, strict=True))
-        ]
+        rows = []
+        for k, (name, unit) in enumerate(zip(names, units, strict=True)):
+            values = [float(arm.dataset[f"budget_{key}"].values[k]) for key in present]
+            if np.any(np.nan_to_num(values) != 0):
+                rows.append([f"{escape(name)} <small>{escape(pretty(unit))}</small>", *map(number, values)])
         parts.append(f"<h4>{escape(arm_name)}</h4>" + table(["species", *present], rows, "numbers"))
     volume = pretty(str(dataset["cell_volume"].attrs["units"]))
-    note = f"<p>Amounts are integrals over the domain, in the unit of the species × {volume}.</p>"
+    note = f"<p>Integrals over the domain, in the unit of the species × {volume}; compartments in their unit. "
+    note += "Species that never occur are left out.</p>"
     return f"<details><summary>All terms of the budgets</summary>{note}{''.join(parts)}</details>"
 
 
@@ -174,7 +180,7 @@ def parameters(dataset: xr.Dataset) -> str:
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         parts = row["path"].split(".")
-        depth = 3 if parts[0] == "model" else 2
+        depth = 3 if parts[:2] == ["model", "processes"] else min(2, len(parts) - 1)
         groups.setdefault(".".join(parts[:depth]), []).append(row)
     counts = {key: sum(row["status"] == key for row in rows) for key in _STATUS}
     summary = ", ".join(f"{n} {tag(key, _STATUS[key])}" for key, n in counts.items() if n)
@@ -210,7 +216,7 @@ def _value(value: Any) -> str:
         return "<br>".join(f"{one} <small>{escape(', '.join(names))}</small>" for one, names in by_value.items())
     if isinstance(value, list):
         return ", ".join(_value(v) for v in value)
-    return number(value) if isinstance(value, int | float) else escape(str(value))
+    return short(float(f"{value:.6g}")) if isinstance(value, int | float) else escape(str(value))
 
 
 def facts(dataset: xr.Dataset) -> str:

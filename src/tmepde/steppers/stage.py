@@ -1,0 +1,117 @@
+"""(I − γΔt A) k = r for all fields of a stage, with one A for all stages of a step.
+
+A is block-triangular: compartments (dense among themselves), then local fields (their loss rates), then transported
+fields (diffusion and loss rate, one stacked elliptic solve), each row knowing the pull of the rows above it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from tmepde._types import State, freeze
+from tmepde.elliptic import LinearControl, prepare
+from tmepde.elliptic.solve import differentiable_solve
+from tmepde.schedule import Clock
+from tmepde.steppers.control import StepControl
+from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
+
+
+class StageSolver:
+    """Set up once per step; called once per stage.
+
+    Args:
+        weight: γΔt.
+        scale: acceptable local error per field, which ties the linear tolerance to the step tolerance.
+        differentiable: also carry derivatives of the elliptic solves.
+    """
+
+    def __init__(
+        self,
+        problem: SemiDiscrete,
+        first: Evaluation,
+        weight: Any,
+        dt: Any,
+        scale: State,
+        control: StepControl,
+        differentiable: bool,
+    ):
+        self.problem, self.control, self.differentiable = problem, control, differentiable
+        self.weight, self.first = weight, first
+        self.rate = {n: 1.0 + weight * first.rates.rate(n) for n in problem.dynamic}
+        self.compartments = problem.system.of_kind("compartment")
+        self.block: Any = None
+        self.pull: Callable[[State, Any], State] | None = None
+        if problem.transported:
+            names = problem.transported
+            assert first.laplacian is not None
+            stacked = jnp.stack([self.rate[n] for n in names])
+            self.operator = problem.shifted(first.laplacian, stacked, weight)
+            self.solve = prepare(self.operator)
+            scales = jnp.stack([jnp.broadcast_to(scale[n], problem.grid.shape) for n in names])
+            positive = scales > 0
+            self.error_weight = freeze(jnp.where(positive, dt / jnp.where(positive, scales, 1.0), 0.0))
+
+    def couple(self, clock: Clock, state: State) -> None:
+        """Add to A the Jacobian of the compartments, and the pull of time and pointwise fields on transported ones."""
+        problem, names = self.problem, self.compartments
+        if names:
+
+            def compartments(values: Any) -> Any:
+                rates = problem.reaction(names, clock, {**state, **dict(zip(names, values, strict=True))})
+                return jnp.stack([rates.gain(n) - rates.rate(n) * v for n, v in zip(names, values, strict=True)])
+
+            here = jnp.stack([state[n] for n in names])
+            self.block = jax.jacfwd(compartments)(here)
+        if problem.transported:
+
+            def transported(pointwise: State, local: Any) -> State:
+                now = Clock(clock.base, local, clock.start, clock.step)
+                tendency = problem.evaluate(now, {**state, **pointwise}).tendency
+                return {n: tendency[n] for n in problem.transported}
+
+            def pull(direction: State, time: Any) -> State:
+                here = {n: state[n] for n in problem.pointwise}
+                return jax.jvp(transported, (here, clock.local), (direction, time))[1]
+
+            self.pull = pull
+
+    def __call__(self, rhs: State, guess: State | None, time: float) -> tuple[State, State, Any, Any]:
+        """The slopes k, the coupling terms γΔt·(A − diag)k that entered them, convergence and iterations.
+
+        ``time``: the slope of time itself at this stage.
+        """
+        problem, extra = self.problem, {}
+        out = {n: rhs[n] / self.rate[n] for n in problem.pointwise}
+        if self.block is not None:
+            self._compartments(rhs, out, extra)
+        names = problem.transported
+        if not names:
+            return out, extra, jnp.asarray(True), jnp.asarray(0)
+        if self.pull is not None:
+            like = rhs[names[0]]
+            pulled = self.pull(out, jnp.asarray(time, like.dtype))
+            extra.update({n: self.weight * pulled[n] for n in names})
+            rhs = {**rhs, **{n: rhs[n] + extra[n] for n in names}}
+        b = jnp.stack([rhs[n] for n in names]) * problem.volumes(rhs[names[0]].dtype)
+        start = None if guess is None else freeze(jnp.stack([guess[n] for n in names]))
+        floor = LinearControl(relative=float(10 * jnp.finfo(b.dtype).eps))
+        solved = self.solve(freeze(b), start, self.error_weight, self.control.linear, floor)
+        value = solved.value
+        if self.differentiable:
+            value = differentiable_solve(self.operator, self.solve, b, value)
+        out.update({n: value[i] for i, n in enumerate(names)})
+        return out, extra, jnp.all(solved.converged), solved.iterations
+
+    def _compartments(self, rhs: State, out: State, extra: State) -> None:
+        names = self.compartments
+        r = jnp.stack([rhs[n] for n in names])
+        matrix = jnp.eye(len(names), dtype=r.dtype) - self.weight * self.block
+        k = jnp.linalg.solve(matrix, r)
+        change = self.block @ k
+        for i, name in enumerate(names):
+            out[name] = k[i]
+            extra[name] = self.weight * (change[i] + self.first.rates.rate(name) * k[i])
