@@ -32,7 +32,6 @@ slope, offset = np.polyfit(masses, (spread[:, -1] - spread[:, 0]) / 0.2, 1)
 kept = grid.integrate(runs[0].fields["cells"][-1]) / grid.integrate(runs[0].fields["cells"][0])
 checks = {"critical mass": (-offset / slope, 8 * np.pi, 0.05), "cells kept": (kept, 1.0, 1e-6)}
 print(checks)
-
 fig, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
 ax.plot(runs[0].times, spread.T, "o-", label=[f"M = {m:g}" for m in masses])
 ax.set(xlabel="time", ylabel="⟨r²⟩", title=f"the spread stands still at M = {-offset / slope:.2f}")

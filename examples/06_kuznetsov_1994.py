@@ -2,8 +2,8 @@
 
     dE/dt = s + p E T/(g + T) − m E T − d E          dT/dt = a T (1 − b T) − n E T          (one well-mixed cell)
 
-Kuznetsov, Makalkin, Taylor & Perelson, Bull. Math. Biol. 56:295 (1994), cells and days: the dormant state is a stable
-spiral at T* = 8.186e6, E* = 1.608e6 with eigenvalues −0.00552 ± 0.0634 i per day, hence a period of 99.1 days.
+Kuznetsov, Makalkin, Taylor & Perelson, Bull. Math. Biol. 56:295 (1994), cells and days. Numbers: dormancy is a stable
+spiral around T* = 8.186e6, E* = 1.608e6, with eigenvalues −0.00552 ± 0.0634 i per day and so a period of 99.1 days.
 """
 
 from pathlib import Path

@@ -94,14 +94,17 @@ class System(eqx.Module):
 
     model: Model
     interventions: dict[str, Any]
+    brought: dict[str, Species]
 
-    def __check_init__(self) -> None:
-        owner: dict[str, str] = {}
+    def __init__(self, model: Model, interventions: Mapping[str, Any] | None = None):
+        self.model, self.interventions = model, dict(interventions or {})
+        brought: dict[str, Species] = {}
         for name in sorted(self.interventions):
-            for species in self.interventions[name].species(self.model.grid):
-                if species in self.model.species:
-                    raise ValueError(f"Intervention {name!r} brings the species {species!r}, which the model already has.")
-                owner.setdefault(species, name)
+            for key, species in self.interventions[name].species(model.grid).items():
+                if key in model.species:
+                    raise ValueError(f"Intervention {name!r} brings the species {key!r}, which the model already has.")
+                brought.setdefault(key, species)
+        self.brought = brought
 
     @property
     def grid(self) -> Grid:
@@ -109,11 +112,7 @@ class System(eqx.Module):
 
     @property
     def species(self) -> dict[str, Species]:
-        found = dict(self.model.species)
-        for name in sorted(self.interventions):
-            for key, species in self.interventions[name].species(self.grid).items():
-                found.setdefault(key, species)
-        return found
+        return {**self.model.species, **self.brought}
 
     def of_kind(self, kind: str) -> tuple[str, ...]:
         """Names of the species of one kind, sorted, so that the order of declaration cannot matter."""

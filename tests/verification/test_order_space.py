@@ -73,7 +73,7 @@ def line_cases():
 
 @functools.cache
 def line_errors():
-    return climb([tme.Grid.line(1.0, n) for n in (16, 32, 64, 128)], line_cases())
+    return climb([tme.Grid.line(1.0, n) for n in (16, 32, 64)], line_cases())
 
 
 @pytest.mark.parametrize("spread", SPREAD)
@@ -114,7 +114,7 @@ def radial_errors(symmetry, inner):
         for name, spread in {"constant": ONE, "smooth": SMOOTH if inner else SMOOTH_EVEN}.items():
             sides = {"r+": (kind, 1.0, False)} | ({"r-": (kind, inner, True)} if inner else {})
             cases[f"{kind}-{name}"] = (sides, Exact(EVEN, spread))
-    return climb([tme.Grid.radial(1.0, n, symmetry, inner) for n in (16, 32, 64, 128)], cases, METRIC[symmetry])
+    return climb([tme.Grid.radial(1.0, n, symmetry, inner) for n in (16, 32, 64)], cases, METRIC[symmetry])
 
 
 @pytest.mark.parametrize("spread", SPREAD)
@@ -202,3 +202,26 @@ def torus_errors():
 @pytest.mark.parametrize("spread", SPREAD)
 def test_order_two_on_a_torus(spread):
     check(torus_errors()[spread])
+
+
+def test_order_two_in_a_cube():
+    """Dirichlet in x, Robin in y, no flux in z, smooth D in x."""
+    ex, ey, ez = Exact(GENERAL, SMOOTH), Exact(EVEN, ONE), Exact(CLOSED, ONE)
+    errors = []
+    for n in (6, 12, 24):
+        grid = tme.Grid.cube(1.0, n)
+        z, y, x = (grid.centers(k) for k in range(3))
+        fx, fy, fz = ex.u.value(x)[None, None], ey.u.value(y)[None, :, None], ez.u.value(z)[:, None, None]
+        d = ex.diffusivity.value(x)[None, None] + 0.0 * fy * fz
+        bent = ex.divergence(x)[None, None] * fy * fz + d * fx * (
+            ey.divergence(y)[None, :, None] * fz + ez.divergence(z)[:, None, None] * fy
+        )
+        sides = {}
+        for sign, at, low in (("-", 0.0, True), ("+", 1.0, False)):
+            sides["x" + sign] = tme.Dirichlet(float(ex.u.value(at)) * (fy * fz)[:, :, 0])
+            inward = ey.flux(at) * (-1.0 if low else 1.0) * ex.diffusivity.value(x)[None] * (fx * fz)[:, 0]
+            sides["y" + sign] = meet("robin", float(ey.u.value(at)) * (fx * fz)[:, 0], inward)
+        terms = fixed(u__source=3.0 * fx * fy * fz - bent, u__loss=3.0)
+        found = balance(tme.Model(grid, {"u": tme.Species(0.0, d, sides)}, {"fixed": terms}))
+        errors.append(l2(grid, found["u"] - fx * fy * fz))
+    check(errors)

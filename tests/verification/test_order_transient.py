@@ -53,7 +53,7 @@ def moving(kind, value, inward, transfer=1.7):
 
 def run(grid, species, numbers, until=0.5, dt=2e-3):
     model = tme.Model(grid, species, {"forced": process(forced, **numbers)})
-    control = tme.StepControl(dt=dt, max_steps=100_000)
+    control = tme.StepControl(dt=dt, rtol=1e-8, max_steps=100_000)  # rtol: linear solves
     return tme.simulate(tme.Scenario(model, until=until), precision="f64", control=control)
 
 
@@ -95,6 +95,7 @@ def test_order_two_with_time_dependent_sides(kind, spread):
     assert orders(errors)[-1] == pytest.approx(2.0, abs=0.1), (orders(errors), errors)
 
 
+@pytest.mark.slow
 def test_order_two_on_a_periodic_line_in_time():
     errors = []
     e = Exact(WAVE, SMOOTH_WAVE)

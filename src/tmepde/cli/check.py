@@ -99,6 +99,7 @@ def _sides(species: dict[str, Any], grid: Any) -> dict[str, str]:
 
 def _lengths(build: Any, width: float) -> dict[str, dict[str, float]]:
     """Volume means of D and λ at the start give √(D/λ) per species; 0 where nothing moves is left out."""
+    import jax
     import numpy as np
 
     from tmepde.model import System
@@ -108,7 +109,8 @@ def _lengths(build: Any, width: float) -> dict[str, dict[str, float]]:
     system = System(scenario.model, scenario.interventions)
     state = system.initial_state(np.float32)
     zero = np.float32(0.0)
-    coefficients = system.coefficients(Clock(zero, zero, zero, np.float32(1e-3)), state)
+    clock = Clock(zero, zero, zero, np.float32(1e-3))
+    coefficients = jax.jit(lambda u: system.coefficients(clock, u))(state)
     grid = scenario.model.grid
     volumes = np.asarray(grid.volumes(), float)
 

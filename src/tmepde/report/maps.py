@@ -110,7 +110,7 @@ def _bar(figure: Any, image: Any, axes: Any = None, cax: Any = None, **options: 
 
 
 def tissue(dataset: xr.Dataset) -> str:
-    """Tissue classes beside the signed distance to the margin and the vessels and nuclei, as far as stored."""
+    """Tissue classes beside vessels, nuclei and the distance to the margin, as far as stored and not all the same."""
     axes = space(dataset)
     if "region_tumour" not in dataset:
         return ""
@@ -122,7 +122,8 @@ def _tissue_image(dataset: xr.Dataset) -> str:
     from matplotlib.patches import Patch
 
     extent = _extent(dataset)
-    extras = [n for n in ("region_vessels", "region_nuclei", "region_margin_distance") if n in dataset]
+    known = [n for n in ("region_vessels", "region_nuclei", "region_margin_distance") if n in dataset]
+    extras = [n for n in known if float(dataset[n].max() - dataset[n].min()) > 0]
     columns = 1 + len(extras)
     tall = min(1.4, (extent[2] - extent[3]) / (extent[1] - extent[0]))
     figure = style.new(3.1 * columns, 3.0 * tall + 0.75)

@@ -6,8 +6,9 @@ With cell volumes V, nest fraction w, and densities n in cells/mm³:
     hypoxic(t, p)    Σ V w [pO₂ < p] / Σ V w                                  p = 10 and 2.5 mmHg
     profile(d, t)    Σ_{cells at distance d} V n / Σ_{cells at distance d} V  n = all CAR-T
     depth            Σ V w n (−d)₊ / Σ V w n                                  mean over the CAR-T cells inside the nests
-    call             desert: fewer than 1000 CAR-T/mm³ in the tissue; otherwise inflamed if their mean density in the
-                     nests is at least half of that in the stroma, excluded if it is less
+    call             desert: fewer than 1000 CAR-T/mm³ in the nests and the stroma within 200 µm of them; otherwise
+                     inflamed if their mean density in the nests is at least half of that in this stroma, excluded if
+                     it is less
 
 The limits of the call are assumed. 1000 cells/mm³ are about 10 nuclei/mm² of a 4 µm section, in which a nucleus of
 6 µm shows if its centre lies within 4 + 6 µm.
@@ -24,7 +25,7 @@ import xarray as xr
 CAR_T = ("car_t", "car_t_exhausted")
 TUMOUR = ("tumour", "tumour_negative")
 HYPOXIA = (10.0, 2.5)
-DESERT, INFLAMED = 1000.0, 0.5
+DESERT, INFLAMED, NEAR = 1000.0, 0.5, 200.0
 #: cells/mm³ → nuclei/mm² of a section: thickness 4 µm + diameter 6 µm (assumed)
 SECTION = 0.010
 
@@ -64,8 +65,12 @@ class Arm:
         return np.zeros_like(self.volume) if first is None else (first > 0.5 * first.max()).astype(float)
 
     @property
-    def stroma(self) -> np.ndarray:
-        return np.where(self.volume > 0, 1.0 - self.nest, 0.0)
+    def near_stroma(self) -> np.ndarray:
+        """Stroma fraction within :data:`NEAR` of the margin: far host tissue must not decide about the tumour."""
+        stroma = np.where(self.volume > 0, 1.0 - self.nest, 0.0)
+        if "region_margin_distance" not in self.dataset:
+            return stroma
+        return np.where(np.nan_to_num(self.dataset["region_margin_distance"].values).ravel() <= NEAR, stroma, 0.0)
 
     @property
     def last(self) -> int:
@@ -138,9 +143,10 @@ class Arm:
         density = self.car_t(index)
         if density is None or not density.any():
             return "none"
-        if _mean(density, self.volume) < DESERT:
+        nest, stroma = self.volume * self.nest, self.volume * self.near_stroma
+        if _mean(density, nest + stroma) < DESERT:
             return "desert"
-        inside, outside = _mean(density, self.volume * self.nest), _mean(density, self.volume * self.stroma)
+        inside, outside = _mean(density, nest), _mean(density, stroma)
         return "excluded" if inside < INFLAMED * outside else "inflamed"
 
     def profile(self, index: int, edges: np.ndarray, names: Sequence[str] = CAR_T) -> Profile:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from tmepde.report import curves, maps, style, tables
-from tmepde.report.measures import DESERT, INFLAMED, SECTION, Arm, arms
+from tmepde.report.measures import DESERT, INFLAMED, NEAR, SECTION, Arm, arms
 
 _GENERATOR = '<meta name="generator" content="tmepde">'
 #: fields shown open; the others are folded
@@ -135,9 +135,9 @@ def _reading() -> str:
     return (
         '<p class="note">Hypoxic: part of the nest volume below the given pO₂. Infiltration depth: mean depth below '
         "the margin of the CAR-T cells inside the nests; in brackets that of cells spread evenly over them. "
-        f"Call at the end (limits assumed): <i>desert</i> below {DESERT:.0f} CAR-T/mm³ of tissue, otherwise "
-        f"<i>inflamed</i> where the density in the nests is at least {INFLAMED:g} of that in the stroma, "
-        "<i>excluded</i> where it is less.</p>"
+        f"Call at the end (limits assumed): <i>desert</i> below {DESERT:.0f} CAR-T/mm³ in the nests and the stroma "
+        f"within {NEAR:.0f} µm of them, otherwise <i>inflamed</i> where the density in the nests is at least "
+        f"{INFLAMED:g} of that in this stroma, <i>excluded</i> where it is less.</p>"
     )
 
 

@@ -73,11 +73,8 @@ class StageSolver:
                 tendency = problem.evaluate(now, {**state, **pointwise}).tendency
                 return {n: tendency[n] for n in problem.transported}
 
-            def pull(direction: State, time: Any) -> State:
-                here = {n: state[n] for n in problem.pointwise}
-                return jax.jvp(transported, (here, clock.local), (direction, time))[1]
-
-            self.pull = pull
+            here = {n: state[n] for n in problem.pointwise}
+            _, self.pull = jax.linearize(transported, here, clock.local)
 
     def __call__(self, rhs: State, guess: State | None, time: float) -> tuple[State, State, Any, Any]:
         """The slopes k, the coupling terms γΔt·(A − diag)k that entered them, convergence and iterations.
