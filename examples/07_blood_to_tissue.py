@@ -23,8 +23,8 @@ def kinetics(clock, state, tissue, dose, k10, k12, k21, decay):
 
 wall = {"x-": tme.Dirichlet(lambda clock, state: state["blood"])}
 kinds = dict(blood="compartment", periphery="compartment", exposure="local")
-species = {name: tme.Species(kind=kind, negligible=1e-3) for name, kind in kinds.items()}
-species["drug"] = tme.Species(diffusivity=10 * um**2 / second, boundary=wall, negligible=1e-3)
+species = {name: tme.Species(kind=kind) for name, kind in kinds.items()}
+species["drug"] = tme.Species(diffusivity=10 * um**2 / second, boundary=wall)
 process = tme.process(kinetics, dose=tme.Bolus(at=0, amount=100), k10=0.2, k12=0.5, k21=0.3, decay=1e-3 / second)
 model = tme.Model(tme.Grid.line(200 * um, cells=100), species, [process])
 solution = tme.simulate(tme.Scenario(model, until=144.0), save=tme.every(1.0))

@@ -119,24 +119,37 @@ def _extremes(system, state):
     yield "flooded", {k: jnp.full_like(v, 1e5) for k, v in state.items()}
 
 
+def _cast(tree, dtype):
+    return jax.tree.map(lambda x: jnp.asarray(x, dtype), tree)
+
+
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
-def test_finite_and_non_negative_at_extreme_states(case, cases, model, clock, populated, dtype):
-    def cast(tree):
-        return jax.tree.map(lambda x: jnp.asarray(x, dtype), tree)
-
+def test_what_is_stated_is_finite_and_non_negative_at_extreme_states(case, cases, model, clock, populated, dtype):
     system, state = populated(model, {case: cases[case][1]})
-    numbers, clock = cast(system), cast(clock)
-
-    @jax.jit
-    def total(numbers, state):
-        return sum(jnp.sum(x) for x in jax.tree.leaves(_terms(numbers, clock, state)))
-
-    slope = jax.jit(jax.grad(total, argnums=(0, 1)))
-    for label, extreme in _extremes(system, cast(state)):
-        coefficients, hazards = _compiled(numbers, clock, extreme)
-        for part in (coefficients.diffusivity, coefficients.source, coefficients.loss, hazards):
+    one, clock, model = _cast((system.interventions[case], clock, model), dtype)
+    untreated = System(model, {})
+    for label, extreme in _extremes(system, _cast(state, dtype)):
+        tissue, _ = untreated.tissue(clock, extreme)
+        effects = one.effects(clock, extreme, tissue)
+        for part in (effects.scale, effects.add, effects.hazard, one.kinetics(clock, extreme, tissue)):
             for name, value in part.items():
                 assert np.all(np.isfinite(value)) and np.all(np.asarray(value) >= 0), f"{label}: {name}"
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_coefficients_and_their_gradients_are_finite_at_extreme_states(cases, model, clock, populated, dtype):
+    """All therapies at once, with respect to every number and every value of the state."""
+    system, state = populated(model, {name: one for name, (_, one) in cases.items()})
+    numbers, clock = _cast(system, dtype), _cast(clock, dtype)
+
+    @jax.jit
+    def slope(numbers, state):
+        def total(numbers, state):
+            return sum(jnp.sum(x) for x in jax.tree.leaves(_terms(numbers, clock, state)))
+
+        return jax.value_and_grad(total, argnums=(0, 1))(numbers, state)
+
+    for label, extreme in _extremes(system, _cast(state, dtype)):
         for path, leaf in jax.tree_util.tree_leaves_with_path(slope(numbers, extreme)):
             assert np.all(np.isfinite(leaf)), f"{label}: {jax.tree_util.keystr(path)}"
 

@@ -91,25 +91,19 @@ def test_off_is_absent(six, model):
 
 @pytest.mark.parametrize("dt", [3.0, 0.5, 0.07])
 def test_delivered_is_prescribed_in_a_run(model, dt):
-    """Plasma levels without clearance hold the dose, whatever the steps, also where one step swallows a dose."""
+    """Plasma levels without clearance hold the dose whatever the steps, also where one step swallows a dose; exhausted
+    T cells that nothing else touches die of radiation alone, at 0.8/Gy."""
+    quiet = model.without("turnover", "exhaustion", "egress", "motility")
     plan = {
         "a": tme.AntiVEGF(dose=tme.Bolus([0.4, 3.3], [300.0, 600.0]), elimination=0.0),
         "b": tme.CheckpointBlockade(dose=tme.Infusion(1.1, 900.0, 2.0), elimination=0.0),
+        "x": tme.Radiotherapy(dose=tme.Infusion([1.1, 4.3], [2.0, 3.0], 0.4)),
     }
-    fields = _run(
-        _scenario(model, plan), tme.StepControl(dt=dt), fields=["bevacizumab_plasma", "pd1_antibody_plasma"]
-    ).fields
+    fields = _run(_scenario(quiet, plan), tme.StepControl(dt=dt)).fields
     assert float(fields["bevacizumab_plasma"][-1]) == pytest.approx(300.0, rel=1e-12)
     assert float(fields["pd1_antibody_plasma"][-1]) == pytest.approx(300.0, rel=1e-12)
-
-
-@pytest.mark.parametrize("dt", [1.0, 0.13])
-def test_radiation_kill_does_not_depend_on_the_step(model, dt):
-    """−ln S of plasma-free, immobile bystanders: exhausted cells die at 0.8/Gy and nothing else touches them."""
-    quiet = model.without("turnover", "exhaustion", "egress", "motility")
-    plan = {"x": tme.Radiotherapy(dose=tme.Infusion([1.1, 4.3], [2.0, 3.0], 0.4))}
-    fields = _run(_scenario(quiet, plan), tme.StepControl(dt=dt), fields=["car_t_exhausted"]).fields["car_t_exhausted"]
-    np.testing.assert_allclose(fields[-1] / fields[0], np.exp(-0.8 * 5.0), rtol=1e-10)
+    cells = fields["car_t_exhausted"]
+    np.testing.assert_allclose(cells[-1] / cells[0], np.exp(-0.8 * 5.0), rtol=1e-10)
 
 
 @pytest.mark.slow
@@ -135,16 +129,16 @@ def test_gradients_of_a_run_equal_differences(cases, model):
     entries = [(i, j) for i, j in entries if not names[i].endswith((".at", ".over"))]
 
     def tangent(i, j):
-        return [
-            np.zeros(np.shape(x)) + (k == i) * np.eye(np.size(x))[j].reshape(np.shape(x)) for k, x in enumerate(leaves)
-        ]
+        unit = [np.zeros(np.shape(x)) for x in leaves]
+        unit[i].reshape(-1)[j] = 1.0
+        return unit
 
     directions = jax.tree.map(lambda *x: jnp.stack(x), *[tangent(*e) for e in entries])
     push = jax.jit(jax.vmap(lambda t: jax.jvp(objective, (leaves,), (t,))[1]))
     found = np.asarray(push(directions))
     for (i, j), derivative in zip(entries, found, strict=True):
         value = np.asarray(leaves[i], float)
-        h = 1e-3 * max(abs(value.reshape(-1)[j]), 1e-3)
+        h = 2e-4 * max(abs(value.reshape(-1)[j]), 1e-3)  # small: limiters have kinks
 
         def at(k, i=i, j=j, h=h, value=value):
             moved = value.copy().reshape(-1)
@@ -152,6 +146,5 @@ def test_gradients_of_a_run_equal_differences(cases, model):
             return float(objective([*leaves[:i], moved.reshape(value.shape), *leaves[i + 1 :]]))
 
         expected = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h)
-        assert derivative == pytest.approx(expected, rel=1e-5, abs=1e-9 / max(abs(value.reshape(-1)[j]), 1e-3)), names[
-            i
-        ]
+        noise = 1e-8 / max(abs(value.reshape(-1)[j]), 1e-3)  # of the linear solver, 2e-13 of values near 10, over 2e-4
+        assert derivative == pytest.approx(expected, rel=1e-5, abs=noise), names[i]

@@ -23,7 +23,7 @@ from tmepde.operators.faces import take
 class LinearControl(NamedTuple):
     """When to stop. ``relative``: reduction of the preconditioned norm that always suffices; ``limit``: iterations."""
 
-    relative: float = 1e-3
+    relative: Any = 1e-3
     limit: int = 60
 
 
@@ -77,6 +77,7 @@ def _direct(op: EllipticOperator) -> Solver:
 
 def _conjugate_gradients(op: EllipticOperator, precondition: Callable[[Any], Any]) -> Solver:
     total = _inner(op.diagonal, jnp.ones_like(op.diagonal))
+    live = op.diagonal + op.couplings() > 0  # prolongation spreads into cells outside the mask
 
     def balance(u: Any, b: Any) -> Any:
         """Shift each field by a constant so that Σ(b − A u) = Σb − Σ c u = 0: conserves mass to round-off."""
@@ -100,7 +101,7 @@ def _conjugate_gradients(op: EllipticOperator, precondition: Callable[[Any], Any
         def iterate(carry: tuple[Any, ...]) -> tuple[Any, ...]:
             # the preconditioner stands here once and nowhere else: every further copy costs a second of compilation
             u, residual, p, on, product, reference, count = carry
-            z = precondition(residual)
+            z = jnp.where(live, precondition(residual), 0.0)
             updated = _inner(residual, z)
             reference = jnp.where(count == 0, updated, reference)
             on = on & unfinished(z, updated, reference)

@@ -155,22 +155,27 @@ def _scales(
 ) -> State:
     """Acceptable local error: rtol·max(|u| + ‖u‖, negligible), where ‖u‖ is the field's root mean square.
 
-    For a field that is still zero everywhere the mean change it is about to make stands in.
+    For a field that is still zero everywhere the mean change it is about to make stands in. If that is zero too, the
+    field is woken by another one within this step, its change is O(Δt²) and all of it is error estimate: the scale is 0,
+    which exempts it unless a negligible value is declared.
     """
     scales = {}
     for name in tendency:
         u = jnp.maximum(jnp.abs(old[name]), jnp.abs(new[name]))
+        change = jnp.abs(dt * tendency[name])
+        silent = jnp.all(old[name] == 0) & jnp.all(change == 0)
         if jnp.ndim(u) == 0:
-            typical = jnp.abs(dt * tendency[name])
+            typical = change
         else:
             volumes = problem.volumes(u.dtype)
             total = jnp.sum(volumes)
             square = jnp.sum(volumes * u * u) / total
-            mean = jnp.abs(jnp.sum(volumes * dt * tendency[name])) / total
+            mean = jnp.sum(volumes * change) / total
             root = jnp.sqrt(jnp.where(square > 0, square, 1.0))
             typical = jnp.where(square > 0, root, mean)
         negligible = jnp.asarray(problem.system.species[name].negligible, u.dtype)
-        scales[name] = freeze(control.rtol * jnp.maximum(u + typical, negligible))
+        size = jnp.where(silent, 0.0, u + typical)
+        scales[name] = freeze(control.rtol * jnp.maximum(size, negligible))
     return scales
 
 

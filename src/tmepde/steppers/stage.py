@@ -53,7 +53,10 @@ class StageSolver:
             self.solve = prepare(self.operator)
             scales = jnp.stack([jnp.broadcast_to(scale[n], problem.grid.shape) for n in names])
             positive = scales > 0
-            self.error_weight = freeze(jnp.where(positive, dt / jnp.where(positive, scales, 1.0), 0.0))
+            self.error_weight = freeze(jnp.where(positive, dt / jnp.where(positive, scales, 1.0), 1e15))
+            silent = ~jnp.any(positive, axis=tuple(range(1, scales.ndim)), keepdims=True)
+            floor = 10 * jnp.finfo(scales.dtype).eps
+            self.relative = freeze(jnp.where(silent, jnp.maximum(floor, control.linear * control.rtol), floor))
 
     def couple(self, clock: Clock, state: State) -> None:
         """Add to A the Jacobian of the compartments, and the pull of time and pointwise fields on transported ones."""
@@ -95,7 +98,7 @@ class StageSolver:
             rhs = {**rhs, **{n: rhs[n] + extra[n] for n in names}}
         b = jnp.stack([rhs[n] for n in names]) * problem.volumes(rhs[names[0]].dtype)
         start = None if guess is None else freeze(jnp.stack([guess[n] for n in names]))
-        floor = LinearControl(relative=float(10 * jnp.finfo(b.dtype).eps))
+        floor = LinearControl(relative=self.relative)
         solved = self.solve(freeze(b), start, self.error_weight, self.control.linear, floor)
         value = solved.value
         if self.differentiable:

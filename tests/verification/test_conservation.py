@@ -1,0 +1,150 @@
+"""What is conserved is conserved to round-off, and budgets close."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ladder import fixed
+
+import tmepde as tme
+from tmepde.operators import gradient
+from tmepde.process import process
+
+
+def climb(clock, state, tissue, chi):
+    return {"u.velocity": tuple(chi * g for g in gradient(tissue.grid, state["c"]))}
+
+
+def rough(shape, seed=0):
+    """A diffusivity that jumps from cell to cell by up to 1e4."""
+    return 10.0 ** np.random.default_rng(seed).uniform(-1.0, 3.0, shape)
+
+
+def closed_box(grid):
+    rng = np.random.default_rng(1)
+    species = {
+        "u": tme.Species(rng.uniform(0.0, 1.0, grid.shape), rough(grid.shape)),
+        "c": tme.Species(rng.uniform(0.0, 1.0, grid.shape), rough(grid.shape, 2)),
+    }
+    return tme.Scenario(tme.Model(grid, species, {"climb": process(climb, chi=5.0)}), until=2.0)
+
+
+def blob(n):
+    y, x = np.meshgrid(*(np.linspace(-1, 1, n),) * 2, indexing="ij")
+    return (x**2 + 1.4 * y**2 + 0.3 * np.sin(5 * x) < 0.7) | (np.random.default_rng(3).uniform(size=(n, n)) > 0.9)
+
+
+GRIDS = {
+    "line": lambda: tme.Grid.line(100.0, 37),
+    "sphere": lambda: tme.Grid.radial(100.0, 37),
+    "masked": lambda: tme.Grid.box((80.0, 100.0), (21, 21), mask=blob(21)),
+}
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("f64", 1e-12), ("f32", 1e-6)])
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_closed_box_keeps_its_content(name, precision, tolerance):
+    """Cell-wise random D over four decades, chemotaxis, a ragged mask, odd sizes (multigrid pads them)."""
+    grid = GRIDS[name]()
+    solution = tme.simulate(closed_box(grid), precision=precision)
+    assert solution.ok
+    inside = np.ones(grid.shape, bool) if grid.mask is None else grid.mask
+    for field in ("u", "c"):
+        u = solution.fields[field].astype(float)
+        mass = [np.sum((np.asarray(grid.volumes()) * one)[inside]) for one in u]
+        assert abs(mass[1] / mass[0] - 1.0) < tolerance
+        assert np.all(u >= 0.0)
+        assert np.all(u[:, ~inside] == 0.0)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("f64", 1e-12), ("f32", 1e-5)])
+def test_ten_thousand_small_steps_lose_nothing(precision, tolerance):
+    """What is left is the rounding of u + δu: at most ε/2 a step (6e-4 in float32 if it always went one way)."""
+    grid = tme.Grid.line(100.0, 32)
+    model = tme.Model(grid, {"u": tme.Species(np.linspace(0.0, 1.0, 32), 50.0)})
+    control = tme.StepControl(dt=1e-4, max_steps=20_000)
+    solution = tme.simulate(tme.Scenario(model, until=1.0), precision=precision, control=control)
+    assert solution.statistics["steps"] == pytest.approx(10_000, abs=1)
+    mass = solution.fields["u"].astype(float).sum(axis=1)
+    assert abs(mass[1] / mass[0] - 1.0) < tolerance
+
+
+class Kill(tme.Intervention):
+    """u ← u·exp(−Λ)."""
+
+    def effects(self, clock, state, tissue):
+        return tme.Effects(hazard={"u": 0.3 * clock.step, "w": 0.1 * clock.step})
+
+
+def busy(clock, state, tissue):
+    u, w, p = state["u"], state["w"], state["p"]
+    return {
+        "u.source": 1.0 + p + 0.2 * w,
+        "u.loss": 0.5 + 0.3 * u,
+        "w.source": 0.4 * u,
+        "w.loss": 0.2 + 0.1 * p,
+        "p.source": 0.5 + 0.0 * p,
+        "p.loss": 0.3 + 0.0 * p,
+    }
+
+
+def plasma(clock, state):
+    return state["p"]
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [tme.Grid.line(10.0, 20), tme.Grid.radial(10.0, 20, "cylinder", 1.0), tme.Grid.square(10.0, 9)],
+    ids=["line", "annulus", "square"],
+)
+def test_budgets_close(grid):
+    """Sources, losses, a drift out of an open side, Robin and prescribed flux, hazards: final = initial + Σ to 1e-10."""
+    first = grid.axes[0]
+    faces = tuple(np.full([n + (j == k) for j, n in enumerate(grid.shape)], 0.5) for k in range(grid.ndim))
+    sides = {f"{first}-": tme.Robin(2.0, plasma), f"{first}+": tme.Dirichlet(0.5)}
+    if grid.ndim > 1:
+        sides |= {"x+": tme.PrescribedFlux(0.7)}
+    species = {
+        "u": tme.Species(1.0, 3.0, sides),
+        "w": tme.Species(0.5, kind="local"),
+        "p": tme.Species(1.0, kind="compartment"),
+    }
+
+    model = tme.Model(grid, species, {"busy": process(busy), "drift": process(carried(grid.ndim), **named(faces))})
+    solution = tme.simulate(tme.Scenario(model, {"kill": Kill()}, until=3.0), precision="f64")
+    assert solution.ok
+    for name, budget in solution.budgets.items():
+        assert float(budget["error"]) < 1e-10, (name, budget)
+        balance = budget["initial"] + budget["produced"] - budget["lost"] + budget["inflow"] - budget["killed"]
+        assert float(balance) == pytest.approx(float(budget["final"]), rel=1e-10)
+    assert float(solution.budgets["u"]["killed"]) > 0.0
+    assert abs(float(solution.budgets["u"]["inflow"])) > 0.1
+
+
+def named(faces):
+    return {f"v{k}": f for k, f in enumerate(faces)}
+
+
+def carried(ndim):
+    def velocity(clock, state, tissue, **numbers):
+        return {"u.velocity": tuple(numbers[f"v{k}"] for k in range(ndim))}
+
+    return velocity
+
+
+def test_the_inflow_of_a_prescribed_flux_is_flux_times_area_times_time():
+    grid = tme.Grid.radial(10.0, 10, "sphere")
+    model = tme.Model(grid, {"u": tme.Species(0.0, 5.0, {"r+": tme.PrescribedFlux(0.3)})})
+    solution = tme.simulate(tme.Scenario(model, until=2.0), precision="f64")
+    content = float(grid.integrate(jnp.asarray(solution.fields["u"][-1])))
+    assert content == pytest.approx(0.3 * 4 * np.pi * 100.0 * 2.0, rel=1e-12)
+
+
+def test_production_is_source_times_volume_times_time():
+    grid = tme.Grid.square(10.0, 6)
+    model = tme.Model(grid, {"u": tme.Species(0.0, 5.0)}, {"s": fixed(u__source=0.25)})
+    solution = tme.simulate(tme.Scenario(model, until=2.0), precision="f64")
+    assert solution.fields["u"][-1].mean() == pytest.approx(0.5, rel=1e-12)
+    np.testing.assert_allclose(solution.fields["u"][-1], 0.5, rtol=2e-5)  # linear solves: 0.02·rtol
+    assert float(solution.budgets["u"]["produced"]) == pytest.approx(0.25 * 100.0 * 2.0, rel=1e-12)
