@@ -25,15 +25,16 @@ class Status(enum.IntEnum):
 _SENTENCES = {
     Status.ok: "The run reached its end.",
     Status.step_limit: (
-        "The number of steps allowed between two saves was used up. Raise `max_steps`, save more often or loosen `rtol`."
+        "The number of steps allowed between two saves was used up. Raise `max_steps`, save more often or loosen "
+        "`rtol`."
     ),
     Status.step_too_small: (
-        "The error could not be brought below the tolerance with the shortest step allowed. Loosen `rtol`, refine the "
-        "grid, or look for a blow-up (chemotaxis without volume filling, production without loss)."
+        "The error could not be brought below the tolerance with the shortest step allowed. Loosen `rtol`, refine "
+        "the grid, or look for a blow-up (chemotaxis without volume filling, production without loss)."
     ),
     Status.not_finite: (
-        "A field became infinite or NaN. With a fixed step choose a smaller `dt` or adaptive steps; otherwise look for a "
-        "division by zero in a rate law."
+        "A field became infinite or NaN. With a fixed step choose a smaller `dt` or adaptive steps; otherwise look for "
+        "a division by zero in a rate law."
     ),
     Status.solver: (
         "A linear or quasi-steady solve did not converge with the shortest step allowed. Check that every quasi-steady "

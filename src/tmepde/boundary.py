@@ -86,7 +86,8 @@ def sides(boundary: Any, axes: tuple[str, ...]) -> Sides:
     if isinstance(boundary, BoundaryCondition):
         return tuple((boundary, boundary) for _ in axes)
     if not isinstance(boundary, Mapping):
-        raise TypeError(f"`boundary` must be a condition or a mapping of sides, but {type(boundary).__name__} was given.")
+        given = type(boundary).__name__
+        raise TypeError(f"`boundary` must be a condition or a mapping of sides, but {given} was given.")
     allowed = [a + s for a in axes for s in ("", "-", "+")]
     for key in boundary:
         if key not in allowed:

@@ -73,8 +73,10 @@ def simulate(
 def save_times(scenario: Scenario, save: Mapping[str, Any] | Sequence[float] | None) -> np.ndarray:
     """Save times in h, from 0 to the end, strictly increasing."""
     until = float(scenario.until) if not is_traced(scenario.until) else None
+    if save is None and until is None:
+        raise ValueError("`save` must list the times in h where `until` is being differentiated.")
     if save is None:
-        save = [until]
+        save = [float(scenario.until)]
     if isinstance(save, Mapping):
         step = float(save["every"])
         if not step > 0 or until is None:
@@ -98,7 +100,7 @@ def _check(
     problems = []
     if precision not in _DTYPES:
         raise ValueError(f"`precision` must be 'f32' or 'f64', but {precision!r} was given.")
-    if precision == "f64" and not jax.config.jax_enable_x64:
+    if precision == "f64" and not jax.config.read("jax_enable_x64"):
         problems.append(
             "precision 'f64' needs 64-bit mode, but it is off. Call jax.config.update('jax_enable_x64', True) first."
         )
@@ -133,7 +135,8 @@ class _Runner(eqx.Module):
         tolerance = self.control.algebraic * self.control.rtol
         zero = jnp.zeros((), self.dtype)
         clock = Clock(zero, zero, zero, self.control.first)
-        state, _, _ = relax_quasi_steady(problem, clock, state, tolerance, differentiable)
+        relaxed, converged, _ = relax_quasi_steady(problem, clock, state, tolerance, differentiable)
+        state = {n: jnp.where(converged, relaxed[n], u) for n, u in state.items()}  # the first step names a failure
         return state, first_progress(problem, self.control, self.dtype)
 
     def output(self, state: State, time: Any) -> tuple[State, State]:
@@ -226,7 +229,8 @@ class _reporter:  # noqa: N801 - a context manager used like a function
     """Calls a user's function, drives a rich bar, or does nothing."""
 
     def __init__(self, progress: bool | Callable[[float, float], None]):
-        self.progress, self.bar = progress, None
+        self.progress = progress
+        self.bar: Any = None
 
     def __enter__(self) -> Callable[[float, float], None]:
         if callable(self.progress):
@@ -256,15 +260,16 @@ def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: st
 
     def one(carry: Any, span: Any) -> Any:
         state, progress = carry
+        base, length = span
         if reverse:
             state, progress = advance_reversible(
-                problem, runner.stepper, runner.control, state, progress, *span, record=record
+                problem, runner.stepper, runner.control, state, progress, base, length, record=record
             )
         else:
             state, progress, _ = advance(
-                problem, runner.stepper, runner.control, state, progress, *span, differentiable=True
+                problem, runner.stepper, runner.control, state, progress, base, length, differentiable=True
             )
-        return (state, progress), runner.output(state, span[0] + span[1])
+        return (state, progress), runner.output(state, base + length)
 
     (state, carry), later = jax.lax.scan(one, (state, carry), spans)
     outputs = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)

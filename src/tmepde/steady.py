@@ -57,7 +57,7 @@ def steady_state(
     scenario = Scenario(scenario) if isinstance(scenario, Model) else scenario
     if precision not in _DTYPES:
         raise ValueError(f"`precision` must be 'f32' or 'f64', but {precision!r} was given.")
-    if precision == "f64" and not jax.config.jax_enable_x64:
+    if precision == "f64" and not jax.config.read("jax_enable_x64"):
         raise ValueError("precision 'f64' needs 64-bit mode. Call jax.config.update('jax_enable_x64', True) first.")
     dtype = _DTYPES[precision]
     tolerance = tolerance if tolerance is not None else (1e-10 if precision == "f64" else 1e-5)
@@ -78,7 +78,7 @@ def steady_state(
                 status = Status.ok
                 break
     end = jax.device_get(state)
-    outputs = [({n: s[n] for n in s}, {}) for s in (begin, end)]
+    outputs: list[Any] = [(begin, {}), (end, {})]
     totals = tuple({n: np.asarray(problem.total(jnp.asarray(s[n]))) for n in problem.dynamic} for s in (begin, end))
     carry = first_progress(problem, StepControl(), dtype)
     carry = eqx.tree_at(lambda c: (c.status, c.steps, c.iterations), carry, (int(status), steps, iterations))

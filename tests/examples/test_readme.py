@@ -12,7 +12,11 @@ matplotlib.use("Agg")
 
 ROOT = Path(__file__).parents[2]
 #: pages whose blocks form one program each
-PAGES = ["README.md", "docs/getting-started.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs/how-to").glob("*"))]
+PAGES = [
+    "README.md",
+    "docs/getting-started.md",
+    *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs/how-to").glob("*")),
+]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

@@ -176,3 +176,15 @@ def test_infiltration_observables_of_a_known_distribution():
         10.0
     )  # 0–20 µm below the margin
     assert float(observables.PeakDistance()(None, state, tissue)) == pytest.approx(95.0)
+
+
+@pytest.mark.parametrize("mask", [None, np.arange(400) < 390])
+def test_starting_fields_are_in_balance(mask):
+    """A plane margin: c = ½ s/k e^{−x/ℓ} outside; 4 µm cells against ℓ = 100 µm leave (h/ℓ)²/12 = 1.3e-4."""
+    from tmepde.library.balance import balance
+
+    grid = Grid.line(1600.0, 400, mask=mask)
+    x = grid.centers(0) - 800.0
+    found = balance(grid, 1e4, 1.0, np.where(x < 0, 2.0, 0.0))
+    wanted = np.where(x < 0, 2.0 - np.exp(x / 100.0), np.exp(-x / 100.0))
+    np.testing.assert_allclose(found[50:300], wanted[50:300], rtol=1e-3, atol=2e-4)  # far from the closed ends

@@ -45,8 +45,8 @@ def _inner(a: Any, b: Any) -> Any:
 def prepare(op: EllipticOperator) -> Solver:
     """Set up a solver for ``op`` and return ``solve(b, guess, weight, tolerance, control)``.
 
-    The set-up (factors, coarse levels) is shared by all right-hand sides. ``weight`` is 1/scale per cell ``(S, *cells)``
-    or a number; ``tolerance`` the weighted error that suffices (0: only the relative criterion).
+    The set-up (factors, coarse levels) is shared by all right-hand sides. ``weight`` is 1/scale per cell
+    ``(S, *cells)`` or a number; ``tolerance`` the weighted error that suffices (0: only the relative criterion).
     """
     frozen = jax.lax.stop_gradient(op)
     if op.ndim == 1 and not any(op.periodic):

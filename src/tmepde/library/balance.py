@@ -1,6 +1,6 @@
 """Starting fields of cytokines: the balance of a given production, solved once on the host.
 
-    0 = ∇·(D ∇c) + s − k c       with no flux across the sides and the edge of the mask
+0 = ∇·(D ∇c) + s − k c       with no flux across the sides and the edge of the mask
 """
 
 from __future__ import annotations

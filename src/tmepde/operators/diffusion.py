@@ -1,6 +1,6 @@
 """∇·(D ∇u) with face conductances, and the sides of the box as sources and loss rates of the edge cells.
 
-    G_f = A_f / (w_i / 2D_i + w_j / 2D_j)        (two half cells in series: the harmonic mean; exact for a D-jump on a face)
+    G_f = A_f / (w_i / 2D_i + w_j / 2D_j)        (two half cells in series: the harmonic mean; exact for a jump of D)
     q_in = κ' (U − u_i) + g,   1/κ' = 1/κ + (w_i/2)/D_i        (boundary: the bath's barrier and half a cell in series)
 
 An arithmetic mean instead is 22 times the tolerance off in a two-layer slab; a Robin flux taken from the cell-centre
@@ -20,8 +20,8 @@ from tmepde.operators.faces import axis_of, close, metric_volumes, open_faces, p
 
 
 def _ratio(numerator: Any, denominator: Any) -> Any:
-    """numerator/denominator, 0 where the denominator is 0, with a finite derivative there."""
-    positive = denominator > 0
+    """numerator/denominator, 0 where the denominator is 0, with a finite derivative there; NaN stays NaN."""
+    positive = ~(denominator <= 0)
     return jnp.where(positive, numerator / jnp.where(positive, denominator, 1.0), 0.0)
 
 
@@ -55,9 +55,7 @@ def conductances(grid: Grid, diffusivity: Any) -> Faces:
     return tuple(out)
 
 
-def boundary_terms(
-    grid: Grid, sides: Sides, diffusivity: Any, clock: Any, state: State
-) -> tuple[Field, Field] | None:
+def boundary_terms(grid: Grid, sides: Sides, diffusivity: Any, clock: Any, state: State) -> tuple[Field, Field] | None:
     """Source (unit/h) and loss rate (1/h) that the sides impose on the edge cells; ``None`` if all are closed."""
     source = loss = jnp.asarray(0.0, diffusivity.dtype)
     closed = True

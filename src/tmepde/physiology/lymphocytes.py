@@ -16,14 +16,14 @@ from tmepde.parameter import param
 from tmepde.physiology.rates import hill, inhibition, positive, saturation, tanh_ratio
 from tmepde.process import Process
 
-_ARREST = dict(
+_ARREST: dict[str, Any] = dict(
     doc="share of motility lost on antigen contact",
     default=0.7,
     bounds=(0, 1),
     ref="handbook 2.2, needed",
     status="assumed",
 )
-_FULL = dict(
+_FULL: dict[str, Any] = dict(
     doc="T-cell density at which tissue is full",
     default=5e4,
     bounds=(1e3, 1e6),

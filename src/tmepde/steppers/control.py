@@ -65,9 +65,9 @@ class StepControl(eqx.Module):
 
 
 def norm(change: Any, scale: Any, volumes: Any) -> Any:
-    """Weighted root mean square of ``change/scale`` over the tissue; a number for compartments."""
-    ratio = jnp.where(scale > 0, change / jnp.where(scale > 0, scale, 1.0), 0.0)
+    """Weighted root mean square of ``change/scale`` over the tissue; a number for compartments. NaN stays NaN."""
+    ratio = jnp.where(scale == 0, 0.0, change / jnp.where(scale == 0, 1.0, scale))
     if jnp.ndim(ratio) == 0:
         return jnp.abs(ratio)
     square = jnp.sum(volumes * ratio * ratio) / jnp.sum(volumes)
-    return jnp.sqrt(jnp.where(square > 0, square, 0.0))
+    return jnp.where(square == 0, 0.0, jnp.sqrt(jnp.where(square == 0, 1.0, square)))

@@ -66,7 +66,7 @@ class _Balance(eqx.Module):
         volumes, axes = self.problem.volumes(q.dtype), tuple(range(1, q.ndim))
         total = jnp.sum(volumes)
         scale = jnp.abs(q) + jnp.sum(volumes * jnp.abs(q), axis=axes, keepdims=True) / total
-        ratio = jnp.where(scale > 0, delta / jnp.where(scale > 0, scale, 1.0), 0.0)
+        ratio = jnp.where(scale == 0, 0.0, delta / jnp.where(scale == 0, 1.0, scale))  # NaN stays NaN
         return jnp.max(jnp.sqrt(jnp.sum(volumes * ratio**2, axis=axes) / total))
 
 

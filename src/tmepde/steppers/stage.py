@@ -20,6 +20,23 @@ from tmepde.steppers.control import StepControl
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 
 
+Pull = Callable[[State, Any], State]
+
+
+def linearised(problem: SemiDiscrete, clock: Clock, state: State) -> tuple[Evaluation, Pull | None]:
+    """The evaluation at ``state``, and the derivative of the transported tendencies along (pointwise fields, time)."""
+    if not problem.transported:
+        return problem.evaluate(clock, state), None
+
+    def transported(pointwise: State, local: Any) -> tuple[State, Evaluation]:
+        now = Clock(clock.base, local, clock.start, clock.step)
+        here = problem.evaluate(now, {**state, **pointwise})
+        return {n: here.tendency[n] for n in problem.transported}, here
+
+    _, pull, here = jax.linearize(transported, {n: state[n] for n in problem.pointwise}, clock.local, has_aux=True)
+    return here, pull
+
+
 class StageSolver:
     """Set up once per step; called once per stage.
 
@@ -44,7 +61,7 @@ class StageSolver:
         self.rate = {n: 1.0 + weight * first.rates.rate(n) for n in problem.dynamic}
         self.compartments = problem.system.of_kind("compartment")
         self.block: Any = None
-        self.pull: Callable[[State, Any], State] | None = None
+        self.pull: Pull | None = None
         if problem.transported:
             names = problem.transported
             assert first.laplacian is not None
@@ -58,33 +75,25 @@ class StageSolver:
             floor = 10 * jnp.finfo(scales.dtype).eps
             self.relative = freeze(jnp.where(silent, jnp.maximum(floor, control.linear * control.rtol), floor))
 
-    def couple(self, clock: Clock, state: State) -> None:
-        """Add to A the Jacobian of the compartments, and the pull of time and pointwise fields on transported ones."""
+    def couple(self, clock: Clock, state: State, pull: Pull | None) -> None:
+        """Add to A the Jacobian of the compartments, and the ``pull`` on transported fields."""
         problem, names = self.problem, self.compartments
+        self.pull = pull
         if names:
 
             def compartments(values: Any) -> Any:
                 rates = problem.reaction(names, clock, {**state, **dict(zip(names, values, strict=True))})
                 return jnp.stack([rates.gain(n) - rates.rate(n) * v for n, v in zip(names, values, strict=True)])
 
-            here = jnp.stack([state[n] for n in names])
-            self.block = jax.jacfwd(compartments)(here)
-        if problem.transported:
-
-            def transported(pointwise: State, local: Any) -> State:
-                now = Clock(clock.base, local, clock.start, clock.step)
-                tendency = problem.evaluate(now, {**state, **pointwise}).tendency
-                return {n: tendency[n] for n in problem.transported}
-
-            here = {n: state[n] for n in problem.pointwise}
-            _, self.pull = jax.linearize(transported, here, clock.local)
+            self.block = jax.jacfwd(compartments)(jnp.stack([state[n] for n in names]))
 
     def __call__(self, rhs: State, guess: State | None, time: float) -> tuple[State, State, Any, Any]:
         """The slopes k, the coupling terms γΔt·(A − diag)k that entered them, convergence and iterations.
 
         ``time``: the slope of time itself at this stage.
         """
-        problem, extra = self.problem, {}
+        problem = self.problem
+        extra: State = {}
         out = {n: rhs[n] / self.rate[n] for n in problem.pointwise}
         if self.block is not None:
             self._compartments(rhs, out, extra)

@@ -1,0 +1,163 @@
+"""Derivatives through ``simulate``, in both modes, equal finite differences; they are finite where a field is zero."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tmepde as tme
+from tmepde.interventions.base import dose
+from tmepde.operators import gradient
+from tmepde.process import process
+
+
+def coupled(clock, state, tissue, rate, chi, uptake):
+    u, c, q = state["u"], state["c"], state["q"]
+    return {
+        "u.source": rate * u * q / (0.3 + q),
+        "u.loss": 0.2 + 0.1 * u,
+        "u.velocity": tuple(chi * g for g in gradient(tissue.grid, c)),
+        "c.source": u,
+        "c.loss": 1.0 + state["p"],
+        "q.loss": uptake * u / (0.3 + q),
+    }
+
+
+class Drug(tme.Intervention):
+    """A plasma level p and a kill of u."""
+
+    dose: tme.Schedule = dose("1", doc="amount")
+
+    def species(self, grid):
+        return {"p": tme.Species(0.0, kind="compartment")}
+
+    def kinetics(self, clock, state, tissue):
+        return {"p.loss": 0.5}
+
+    def effects(self, clock, state, tissue):
+        kill = {"u": 0.1 * jnp.sum(clock.doses(self.dose))}
+        return tme.Effects(add={"p.source": clock.rate(self.dose)}, hazard=kill)
+
+
+def scenario(grid):
+    x = grid.coordinates()[-1] / 1.2
+    species = {
+        "u": tme.Species(1.0 + 0.5 * np.cos(3.0 * x), 0.1, {"x-": tme.Robin(0.3, 1.5)}),
+        "c": tme.Species(0.4, 0.4),
+        "q": tme.Species(1.0, 1.0, {"x+": tme.Dirichlet(1.0)}, kind="quasi_steady"),
+    }
+    model = tme.Model(grid, species, {"p": process(coupled, rate=0.8, chi=0.3, uptake=3.0)})
+    return tme.Scenario(model, {"drug": Drug(dose=tme.Infusion(0.35, 2.0, 0.3))}, until=1.0)
+
+
+GRIDS = {"line": tme.Grid.line(1.2, 12), "square": tme.Grid.square(1.2, 6)}
+PATHS = {
+    "growth": "model.processes.p.numbers.rate",
+    "chemotaxis": "model.processes.p.numbers.chi",
+    "uptake": "model.processes.p.numbers.uptake",
+    "diffusivity": "model.species.u.diffusivity",
+    "supply": "model.species.q.boundary.x+.value",
+    "barrier": "model.species.u.boundary.x-.transfer",
+    "dose": "interventions.drug.dose.amount",
+    "strength": "interventions.drug.strength",
+}
+#: fixed steps, so that a difference quotient sees the same steps; linear and quasi-steady solves to round-off
+CONTROL = tme.StepControl(dt=0.1, rtol=1e-12)
+
+
+@functools.cache
+def base(name):
+    return scenario(GRIDS[name])
+
+
+def total(name, values, gradient="reverse"):
+    one = base(name)
+    for key, value in values.items():
+        one = one.replace(PATHS[key], one.at(PATHS[key]) * (1.0 + value))
+    solution = tme.simulate(one, save=[0.5, 1.0], precision="f64", control=CONTROL, gradient=gradient, record=32)
+    state = {n: f[-1] for n, f in solution.fields.items()}
+    return jnp.mean(state["u"] ** 2) + jnp.mean(state["q"]) + 0.1 * state["p"]
+
+
+NAMES = {"line": list(PATHS), "square": ["growth", "diffusivity", "uptake", "dose"]}
+
+
+@functools.cache
+def differences(name):
+    """Central differences of the total with relative steps of 1e-4: error about 1e-9 of the second derivative."""
+    out = {}
+    step = 1e-4
+    for key in NAMES[name]:
+        high, low = (float(total(name, {key: s})) for s in (step, -step))
+        out[key] = (high - low) / (2 * step)
+    return out
+
+
+def compare(name, found):
+    for key, wanted in differences(name).items():
+        assert float(found[key]) == pytest.approx(wanted, rel=1e-6, abs=1e-9), key
+
+
+@pytest.mark.parametrize("name", ["line", pytest.param("square", marks=pytest.mark.slow)])
+def test_reverse_mode_equals_differences(name):
+    zero = dict.fromkeys(NAMES[name], 0.0)
+    compare(name, jax.jit(jax.grad(lambda v: total(name, v)))(zero))
+
+
+@pytest.mark.parametrize("name", ["line", pytest.param("square", marks=pytest.mark.slow)])
+def test_forward_mode_equals_differences(name):
+    zero = dict.fromkeys(NAMES[name], 0.0)
+    compare(name, jax.jit(jax.jacfwd(lambda v: total(name, v, "forward")))(zero))
+
+
+@pytest.mark.slow
+def test_the_gradient_with_adaptive_steps_is_that_of_the_solution():
+    """Step sizes are held fixed in the derivative: what differs is of the size of the truncation error."""
+
+    def mean(factor, control):
+        one = base("line").replace(PATHS["growth"], 0.8 * factor)
+        return jnp.mean(tme.simulate(one, precision="f64", control=control).fields["u"][-1])
+
+    loose = jax.grad(mean)(1.0, tme.StepControl(rtol=1e-4))
+    tight = jax.grad(mean)(1.0, tme.StepControl(dt=0.01, rtol=1e-12))
+    assert float(loose) == pytest.approx(float(tight), rel=1e-2)
+
+
+def test_the_gradient_with_respect_to_the_initial_field():
+    """A whole field of derivatives at once; the direction u₀ · ∂/∂u₀ against a difference."""
+    one = base("line")
+    u0 = np.asarray(one.at("model.species.u.initial"))
+
+    def mean(u):
+        changed = one.replace("model.species.u.initial", u)
+        return jnp.mean(tme.simulate(changed, precision="f64", control=CONTROL, record=32).fields["u"][-1])
+
+    slope = jax.grad(mean)(jnp.asarray(u0))
+    high, low = (float(mean(jnp.asarray(u0 * (1 + s)))) for s in (1e-4, -1e-4))
+    assert slope.shape == u0.shape
+    assert float(jnp.vdot(slope, u0)) == pytest.approx((high - low) / 2e-4, rel=1e-6)
+
+
+def test_the_gradient_is_finite_where_fields_are_zero():
+    """Half the line is empty, the attractant starts at zero everywhere: where(…, sqrt, 0)-type NaN would show."""
+    grid = tme.Grid.line(1.2, 12)
+    start = np.where(grid.centers(0) < 0.6, 1.0, 0.0)
+
+    def mean(values):
+        species = {
+            "u": tme.Species(start * values["amount"], 0.1),
+            "c": tme.Species(0.0, 0.4),
+            "q": tme.Species(0.0, 1.0, {"x+": tme.Dirichlet(0.0)}, kind="quasi_steady"),
+        }
+        model = tme.Model(grid, species, {"p": process(coupled, rate=values["rate"], chi=0.3, uptake=3.0)})
+        drug = {"drug": Drug(dose=tme.Infusion(0.35, 0.0, 0.3))}
+        solution = tme.simulate(tme.Scenario(model, drug, until=0.5), precision="f64", record=64)
+        return jnp.sum(solution.fields["u"][-1])
+
+    slopes = jax.grad(mean)({"amount": 1.0, "rate": 0.8})
+    assert all(bool(jnp.isfinite(s)) for s in slopes.values()), slopes
+    assert float(slopes["amount"]) > 0.0
