@@ -2,8 +2,8 @@
 
 Time inside an interval is local (it starts at 0), so that float32 keeps its resolution however long the run is. The
 reverse mode does not store the trajectory of the adaptive loop: it records the accepted steps, recomputes the states of
-one interval at a time, and takes the vector–Jacobian product step by step. The step sizes are frozen in it (the
-derivative of the step-size controller is truncation error, not physics).
+one interval at a time, and takes the vector–Jacobian product step by step. Step sizes are frozen in it (the derivative
+of the step-size controller is truncation error, not physics), but steps that end on a dose move with the dose.
 """
 
 from __future__ import annotations
@@ -107,17 +107,20 @@ def advance(
 def _knots(problem: SemiDiscrete, base: Any, length: Any) -> Any:
     """Local times to land on: dose starts and ends inside the interval, and its end."""
     found = [s.knots(base).astype(length.dtype) for s in schedules(problem.system)]
-    knots = jax.lax.stop_gradient(jnp.concatenate([*found, length[None]]))
+    knots = jnp.concatenate([*found, length[None]])
     return jnp.where((knots > 0) & (knots < length), knots, length)
 
 
 def _next_step(control: StepControl, progress: Progress, gap: Any) -> tuple[Any, Any]:
-    """A step that lands on the gap's end or splits it evenly rather than leaving a crumb."""
+    """A step that lands on the gap's end or splits it evenly rather than leaving a crumb.
+
+    Only the length of a landing step has a derivative: it moves with its knot, and the steps after it move along.
+    """
     courant = jnp.where(progress.courant > 0, control.courant / jnp.maximum(progress.courant, 1e-30), jnp.inf)
     wish = jnp.minimum(progress.dt, courant) if control.adaptive else progress.dt
     landing = wish >= gap * (1.0 - 1e-3)
-    dt = jnp.where(landing, gap, jnp.where((wish > 0.5 * gap) & control.adaptive, 0.5 * gap, wish))
-    return jax.lax.stop_gradient(dt), landing
+    free = jnp.where((wish > 0.5 * gap) & control.adaptive, 0.5 * gap, wish)
+    return jnp.where(landing, gap, jax.lax.stop_gradient(free)), landing
 
 
 def _account(
@@ -186,11 +189,21 @@ def advance_reversible(
 
     def backward(kept: Any, cotangent: Any) -> Any:
         arrays, state, rest, log = kept
-        control, _, base, _ = rest
+        control, _, base, length = rest
+        fixed = _knots(eqx.combine(arrays, static), base, length)
+
+        def moved(time: Any, knots: Any) -> Any:
+            """``time`` carried along by the last knot the stepper landed on before it."""
+            reached = (fixed <= time) & (time < length)
+            last = jnp.argmax(jnp.where(reached, fixed, -1.0))
+            return time + jnp.where(reached[last], knots[last] - fixed[last], 0.0)
 
         def one(arrays: Any, state: State, index: Any) -> State:
-            clock = Clock(base, log.start[index], log.start[index], log.length[index])
             whole = eqx.combine(arrays, static)
+            knots = _knots(whole, base, length)
+            end = jnp.where(index + 1 < log.count, log.start[jnp.minimum(index + 1, record - 1)], length)
+            start = moved(log.start[index], knots)
+            clock = Clock(base, start, start, moved(end, knots) - start)
             return stepper.step(whole, control, clock, state, differentiable=True).state
 
         def plain(state: State, index: Any) -> State:

@@ -19,6 +19,9 @@ from tmepde.elliptic.multigrid import Multigrid
 from tmepde.elliptic.operator import EllipticOperator
 from tmepde.operators.faces import take
 
+#: least reduction of the preconditioned norm: slopes below the tolerance add up over many steps, none may be dropped
+_REDUCTION = 1e-2
+
 
 class LinearControl(NamedTuple):
     """When to stop. ``relative``: reduction of the preconditioned norm that always suffices; ``limit``: iterations."""
@@ -92,7 +95,8 @@ def _conjugate_gradients(op: EllipticOperator, precondition: Callable[[Any], Any
 
         def unfinished(z: Any, product: Any, reference: Any) -> Any:
             size = jnp.sqrt(_inner(z * weight, z * weight) / cells)
-            enough = (size <= tolerance) | (product <= control.relative**2 * reference)
+            small = (size <= tolerance) & (product <= _REDUCTION**2 * reference)
+            enough = small | (product <= control.relative**2 * reference)
             return ~enough & (product > 0)
 
         def keep_going(carry: tuple[Any, ...]) -> Any:

@@ -20,6 +20,7 @@ class StepControl(eqx.Module):
         shortest: below this the run ends with a named status, h.
         longest: largest step, h.
         courant: largest |v|·Δt/(w + 2D/|v|) of the explicit drift flux.
+        horizon: a field that rises from nothing is judged by what it will be after this time (h) or its own lifetime.
         linear: error allowed in a linear solve, as a fraction of the step tolerance.
         algebraic: the same for quasi-steady fields.
         max_steps: attempted steps per save interval (static).
@@ -31,6 +32,7 @@ class StepControl(eqx.Module):
     shortest: Any = eqx.field(converter=as_number, default=1e-9)
     longest: Any = eqx.field(converter=as_number, default=24.0)
     courant: Any = eqx.field(converter=as_number, default=0.5)
+    horizon: Any = eqx.field(converter=as_number, default=1.0)
     linear: Any = eqx.field(converter=as_number, default=0.02)
     algebraic: Any = eqx.field(converter=as_number, default=0.1)
     max_steps: int = eqx.field(static=True, default=10_000)

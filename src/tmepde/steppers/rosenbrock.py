@@ -74,7 +74,7 @@ class Stepper(eqx.Module):
         """
         dt = clock.step
         first, pull = linearised(problem, clock, state) if self.coupled else (problem.evaluate(clock, state), None)
-        scale = _scales(problem, control, state, state, first.tendency, dt)
+        scale = _scales(problem, control, state, state, (first,))
         solver = StageSolver(problem, first, self.gamma * dt, dt, scale, control, differentiable)
         if self.coupled:
             solver.couple(clock, state, pull)
@@ -93,7 +93,7 @@ class Stepper(eqx.Module):
         new = {n: state[n] + dt * (b[0] * k1[n] + b[1] * k2[n]) for n in k1}
         estimate = {n: dt * (e[0] * k1[n] + e[1] * k2[n]) for n in k1}
         budget = self._budget(problem, dt, (state, middle), (first, second), (k1, k2), (extra_1, extra_2))
-        scale = _scales(problem, control, state, new, first.tendency, dt)
+        scale = _scales(problem, control, state, new, (first, second))
         error = _error(problem, new, estimate, scale, jnp.asarray(dt).dtype)
         new = _positive(problem, new, budget)
         new = _hazards(problem, clock, state, new, budget)
@@ -150,31 +150,33 @@ def BackwardEuler() -> Stepper:  # noqa: N802
     return Stepper(1.0, (1.0, 0.0), 1.0, (0.0, 0.5), 1, False)
 
 
-def _scales(problem: SemiDiscrete, control: StepControl, old: State, new: State, tendency: State, dt: Any) -> State:
-    """Acceptable local error: rtol·max(|u| + ‖u‖, negligible), where ‖u‖ is the field's root mean square.
+def _scales(
+    problem: SemiDiscrete, control: StepControl, old: State, new: State, stages: tuple[Evaluation, ...]
+) -> State:
+    """Acceptable local error: rtol·max(|u| + typical, negligible).
 
-    For a field that is still zero everywhere the mean change it is about to make stands in. If that is zero too, the
-    field is woken by another one within this step, its change is O(Δt²) and all of it is error estimate: the scale is
-    0, which exempts it unless a negligible value is declared.
+    Typical is the field's root mean square, or what its mean tendency will make of it within its lifetime or the
+    control's horizon, |F̄|/(λ̄ + 1/horizon), if that is more: a field that rises from zero need not be resolved while it
+    is still next to nothing (a chain of two such fields grows as t², which no relative tolerance can start).
     """
     scales = {}
-    for name in tendency:
+    for name in stages[0].tendency:
         u = jnp.maximum(jnp.abs(old[name]), jnp.abs(new[name]))
-        change = jnp.abs(dt * tendency[name])
-        silent = jnp.all(old[name] == 0) & jnp.all(change == 0)
-        if jnp.ndim(u) == 0:
-            typical = change
-        else:
-            volumes = problem.volumes(u.dtype)
-            total = jnp.sum(volumes)
-            square = jnp.sum(volumes * u * u) / total
-            mean = jnp.sum(volumes * change) / total
-            root = jnp.sqrt(jnp.where(square > 0, square, 1.0))
-            typical = jnp.where(square > 0, root, mean)
+        rate = jnp.abs(_mean(problem, stages[0].rates.rate(name))) + 1.0 / control.horizon
+        coming = jnp.stack([jnp.abs(_mean(problem, stage.tendency[name])) for stage in stages])
+        square = _mean(problem, u * u)
+        root = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+        typical = jnp.maximum(root, jnp.max(coming) / rate)
         negligible = jnp.asarray(problem.system.species[name].negligible, u.dtype)
-        size = jnp.where(silent, 0.0, u + typical)
-        scales[name] = freeze(control.rtol * jnp.maximum(size, negligible))
+        scales[name] = freeze(control.rtol * jnp.maximum(u + typical, negligible))
     return scales
+
+
+def _mean(problem: SemiDiscrete, values: Any) -> Any:
+    if jnp.ndim(values) == 0:
+        return values
+    volumes = problem.volumes(values.dtype)
+    return jnp.sum(volumes * values) / jnp.sum(volumes)
 
 
 def _error(problem: SemiDiscrete, new: State, estimate: State, scale: State, dtype: Any) -> Any:
