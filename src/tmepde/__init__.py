@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tmepde import library, operators, units
+    from tmepde import interventions, library, observables, operators, physiology, units
     from tmepde._results import Status
     from tmepde.boundary import Dirichlet, NoFlux, PrescribedFlux, Robin
     from tmepde.grid import Grid
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from tmepde.solution import Solution
     from tmepde.species import Species
     from tmepde.steady import steady_state
-    from tmepde.steppers import StepControl
+    from tmepde.steppers import BackwardEuler, Rosenbrock2, StepControl
 
-_MODULES = ("library", "operators", "units")
+_MODULES = ("interventions", "library", "observables", "operators", "physiology", "units")
 _HOMES = {
     "_results": ("Status",),
     "boundary": ("Dirichlet", "NoFlux", "PrescribedFlux", "Robin"),
@@ -74,12 +74,13 @@ _HOMES = {
     "solution": ("Solution",),
     "species": ("Species",),
     "steady": ("steady_state",),
-    "steppers": ("StepControl",),
+    "steppers": ("BackwardEuler", "Rosenbrock2", "StepControl"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AntiVEGF",
+    "BackwardEuler",
     "Bolus",
     "CellInfusion",
     "CheckpointBlockade",
@@ -99,6 +100,7 @@ __all__ = [
     "Radiotherapy",
     "Region",
     "Robin",
+    "Rosenbrock2",
     "Scenario",
     "Schedule",
     "Secretes",
@@ -108,9 +110,12 @@ __all__ = [
     "StepControl",
     "__version__",
     "every",
+    "interventions",
     "library",
+    "observables",
     "operators",
     "param",
+    "physiology",
     "process",
     "run_arms",
     "simulate",

@@ -179,10 +179,14 @@ class Grid(eqx.Module):
         """Distance from a cell's centre to its faces, broadcastable, n entries along ``axis``."""
         return self._along(0.5 * self.widths[axis], axis)
 
+    @property
+    def solid_angle(self) -> float:
+        """What one axis stands for: 1 (slab), 2π (cylinder, per length) or 4π (sphere)."""
+        return {"slab": 1.0, "cylinder": 2.0 * np.pi, "sphere": 4.0 * np.pi}[self.symmetry]
+
     def volumes(self) -> Any:
         """Cell volumes of array ``shape``: µm, µm², µm³ (per unit length of what is not resolved); spheres 4π∫r²dr."""
-        solid_angle = {"slab": 1.0, "cylinder": 2.0 * np.pi, "sphere": 4.0 * np.pi}[self.symmetry]
-        out = solid_angle
+        out: Any = self.solid_angle
         for k in range(self.ndim):
             out = out * self.metric_widths(k)
         xp = jnp if isinstance(out, jax.Array) else np

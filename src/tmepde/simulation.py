@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -209,6 +210,10 @@ def _hosted(
         for base, length in zip(bases, lengths, strict=True):
             state, carry, output, totals = compiled(arrays, state, carry, base, length)
             if int(carry.status) != Status.ok:
+                reason = Status(int(carry.status)).message
+                warnings.warn(
+                    f"The run ended between {times[reached - 1]:g} and {times[reached]:g} h: {reason}", stacklevel=3
+                )
                 break
             outputs.append(jax.device_get(output))
             reached += 1

@@ -21,7 +21,7 @@ class Solution(eqx.Module):
         fields: by species, shape ``(n, *grid.shape)`` (compartments ``(n,)``).
         observables: by name, shape ``(n,)``.
         budgets: by species the totals ``initial``, ``final``, ``produced``, ``lost``, ``inflow``, ``killed``,
-            ``clipped`` over the tissue (metric volumes) and the relative ``error`` of the balance.
+            ``clipped``, integrated over the tissue as by ``grid.integrate``, and the relative ``error`` of the balance.
         statistics: ``steps``, ``rejected``, ``solver_iterations``.
         status: a :class:`Status`; ``.ok`` is true when it is ``Status.ok``.
         state: the state at the end, to go on from.
@@ -68,7 +68,7 @@ class Solution(eqx.Module):
             times=times,
             fields=fields,
             observables=observed,
-            budgets=_budgets(carry.budget, *totals),
+            budgets=_budgets(scenario, carry.budget, *totals),
             statistics=_statistics(carry),
             code=carry.status,
             state=final,
@@ -81,7 +81,7 @@ class Solution(eqx.Module):
     def traced(cls, scenario: Any, times: Any, outputs: Any, carry: Any, totals: Any, final: Any) -> Solution:
         """From a scan inside a transformation."""
         fields, observed = outputs
-        budgets = _budgets(carry.budget, *totals)
+        budgets = _budgets(scenario, carry.budget, *totals)
         return cls(scenario, times, fields, observed, budgets, _statistics(carry), carry.status, final)
 
     def __repr__(self) -> str:
@@ -97,12 +97,14 @@ def _statistics(carry: Any) -> dict[str, Any]:
     return {"steps": carry.steps, "rejected": carry.rejected, "solver_iterations": carry.iterations}
 
 
-def _budgets(budget: Any, initial: Any, final: Any) -> dict[str, dict[str, Any]]:
+def _budgets(scenario: Scenario, budget: Any, initial: Any, final: Any) -> dict[str, dict[str, Any]]:
     """Per species the totals and the relative error of final = initial + produced − lost + inflow − killed."""
+    grid, species = scenario.model.grid, scenario.system.species
     out = {}
     for name, values in budget.items():
-        entry = {"initial": initial[name], "final": final[name]}
-        entry |= {label: values[i] for i, label in enumerate(BUDGET)}
+        volume = 1.0 if species[name].kind == "compartment" else grid.solid_angle
+        entry = {"initial": volume * initial[name], "final": volume * final[name]}
+        entry |= {label: volume * values[i] for i, label in enumerate(BUDGET)}
         balance = entry["initial"] + entry["produced"] - entry["lost"] + entry["inflow"] - entry["killed"]
         size = abs(entry["initial"]) + abs(entry["produced"]) + abs(entry["inflow"]) + abs(entry["final"])
         entry["error"] = abs(entry["final"] - balance) / (size + 1e-30)

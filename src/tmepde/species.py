@@ -21,7 +21,8 @@ class Species(eqx.Module):
         initial: a number or an array of the grid's shape, in ``unit``.
         diffusivity: base diffusivity in µm²/h, a number or an array of the grid's shape, ≥ 0.
         boundary: ``None`` (no flux), one :class:`~tmepde.boundary.BoundaryCondition`, or a mapping of sides.
-        negligible: values below this do not matter; the absolute part of the error control.
+        negligible: values below this do not matter; the absolute part of the error control. 0 stands for 1e-6 of the
+            largest initial value.
         signed: true for a quantity that may be negative (a potential); all others are kept ≥ 0.
         unit, long_name: written into the dataset.
     """

@@ -291,5 +291,3 @@ def test_saturating_front_grows_as_the_root_of_time():
     wanted = np.sqrt(2 * d * c0 * np.array([100.0, 400.0]) / capacity)
     np.testing.assert_allclose(depth, wanted, rtol=0.03)
     assert depth[1] / depth[0] == pytest.approx(2.0, rel=0.02)
-
-

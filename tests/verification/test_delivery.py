@@ -38,7 +38,9 @@ def run(schedule, until=24.0, **control):
 @pytest.mark.parametrize("control", CONTROLS, ids=IDS)
 def test_the_prescribed_amount_is_delivered(control):
     """Overlapping infusions, an hour, a second, 1e-6 h, and one at the very start and end: to 1e-12."""
-    schedule = tme.Schedule([0.0, 3.3, 4.1, 9.87654321, 17.0, 23.0], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1e-6, 2.0, 1.0, 1e-6, 1 / 3600, 1.0])
+    schedule = tme.Schedule(
+        [0.0, 3.3, 4.1, 9.87654321, 17.0, 23.0], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [1e-6, 2.0, 1.0, 1e-6, 1 / 3600, 1.0]
+    )
     solution = run(schedule, **control)
     assert float(solution.fields["p"][-1]) == pytest.approx(21.0, rel=1e-12)
     np.testing.assert_allclose(solution.fields["u"][-1], np.exp(-2.1), rtol=1e-12)

@@ -11,7 +11,7 @@ import tmepde as tme
 from tmepde.operators import gradient
 from tmepde.process import process
 
-N = 17
+N = 10
 
 
 def attracted(clock, state, tissue, chi):
@@ -37,13 +37,13 @@ def scenario(grid, u, c):
 
 @functools.cache
 def nested():
-    """A 9 × 11 box alone, and cut out of a 17 × 17 one; the same cells."""
+    """A 6 × 7 box alone, and cut out of a 10 × 10 one; the same cells."""
     rng = np.random.default_rng(0)
-    u, c = rng.uniform(0.5, 1.5, (2, 9, 11))
+    u, c = rng.uniform(0.5, 1.5, (2, 6, 7))
     control = tme.StepControl(dt=0.1, rtol=1e-12)
-    small = tme.simulate(scenario(tme.Grid.box((90.0, 110.0), (9, 11)), u, c), precision="f64", control=control)
+    small = tme.simulate(scenario(tme.Grid.box((60.0, 70.0), (6, 7)), u, c), precision="f64", control=control)
     mask = np.zeros((N, N), bool)
-    mask[3:12, 4:15] = True
+    mask[2:8, 3:10] = True
     big_u, big_c = np.full((2, N, N), 7.0)  # what stands outside must not matter
     big_u[mask], big_c[mask] = u.ravel(), c.ravel()
     grid = tme.Grid.square(10.0 * N, N, mask=mask)

@@ -61,9 +61,7 @@ def test_an_equilibrium_is_not_left():
     """Started in its steady state a run stays there to round-off, whatever the step."""
     start = settled(0.05)
     base = scenario(5.0)
-    species = {
-        n: tme.Species(start[n], s.diffusivity, s.boundary, kind=s.kind) for n, s in base.model.species.items()
-    }
+    species = {n: tme.Species(start[n], s.diffusivity, s.boundary, kind=s.kind) for n, s in base.model.species.items()}
     model = tme.Model(base.model.grid, species, base.model.processes)
     for control in (tme.StepControl(dt=0.5, rtol=1e-11), tme.StepControl(rtol=1e-3)):
         solution = tme.simulate(tme.Scenario(model, until=5.0), precision="f64", control=control)

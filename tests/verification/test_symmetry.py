@@ -13,7 +13,7 @@ import tmepde as tme
 from tmepde.operators import gradient
 from tmepde.process import process
 
-N, M = 12, 6
+N, M = 8, 4
 
 
 def mixed(clock, state, tissue, chi, rate):

@@ -167,7 +167,10 @@ def _scales(
         square = _mean(problem, u * u)
         root = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
         typical = jnp.maximum(root, jnp.max(coming) / rate)
-        negligible = jnp.asarray(problem.system.species[name].negligible, u.dtype)
+        species = problem.system.species[name]
+        negligible = jnp.asarray(species.negligible, u.dtype)
+        started = 1e-6 * jnp.max(jnp.abs(jnp.asarray(species.initial, u.dtype)))
+        negligible = jnp.where(negligible > 0, negligible, started)
         scales[name] = freeze(control.rtol * jnp.maximum(u + typical, negligible))
     return scales
 

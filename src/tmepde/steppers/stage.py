@@ -19,7 +19,6 @@ from tmepde.schedule import Clock
 from tmepde.steppers.control import StepControl
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 
-
 Pull = Callable[[State, Any], State]
 
 
