@@ -52,7 +52,7 @@ test-slow: $(VENV)/.test-stamp
 	$(PYTEST) -m "not validation"
 
 validate: $(VENV)/.test-stamp
-	$(PYTEST) -m validation tests validation
+	$(PYTEST) -m validation -s tests validation
 
 bench: $(VENV)/.test-stamp
 	@mkdir -p out

@@ -1,7 +1,7 @@
 """Published numbers that the model must reproduce: ``make validate`` prints each with what was obtained.
 
-Sources: the rows of the validation table V1–V25 that this version covers; other rows (V1, V5, V6, V16 and the orderings of
-the radial model) are verified in ``tests/verification`` on every change.
+Other rows of the validation table (V1, V5, V6 and the orderings of the radial model) are verified in
+``tests/verification`` on every change.
 """
 
 from __future__ import annotations
