@@ -135,6 +135,7 @@ def test_progress_is_reported():
     assert seen == [(0.5, 2.0), (1.0, 2.0), (1.5, 2.0), (2.0, 2.0)]
 
 
+@pytest.mark.filterwarnings("ignore:The run ended:UserWarning")
 def test_the_step_limit_is_named():
     control = tme.StepControl(dt=1e-3, max_steps=10)
     solution = tme.simulate(scenario(), save=[0.005, 2.0], control=control)

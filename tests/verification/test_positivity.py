@@ -10,6 +10,9 @@ from tmepde.operators import gradient
 from tmepde.process import process
 from tmepde.steppers import BackwardEuler, Rosenbrock2
 
+#: a run that ends early also warns
+pytestmark = pytest.mark.filterwarnings("ignore:The run ended:UserWarning")
+
 
 def swarm(clock, state, tissue, chi):
     return {

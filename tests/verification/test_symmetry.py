@@ -62,6 +62,7 @@ def along(axis):
     return end(scenario(tme.Grid.box((1.2, 0.6), (N, M)), "y", np.outer(LINE, ACROSS), np.outer(SPREAD, ACROSS)))
 
 
+@pytest.mark.slow
 def test_x_and_y_are_the_same():
     for name, u in along("x").items():
         np.testing.assert_allclose(u, along("y")[name].T, rtol=1e-10)
