@@ -14,7 +14,8 @@ class StepControl(eqx.Module):
     """Main: ``rtol``, or ``dt`` for fixed steps. The rest is rarely needed.
 
     Args:
-        rtol: wanted relative local error of a step; the global error follows it (measured in the tests).
+        rtol: wanted relative local error of a step; the global error follows it (measured in the tests). With a fixed
+            `dt` it still sets how well the linear and quasi-steady equations of a step are solved.
         dt: fixed step in h (shortened to land on knots and save times); ``None``: adaptive.
         first: first step tried, h.
         shortest: below this the run ends with a named status, h.
