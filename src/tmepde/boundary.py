@@ -13,7 +13,7 @@ so that one discrete formula serves them all. U, κ and g may be numbers, arrays
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -97,6 +97,3 @@ def sides(boundary: Any, axes: tuple[str, ...]) -> Sides:
         return boundary.get(axis + sign, boundary.get(axis, NoFlux()))
 
     return tuple((pick(a, "-"), pick(a, "+")) for a in axes)
-
-
-Function = Callable[[Any, Any], Any]
