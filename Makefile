@@ -54,9 +54,23 @@ test-slow: $(VENV)/.test-stamp
 validate: $(VENV)/.test-stamp
 	$(PYTEST) -m validation -s tests validation
 
-bench: $(VENV)/.test-stamp
-	@mkdir -p out
-	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(PY) $$script --json out/bench_$$(basename $$script .py).json; done
+# The programs that we are compared with have an environment of their own: Devito asks for older numpy and packaging.
+BENCH_VENV ?= .venv-bench
+WORKLOADS ?= w1 w2 w3 w4 w5 reference gradient batch gpu
+BENCH_OPTIONS ?= --peers
+
+$(BENCH_VENV)/.stamp: pyproject.toml constraints.txt | $(PY)
+	$(PY) -m venv $(BENCH_VENV)
+	grep -vE '^(numpy|packaging)==' constraints.txt > $(BENCH_VENV)/constraints.txt
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c $(BENCH_VENV)/constraints.txt -e '.[image,bench]'
+	@touch $@
+
+# a workload that needs a device which is not there ends with 5 and keeps the figures of the last time
+bench: $(BENCH_VENV)/.stamp
+	@set -e; for name in $(WORKLOADS); do $(BENCH_VENV)/bin/tmepde bench $$name $(BENCH_OPTIONS) \
+		--out benchmarks/results/$$name.json || [ $$? -eq 5 ]; done
+	$(BENCH_VENV)/bin/python benchmarks/page.py
 
 docs: $(VENV)/.docs-stamp
 	$(VENV)/bin/mkdocs build --strict

@@ -4,6 +4,7 @@ Compiled programs are kept in pytest's cache folder, so that a second run of the
 """
 
 import jax
+import pytest
 
 
 def pytest_configure(config):
@@ -12,3 +13,10 @@ def pytest_configure(config):
         jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def programs_are_dropped():
+    """Thousands of compiled programs in one process use up its memory maps, and it crashes."""
+    yield
+    jax.clear_caches()

@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tmepde import interventions, library, observables, operators, physiology, units
     from tmepde._results import Status
+    from tmepde.batch import simulate_batch
     from tmepde.boundary import Dirichlet, NoFlux, PrescribedFlux, Robin
     from tmepde.grid import Grid
     from tmepde.interventions import (
@@ -46,11 +47,21 @@ if TYPE_CHECKING:
     from tmepde.solution import Solution
     from tmepde.species import Species
     from tmepde.steady import steady_state
-    from tmepde.steppers import BackwardEuler, Rosenbrock2, StepControl
+    from tmepde.steppers import (
+        BackwardEuler,
+        ExplicitEuler,
+        Exponential2,
+        NewtonKrylov,
+        Rosenbrock2,
+        Rosenbrock3,
+        RungeKuttaChebyshev,
+        StepControl,
+    )
 
 _MODULES = ("interventions", "library", "observables", "operators", "physiology", "units")
 _HOMES = {
     "_results": ("Status",),
+    "batch": ("simulate_batch",),
     "boundary": ("Dirichlet", "NoFlux", "PrescribedFlux", "Robin"),
     "grid": ("Grid",),
     "interventions": (
@@ -74,7 +85,16 @@ _HOMES = {
     "solution": ("Solution",),
     "species": ("Species",),
     "steady": ("steady_state",),
-    "steppers": ("BackwardEuler", "Rosenbrock2", "StepControl"),
+    "steppers": (
+        "BackwardEuler",
+        "ExplicitEuler",
+        "Exponential2",
+        "NewtonKrylov",
+        "Rosenbrock2",
+        "Rosenbrock3",
+        "RungeKuttaChebyshev",
+        "StepControl",
+    ),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -88,11 +108,14 @@ __all__ = [
     "Course",
     "Dirichlet",
     "Effects",
+    "ExplicitEuler",
+    "Exponential2",
     "Grid",
     "Infusion",
     "Intervention",
     "MatrixEnzyme",
     "Model",
+    "NewtonKrylov",
     "NoFlux",
     "OxygenGenerator",
     "PrescribedFlux",
@@ -101,6 +124,8 @@ __all__ = [
     "Region",
     "Robin",
     "Rosenbrock2",
+    "Rosenbrock3",
+    "RungeKuttaChebyshev",
     "Scenario",
     "Schedule",
     "Secretes",
@@ -119,6 +144,7 @@ __all__ = [
     "process",
     "run_arms",
     "simulate",
+    "simulate_batch",
     "steady_state",
     "units",
 ]

@@ -21,7 +21,9 @@ CHANNELS = ("diffusivity", "velocity", "source", "loss")
 class Coefficients(eqx.Module):
     """D (µm²/h), v (µm/h on faces), s (unit/h) and λ (1/h) by species name; an absent entry means zero.
 
-    D, s and λ are numbers or arrays of the grid's shape; v is one array of face velocities per axis (n_k + 1 along k).
+    s and λ are numbers or arrays of the grid's shape; v is one array of face velocities per axis (n_k + 1 along k).
+    D is a number or array, a tuple of one per axis, or a tuple of rows of a symmetric tensor; isotropic terms add to
+    its diagonal, and a factor multiplies all entries.
     """
 
     diffusivity: dict[str, Any]
@@ -52,20 +54,36 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def add(total: dict[str, Any], terms: Mapping[str, Any]) -> None:
-    """Add ``terms`` into ``total`` key by key; face tuples are added axis by axis."""
+    """Add ``terms`` into ``total`` key by key; tuples entry by entry, plain diffusivities to the diagonal of others."""
     for key, value in terms.items():
-        if key not in total:
-            total[key] = value
-        elif isinstance(value, tuple):
-            total[key] = tuple(a + b for a, b in zip(total[key], value, strict=True))
-        else:
-            total[key] = total[key] + value
+        total[key] = _sum(total[key], value) if key in total else value
+
+
+def _sum(a: Any, b: Any) -> Any:
+    if _depth(a) < _depth(b):
+        a, b = b, a
+    if _depth(a) == 0:
+        return a + b
+    if _depth(a) == _depth(b):
+        return tuple(_sum(x, y) for x, y in zip(a, b, strict=True))
+    per_axis = b if isinstance(b, tuple) else (b,) * len(a)
+    if _depth(a) == 1:
+        return tuple(x + y for x, y in zip(a, per_axis, strict=True))
+    return tuple(tuple(x + per_axis[i] if i == j else x for j, x in enumerate(row)) for i, row in enumerate(a))
+
+
+def _depth(value: Any) -> int:
+    return 1 + _depth(value[0]) if isinstance(value, tuple) else 0
+
+
+def times(value: Any, factor: Any) -> Any:
+    """``factor`` times every entry."""
+    return tuple(times(v, factor) for v in value) if isinstance(value, tuple) else value * factor
 
 
 def scale(total: dict[str, Any], key: str, factor: Any) -> None:
-    """Multiply ``total[key]`` by ``factor``, axis by axis for face tuples (the factor must then be a number)."""
-    value = total[key]
-    total[key] = tuple(a * factor for a in value) if isinstance(value, tuple) else value * factor
+    """Multiply ``total[key]`` by ``factor``, entry by entry (for face velocities the factor must be a number)."""
+    total[key] = times(total[key], factor)
 
 
 def split(terms: Mapping[str, Any], species: Iterable[str]) -> Coefficients:

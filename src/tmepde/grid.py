@@ -1,17 +1,18 @@
-"""Where: cell-centred grids in one, two or three dimensions, radial grids, and masks for irregular tissue.
+"""Where: cell-centred grids in one, two or three dimensions, radial and axisymmetric grids, masks and cut cells.
 
 A grid is a product of axes. Each axis has cells of width w_i and a metric exponent m: faces carry the area r^m and
 cells the metric width ∫ r^m dr, so that one flux balance
 
     (1/W_i) · (A_{i+½} F_{i+½} − A_{i−½} F_{i−½})
 
-is right for a slab (m = 0), a cylinder (m = 1) and a sphere (m = 2). Shape is static, extent is data: a new spacing
-never recompiles, a new number of cells does.
+is right for a slab (m = 0), a cylinder (m = 1) and a sphere (m = 2); an axisymmetric grid (z, r) has m = 0 along z and
+m = 1 along r. Where a level set cuts a cell, its volume is multiplied by the fraction and its faces by the apertures
+inside. Shape is static, extent is data: a new spacing never recompiles, a new number of cells does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -20,8 +21,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._types import Field, as_number
+from tmepde.cut_cells import cut
 
-_SYMMETRY = {"slab": 0, "cylinder": 1, "sphere": 2}
+#: metric exponents of the axes; Cartesian axes have 0
+_METRIC = {"slab": (0, 0, 0), "cylinder": (1,), "sphere": (2,), "axisymmetric": (0, 1)}
+_SOLID_ANGLE = {"slab": 1.0, "cylinder": 2.0 * np.pi, "sphere": 4.0 * np.pi, "axisymmetric": 2.0 * np.pi}
 _NAMES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
 
 
@@ -29,26 +33,44 @@ def _mask(value: Any) -> Any:
     return value if value is None or isinstance(value, jax.Array | jax.ShapeDtypeStruct) else np.asarray(value)
 
 
+def _aspect(widths: tuple[Any, ...]) -> tuple[int, ...]:
+    """How many times the cells of the finest axis must be doubled to be as long as those of each axis (rounded).
+
+    The multigrid merges cells along short sides first. Nothing else depends on it; traced widths count as equal.
+    """
+    if not all(isinstance(w, np.ndarray) and np.all(w > 0) for w in widths):
+        return (0,) * len(widths)
+    means = [float(np.mean(w)) for w in widths]
+    return tuple(round(np.log2(m / min(means))) for m in means)
+
+
 class Grid(eqx.Module):
-    """A cell-centred Cartesian or radial grid.
+    """A cell-centred Cartesian, radial or axisymmetric grid.
 
     Args:
         widths: per axis the cell widths in µm, shape ``(n_k,)``; equal widths are usual, unequal ones allowed.
         origin: per axis the position of the first face in µm.
         mask: boolean array of ``shape``, true inside the tissue; no flux crosses the edge of the mask. ``None``: all.
         periodic: per axis, whether the last cell neighbours the first.
-        symmetry: ``"slab"`` (Cartesian), ``"cylinder"`` or ``"sphere"`` (one axis ``r`` ≥ 0).
+        symmetry: ``"slab"`` (Cartesian), ``"cylinder"`` or ``"sphere"`` (one axis ``r`` ≥ 0), or ``"axisymmetric"``
+            (axes ``z`` and ``r`` ≥ 0).
+        fractions: part of each cell that is tissue, in (0, 1], array of ``shape``; ``None``: whole cells.
+        apertures: per axis the open part of each face, n_k + 1 entries along axis k; ``None``: whole faces.
 
-    Use the constructors :meth:`box`, :meth:`line`, :meth:`square`, :meth:`cube`, :meth:`radial` and :meth:`point`.
+    Use the constructors :meth:`box`, :meth:`line`, :meth:`square`, :meth:`cube`, :meth:`radial`, :meth:`axisymmetric`
+    and :meth:`point`; :meth:`with_level_set` cuts the cells at a curved edge and sets ``fractions`` and ``apertures``.
     Array axes are ordered ``(z, y, x)``; the last axis is x.
     """
 
     widths: tuple[Any, ...]
     origin: tuple[Any, ...]
     mask: Any
+    fractions: Any
+    apertures: tuple[Any, ...] | None
     shape: tuple[int, ...] = eqx.field(static=True)
     periodic: tuple[bool, ...] = eqx.field(static=True)
     symmetry: str = eqx.field(static=True)
+    aspect: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -57,22 +79,28 @@ class Grid(eqx.Module):
         mask: Any = None,
         periodic: bool | Sequence[bool] = False,
         symmetry: str = "slab",
+        fractions: Any = None,
+        apertures: Sequence[Any] | None = None,
     ):
-        if symmetry not in _SYMMETRY:
-            raise ValueError(f"Argument `symmetry` must be one of {sorted(_SYMMETRY)}, but {symmetry!r} was given.")
+        if symmetry not in _METRIC:
+            raise ValueError(f"Argument `symmetry` must be one of {sorted(_METRIC)}, but {symmetry!r} was given.")
         self.widths = tuple(as_number(w) for w in widths)
         self.shape = tuple(int(w.shape[0]) for w in self.widths)
         if len(self.shape) not in _NAMES:
             raise ValueError(f"A grid must have 1, 2 or 3 axes, but {len(self.shape)} were given.")
-        if symmetry != "slab" and len(self.shape) != 1:
+        if symmetry == "axisymmetric" and len(self.shape) != 2:
+            raise ValueError(f"Symmetry {symmetry!r} needs two axes (z, r), but {len(self.shape)} axes were given.")
+        if symmetry in ("cylinder", "sphere") and len(self.shape) != 1:
             raise ValueError(f"Symmetry {symmetry!r} needs one axis r, but {len(self.shape)} axes were given.")
         self.origin = tuple(as_number(o) for o in (origin if origin is not None else (0.0,) * len(self.shape)))
         flags = (periodic,) * len(self.shape) if isinstance(periodic, bool) else tuple(bool(p) for p in periodic)
         if len(flags) != len(self.shape):
             raise ValueError(f"`periodic` must have {len(self.shape)} entries, one per axis, but has {len(flags)}.")
-        if symmetry != "slab" and any(flags):
+        if symmetry != "slab" and flags[-1]:
             raise ValueError("A radial axis cannot be periodic. Drop `periodic` or use symmetry='slab'.")
         self.periodic, self.symmetry = flags, symmetry
+        self.aspect = _aspect(self.widths)
+        mask = np.ones(self.shape, bool) if mask is None and fractions is not None else mask
         self.mask = _mask(mask)
         if mask is not None:
             if tuple(self.mask.shape) != self.shape:
@@ -81,6 +109,9 @@ class Grid(eqx.Module):
                 raise ValueError(f"`mask` must be boolean, but its dtype is {self.mask.dtype}. Write `mask > 0`.")
             if isinstance(self.mask, np.ndarray) and not self.mask.any():
                 raise ValueError("`mask` must contain tissue, but it is false everywhere.")
+        self.fractions = None if fractions is None else as_number(fractions)
+        self.apertures = None if apertures is None else tuple(as_number(a) for a in apertures)
+        _check_cut(self.shape, self.fractions, self.apertures)
 
     # -- constructors -------------------------------------------------------------------------------------------
 
@@ -124,6 +155,43 @@ class Grid(eqx.Module):
         return cls((xp.full((cells,), width),), origin=(inner,), symmetry=symmetry)
 
     @classmethod
+    def axisymmetric(cls, height: Any, radius: Any, cells: Sequence[int], inner: Any = 0.0, **options: Any) -> Grid:
+        """Axes (z, r): 0 ≤ z ≤ ``height`` and ``inner`` ≤ r ≤ ``radius`` in µm, ``cells`` = (n_z, n_r).
+
+        A body of revolution; z may be periodic (``periodic=(True, False)``).
+        """
+        if len(cells) != 2:
+            raise ValueError(f"`cells` must have two entries (n_z, n_r), but {tuple(cells)!r} was given.")
+        if isinstance(inner, int | float) and inner < 0:
+            raise ValueError(f"`inner` must not be negative, but {inner!r} µm was given. Use 0 for a full body.")
+        span = radius - inner if isinstance(radius, int | float) and isinstance(inner, int | float) else None
+        span = as_number(radius) - as_number(inner) if span is None else span
+        boxed = cls.box((height, span), cells)
+        return cls(boxed.widths, origin=(0.0, inner), symmetry="axisymmetric", **options)
+
+    def with_level_set(self, level: Any, smallest: float = 1e-3) -> Grid:
+        """The same grid cut along φ = 0; tissue is where φ < 0.
+
+        Cells become polygons or polyhedra (φ linear on simplices between the nodes): their volumes, and the open parts
+        of their faces, replace the staircase of a mask, so that no-flux at a curved edge is nearly of second order.
+
+        Args:
+            level: φ on the nodes, shape ``(n_k + 1, …)``, or a function of the node coordinates in array order, e.g.
+                ``lambda y, x: numpy.hypot(y - 50, x - 50) - 40``. It must be concrete, not traced.
+            smallest: cells with less than this part inside are dropped. They shorten the steps of an explicit drift,
+                but dropping more than the default costs accuracy: 0.05 makes diffusion along the edge first order.
+
+        Raises:
+            ValueError: for a wrong shape, values that are not finite, or no tissue at all.
+        """
+        nodes = [np.asarray(self.faces(k), np.float64) for k in range(self.ndim)]
+        values = level(*np.meshgrid(*nodes, indexing="ij")) if isinstance(level, Callable) else level  # type: ignore[arg-type]
+        fractions, apertures, inside = cut(self.shape, values, smallest)
+        if self.mask is not None:
+            inside = inside & np.asarray(self.mask)
+        return Grid(self.widths, self.origin, inside, self.periodic, self.symmetry, fractions, apertures)
+
+    @classmethod
     def point(cls) -> Grid:
         """A single well-mixed cell: ordinary differential equations."""
         return cls.line(1.0, 1)
@@ -137,7 +205,19 @@ class Grid(eqx.Module):
     @property
     def axes(self) -> tuple[str, ...]:
         """Axis names in array order."""
+        if self.symmetry == "axisymmetric":
+            return ("z", "r")
         return ("r",) if self.symmetry != "slab" else _NAMES[self.ndim]
+
+    @property
+    def metric(self) -> tuple[int, ...]:
+        """Exponent m of r^m per axis; 0 along Cartesian axes."""
+        return _METRIC[self.symmetry][: self.ndim]
+
+    @property
+    def resolved(self) -> int:
+        """How many dimensions of space the cell volumes stand for: 3 on a sphere or an axisymmetric grid."""
+        return self.ndim if self.symmetry == "slab" else self.ndim + sum(self.metric)
 
     def faces(self, axis: int) -> Any:
         """Face positions along ``axis`` in µm, shape ``(n + 1,)``."""
@@ -163,14 +243,14 @@ class Grid(eqx.Module):
         """Metric area r^m of the faces along ``axis``, broadcastable, n + 1 entries along ``axis``."""
         f = self.faces(axis)
         xp = jnp if isinstance(f, jax.Array) else np
-        return self._along(xp.ones_like(f) * f ** _SYMMETRY[self.symmetry], axis)
+        return self._along(xp.ones_like(f) * f ** self.metric[axis], axis)
 
     def metric_widths(self, axis: int) -> Any:
         """∫ r^m dr over each cell, broadcastable, n entries along ``axis``.
 
         Written as w·(mean of r^m) so that nothing cancels in float32.
         """
-        f, w, m = self.faces(axis), self.widths[axis], _SYMMETRY[self.symmetry]
+        f, w, m = self.faces(axis), self.widths[axis], self.metric[axis]
         a, b = f[:-1], f[1:]
         mean = {0: 1.0, 1: 0.5 * (a + b), 2: (a * a + a * b + b * b) / 3.0}[m]
         return self._along(w * mean, axis)
@@ -181,12 +261,15 @@ class Grid(eqx.Module):
 
     @property
     def solid_angle(self) -> float:
-        """What one axis stands for: 1 (slab), 2π (cylinder, per length) or 4π (sphere)."""
-        return {"slab": 1.0, "cylinder": 2.0 * np.pi, "sphere": 4.0 * np.pi}[self.symmetry]
+        """What the r axis stands for: 1 (slab), 2π (cylinder, per length; axisymmetric) or 4π (sphere)."""
+        return _SOLID_ANGLE[self.symmetry]
 
     def volumes(self) -> Any:
-        """Cell volumes of array ``shape``: µm, µm², µm³ (per unit length of what is not resolved); spheres 4π∫r²dr."""
-        out: Any = self.solid_angle
+        """Cell volumes of array ``shape``: µm, µm², µm³ (per unit length of what is not resolved); spheres 4π∫r²dr.
+
+        Cut cells count with their part inside, masked ones with 0.
+        """
+        out: Any = self.solid_angle if self.fractions is None else self.solid_angle * self.fractions
         for k in range(self.ndim):
             out = out * self.metric_widths(k)
         xp = jnp if isinstance(out, jax.Array) else np
@@ -207,5 +290,20 @@ class Grid(eqx.Module):
     def __repr__(self) -> str:
         cells = " × ".join(str(n) for n in self.shape)
         kind = "" if self.symmetry == "slab" else f" {self.symmetry}"
-        masked = "" if self.mask is None else ", masked"
+        masked = "" if self.mask is None else ", masked" if self.fractions is None else ", cut"
         return f"Grid({cells} cells ({', '.join(self.axes)}){kind}{masked})"
+
+
+def _check_cut(shape: tuple[int, ...], fractions: Any, apertures: tuple[Any, ...] | None) -> None:
+    if (fractions is None) != (apertures is None):
+        raise ValueError("`fractions` and `apertures` must be given together. Use `Grid.with_level_set`.")
+    if apertures is None or not isinstance(fractions, np.ndarray):
+        return
+    if tuple(fractions.shape) != shape:
+        raise ValueError(f"`fractions` must have the grid's shape {shape}, but has {tuple(fractions.shape)}.")
+    if not np.all((fractions > 0) & (fractions <= 1)):
+        raise ValueError("`fractions` must lie in (0, 1], but they do not. Leave out empty cells by `mask`.")
+    wanted = [tuple(n + (j == k) for j, n in enumerate(shape)) for k in range(len(shape))]
+    given = [tuple(a.shape) for a in apertures]
+    if given != wanted:
+        raise ValueError(f"`apertures` must have the shapes {wanted} of the faces, but have {given}.")

@@ -12,7 +12,7 @@ import numpy as np
 
 from tmepde._types import State
 from tmepde.boundary import Sides, sides
-from tmepde.coefficients import CHANNELS, Coefficients, Tissue, add, scale, split, unknown
+from tmepde.coefficients import CHANNELS, Coefficients, Tissue, add, scale, split, times, unknown
 from tmepde.grid import Grid
 from tmepde.parameter import out_of_bounds
 from tmepde.process import Process
@@ -72,17 +72,48 @@ def _check_species(name: str, species: Species, grid: Grid) -> None:
     if "." in name or not name:
         raise ValueError(f"A species name must be a word without dots, but {name!r} was given.")
     sides(species.boundary, grid.axes)
-    for label in ("initial", "diffusivity"):
-        value = getattr(species, label)
+    wanted = () if species.kind == "compartment" else grid.shape
+    for label, value, least in (("initial", species.initial, 0.0), *_diffusivities(name, species.diffusivity, grid)):
         if not isinstance(value, np.ndarray):
             continue
-        wanted = () if species.kind == "compartment" else grid.shape
         if value.shape not in ((), wanted):
             raise ValueError(f"`{name}.{label}` must be a number or have shape {wanted}, but has shape {value.shape}.")
         if not np.all(np.isfinite(value)):
             raise ValueError(f"`{name}.{label}` must be finite, but it contains NaN or infinity.")
-        if np.any(value < 0):
+        if np.any(value < least):
             raise ValueError(f"`{name}.{label}` must not be negative, but its minimum is {value.min():g}.")
+    if species.held is not None and (species.held.shape != grid.shape or species.held.dtype != bool):
+        raise ValueError(
+            f"`{name}.held` must be a boolean array of shape {grid.shape}, but has shape {species.held.shape} "
+            f"and dtype {species.held.dtype}. Write `mask > 0`."
+        )
+
+
+def _diffusivities(name: str, value: Any, grid: Grid) -> list[tuple[str, Any, float]]:
+    """(label, entry, lower bound) of every entry; a tensor must be symmetric and have no negative direction."""
+    if not isinstance(value, tuple):
+        return [("diffusivity", value, 0.0)]
+    n = grid.ndim
+    rows = isinstance(value[0], tuple)
+    if len(value) != n or (rows and any(not isinstance(r, tuple) or len(r) != n for r in value)):
+        raise ValueError(
+            f"`{name}.diffusivity` must have {n} entries (one per axis) or {n} rows of {n}, but {len(value)} "
+            "were given."
+        )
+    if not rows:
+        return [(f"diffusivity[{k}]", v, 0.0) for k, v in enumerate(value)]
+    flat = [v for row in value for v in row]
+    if all(isinstance(v, np.ndarray) for v in flat) and all(np.all(np.isfinite(v)) for v in flat):
+        try:
+            full = np.stack(np.broadcast_arrays(*flat), axis=-1).reshape(-1, n, n)
+        except ValueError:
+            full = np.eye(n)[None]  # shapes that do not agree are reported entry by entry
+        size = np.max(np.abs(full), initial=0.0)
+        if np.max(np.abs(full - np.swapaxes(full, 1, 2)), initial=0.0) > 1e-9 * size:
+            raise ValueError(f"`{name}.diffusivity` must be a symmetric tensor, but its rows are not. Symmetrise it.")
+        if np.min(np.linalg.eigvalsh(full), initial=0.0) < -1e-9 * size:
+            raise ValueError(f"`{name}.diffusivity` must have no negative eigenvalue, but it has one.")
+    return [(f"diffusivity[{i}][{j}]", value[i][j], 0.0 if i == j else -np.inf) for i in range(n) for j in range(n)]
 
 
 class System(eqx.Module):
@@ -146,7 +177,7 @@ class System(eqx.Module):
         terms: dict[str, Any] = {}
         for name, species in self.species.items():
             if species.kind in ("transported", "quasi_steady"):
-                terms[f"{name}.diffusivity"] = jnp.asarray(species.diffusivity)
+                terms[f"{name}.diffusivity"] = jax.tree.map(jnp.asarray, species.diffusivity)
         for name in sorted(self.model.processes):
             add(terms, self.model.processes[name].coefficients(clock, state, tissue))
         add(terms, self._kinetics(clock, state, tissue))
@@ -206,5 +237,4 @@ def _apply(values: dict[str, Any], stated: list[tuple[Any, Any]], dotted: bool, 
                 continue
             if not dotted and target not in values:
                 raise KeyError(unknown("tissue quantity", target, values))
-            weighted = tuple(strength * a for a in term) if isinstance(term, tuple) else strength * term
-            add(values, {target: weighted})
+            add(values, {target: times(term, strength)})

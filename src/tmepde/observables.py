@@ -44,8 +44,7 @@ class Total(Observable):
 
     def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
         grid = tissue.grid
-        resolved = {"sphere": 3, "cylinder": 2, "slab": grid.ndim}[grid.symmetry]
-        return grid.integrate(_sum(state, self.species)) * (_CUBIC * self.depth ** (3 - resolved))
+        return grid.integrate(_sum(state, self.species)) * (_CUBIC * self.depth ** (3 - grid.resolved))
 
 
 class NestMean(Observable):

@@ -13,14 +13,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tmepde._cache import keep_programs
 from tmepde._results import Status
 from tmepde._types import State, cast, is_traced
+from tmepde.adjoint import advance_reversible, segment_size
 from tmepde.coefficients import unknown
-from tmepde.integrate import Progress, advance, advance_reversible, first_progress
+from tmepde.integrate import Progress, advance, first_progress
 from tmepde.scenario import Scenario
 from tmepde.schedule import Clock
 from tmepde.solution import Solution
 from tmepde.steppers import Rosenbrock2, SemiDiscrete, StepControl, Stepper, relax_quasi_steady
+from tmepde.steppers.choice import choose_stepper, method_name
 
 _DTYPES = {"f32": jnp.float32, "f64": jnp.float64}
 
@@ -33,9 +36,10 @@ def simulate(
     precision: str = "f32",
     control: StepControl | None = None,
     stepper: Stepper | None = None,
+    solver: str = "auto",
     progress: bool | Callable[[float, float], None] = False,
     gradient: str = "reverse",
-    record: int = 512,
+    record: int | None = None,
 ) -> Solution:
     """Run ``scenario`` and return a :class:`~tmepde.solution.Solution`.
 
@@ -46,22 +50,29 @@ def simulate(
         fields: names of the species to keep at each save; ``None`` keeps all.
         precision: ``"f32"`` or ``"f64"`` (the latter needs ``jax.config.update("jax_enable_x64", True)``).
         control: tolerances and limits; ``StepControl(dt=…)`` takes fixed steps.
-        stepper: :func:`Rosenbrock2` (default) or :func:`BackwardEuler`.
+        stepper: ``None`` takes :func:`Rosenbrock2`, or :class:`Exponential2` where the equations are linear with
+            constant coefficients (inside a transformation always the former). Also :func:`Rosenbrock3`,
+            :func:`NewtonKrylov`, :func:`BackwardEuler`, :class:`ExplicitEuler`, :class:`RungeKuttaChebyshev`.
+        solver: linear solver, one of ``"auto"``, ``"direct"``, ``"fast_diagonal"``, ``"multigrid"``, ``"jacobi"``.
         progress: show a bar, or a function called with (time, until) after each save interval.
         gradient: inside a transformation, ``"reverse"`` (``jax.grad``) or ``"forward"`` (``jax.jvp``, ``jax.jacfwd``).
-        record: most steps per save interval when differentiating in reverse.
+        record: steps whose states are kept at once when differentiating in reverse; ``None``: half a gigabyte's worth,
+            16 to 256. A save interval may take its square in attempted steps; beyond `record` steps are recomputed once
+            more.
 
     Raises:
         ValueError: for settings that cannot work, with all problems in one message.
     """
+    keep_programs()
     control = StepControl() if control is None else control
     times = save_times(scenario, save)
-    _check(scenario, fields, precision, control, gradient)
+    _check(scenario, fields, precision, control, gradient, record)
     dtype = _DTYPES[precision]
     runner = _Runner(
         scenario=cast(scenario, dtype),
         control=cast(control, dtype),
-        stepper=Rosenbrock2() if stepper is None else stepper,
+        stepper=_stepper(scenario, stepper, solver, dtype),
+        solver=solver,
         fields=tuple(sorted(fields if fields is not None else scenario.system.species)),
         dtype=dtype,
     )
@@ -96,7 +107,12 @@ def save_times(scenario: Scenario, save: Mapping[str, Any] | Sequence[float] | N
 
 
 def _check(
-    scenario: Scenario, fields: Sequence[str] | None, precision: str, control: StepControl, gradient: str
+    scenario: Scenario,
+    fields: Sequence[str] | None,
+    precision: str,
+    control: StepControl,
+    gradient: str,
+    record: int | None,
 ) -> None:
     problems = []
     if precision not in _DTYPES:
@@ -109,10 +125,22 @@ def _check(
         problems += control.problems(precision)
     if gradient not in ("reverse", "forward"):
         problems.append(f"`gradient` must be 'reverse' or 'forward', but {gradient!r} was given.")
+    if record is not None and not record >= 1:
+        problems.append(f"`record` must be at least 1 step, but {record} was given. Leave it out to have it chosen.")
     known = scenario.system.species
     problems += [unknown("species", f, known) + " (in `fields`)" for f in fields or () if f not in known]
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def _stepper(scenario: Scenario, stepper: Stepper | None, solver: str, dtype: Any) -> Stepper:
+    """The given one, or the one that suits (which needs numbers, hence not inside a transformation)."""
+    if stepper is not None:
+        return stepper
+    if is_traced(scenario):
+        return Rosenbrock2()
+    problem = SemiDiscrete(cast(scenario, dtype).system, solver=solver)
+    return choose_stepper(problem, problem.system.initial_state(dtype), float(scenario.until))
 
 
 class _Runner(eqx.Module):
@@ -123,10 +151,18 @@ class _Runner(eqx.Module):
     stepper: Stepper
     fields: tuple[str, ...] = eqx.field(static=True)
     dtype: Any = eqx.field(static=True)
+    solver: str = eqx.field(static=True, default="auto")
+
+    @property
+    def method(self) -> str:
+        """What results call the way they were computed."""
+        arrays, rest = eqx.partition(self, _is_array)
+        leaves, treedef = jax.tree.flatten(arrays)
+        return _method(_Static(rest), treedef, tuple((np.shape(x), x.dtype) for x in leaves))
 
     @property
     def problem(self) -> SemiDiscrete:
-        return SemiDiscrete(self.scenario.system)
+        return SemiDiscrete(self.scenario.system, solver=self.solver)
 
     def start(self, differentiable: bool = False) -> tuple[State, Progress]:
         """Initial state with its quasi-steady fields in balance, and the controller."""
@@ -138,7 +174,7 @@ class _Runner(eqx.Module):
         clock = Clock(zero, zero, zero, self.control.first)
         relaxed, converged, _ = relax_quasi_steady(problem, clock, state, tolerance, differentiable)
         state = {n: jnp.where(converged, relaxed[n], u) for n, u in state.items()}  # the first step names a failure
-        return state, first_progress(problem, self.control, self.dtype)
+        return state, first_progress(problem, self.control, self.dtype, self.stepper.first(self.control))
 
     def output(self, state: State, time: Any) -> tuple[State, State]:
         """Fields to keep and observables at ``time``."""
@@ -165,7 +201,7 @@ def _start(arrays: Any, static: Any) -> tuple[Any, ...]:
     return state, progress, runner.output(state, jnp.zeros((), runner.dtype)), runner.totals(state)
 
 
-@functools.partial(jax.jit, static_argnums=1)
+@functools.partial(jax.jit, static_argnums=1, donate_argnums=(2, 3))
 def _interval(arrays: Any, static: Any, state: State, progress: Progress, base: Any, length: Any) -> tuple[Any, ...]:
     runner = eqx.combine(arrays, static.value)
     state, progress, output = runner.interval(state, progress, base, length)
@@ -187,14 +223,34 @@ class _Static:
         return isinstance(other, _Static) and (self.treedef, self.leaves) == (other.treedef, other.leaves)
 
 
+@functools.lru_cache(maxsize=256)
+def _method(static: _Static, treedef: Any, leaves: tuple[Any, ...]) -> str:
+    """In words what a structure is computed by; traced once for each."""
+    arrays = jax.tree.unflatten(treedef, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
+    runner = static.value
+
+    def build(arrays: Any) -> SemiDiscrete:
+        return eqx.combine(arrays, runner).problem
+
+    return method_name(runner.stepper, runner.solver, build, arrays, runner.dtype)
+
+
 def _is_array(x: Any) -> bool:
     return isinstance(x, jax.Array | np.ndarray)
 
 
 def _hosted(
-    runner: _Runner, scenario: Scenario, times: np.ndarray, progress: bool | Callable[[float, float], None]
+    runner: _Runner,
+    scenario: Scenario,
+    times: np.ndarray,
+    progress: bool | Callable[[float, float], None],
+    quiet: bool = False,
 ) -> Solution:
-    """One jitted call per save interval; the host keeps the results, so that a failure loses nothing."""
+    """One jitted call per save interval; the host keeps the results, so that a failure loses nothing.
+
+    The state and the controller's are given up to each call, so that no second copy of them is kept. ``quiet``: the
+    caller tells of failures.
+    """
     arrays, rest = eqx.partition(runner, _is_array)
     static, dtype, until = _Static(rest), runner.dtype, times[-1]
     began = time.perf_counter()
@@ -210,10 +266,9 @@ def _hosted(
         for base, length in zip(bases, lengths, strict=True):
             state, carry, output, totals = compiled(arrays, state, carry, base, length)
             if int(carry.status) != Status.ok:
-                reason = Status(int(carry.status)).message
-                warnings.warn(
-                    f"The run ended between {times[reached - 1]:g} and {times[reached]:g} h: {reason}", stacklevel=3
-                )
+                if not quiet:
+                    span, reason = times[reached - 1 : reached + 1], Status(int(carry.status)).message
+                    warnings.warn(f"The run ended between {span[0]:g} and {span[1]:g} h: {reason}", stacklevel=3)
                 break
             outputs.append(jax.device_get(output))
             reached += 1
@@ -227,6 +282,7 @@ def _hosted(
         final=state,
         timing=(time.perf_counter() - began, compile_time),
         precision={jnp.float32: "f32", jnp.float64: "f64"}[dtype],
+        method=runner.method,
     )
 
 
@@ -254,13 +310,14 @@ class _reporter:  # noqa: N801 - a context manager used like a function
             self.bar.stop()
 
 
-def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: str, record: int) -> Solution:
+def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: str, record: int | None) -> Solution:
     """The same inside a transformation: a scan over the save intervals."""
     dtype = runner.dtype
     problem, reverse = runner.problem, gradient == "reverse"
     state, carry = runner.start(differentiable=True)
     initial = runner.totals(state)
     first = runner.output(state, jnp.zeros((), dtype))
+    kept = segment_size(problem, state) if record is None else record
     spans = (jnp.asarray(times[:-1], dtype), jnp.asarray(np.diff(times), dtype))
 
     def one(carry: Any, span: Any) -> Any:
@@ -268,7 +325,7 @@ def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: st
         base, length = span
         if reverse:
             state, progress = advance_reversible(
-                problem, runner.stepper, runner.control, state, progress, base, length, record=record
+                problem, runner.stepper, runner.control, state, progress, base, length, kept
             )
         else:
             state, progress, _ = advance(
@@ -278,7 +335,7 @@ def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: st
 
     (state, carry), later = jax.lax.scan(one, (state, carry), spans)
     outputs = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
-    return Solution.traced(scenario, times, outputs, carry, (initial, runner.totals(state)), state)
+    return Solution.traced(scenario, times, outputs, carry, (initial, runner.totals(state)), state, runner.method)
 
 
 def run_arms(scenario: Scenario, arms: Mapping[str, Sequence[str]], **options: Any) -> dict[str, Solution]:

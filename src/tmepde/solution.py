@@ -25,6 +25,7 @@ class Solution(eqx.Module):
         statistics: ``steps``, ``rejected``, ``solver_iterations``.
         status: a :class:`Status`; ``.ok`` is true when it is ``Status.ok``.
         state: the state at the end, to go on from.
+        method: the stepper and the linear solver.
     """
 
     scenario: Scenario
@@ -38,6 +39,7 @@ class Solution(eqx.Module):
     wall_time: float | None = None
     compile_time: float | None = None
     precision: str = eqx.field(static=True, default="f32")
+    method: str = eqx.field(static=True, default="")
 
     @property
     def status(self) -> Status:
@@ -59,7 +61,16 @@ class Solution(eqx.Module):
 
     @classmethod
     def collect(
-        cls, scenario: Any, times: Any, outputs: Any, carry: Any, totals: Any, final: Any, timing: Any, precision: str
+        cls,
+        scenario: Any,
+        times: Any,
+        outputs: Any,
+        carry: Any,
+        totals: Any,
+        final: Any,
+        timing: Any,
+        precision: str,
+        method: str = "",
     ) -> Solution:
         """From the per-save outputs of a hosted run."""
         fields, observed = jax.tree.map(lambda *leaves: np.stack(leaves), *outputs)
@@ -75,14 +86,18 @@ class Solution(eqx.Module):
             wall_time=timing[0],
             compile_time=timing[1],
             precision=precision,
+            method=method,
         )
 
     @classmethod
-    def traced(cls, scenario: Any, times: Any, outputs: Any, carry: Any, totals: Any, final: Any) -> Solution:
+    def traced(
+        cls, scenario: Any, times: Any, outputs: Any, carry: Any, totals: Any, final: Any, method: str = ""
+    ) -> Solution:
         """From a scan inside a transformation."""
         fields, observed = outputs
         budgets = _budgets(scenario, carry.budget, *totals)
-        return cls(scenario, times, fields, observed, budgets, _statistics(carry), carry.status, final)
+        statistics = _statistics(carry)
+        return cls(scenario, times, fields, observed, budgets, statistics, carry.status, final, method=method)
 
     def __repr__(self) -> str:
         if isinstance(self.code, jax.core.Tracer):

@@ -5,8 +5,8 @@ Pseudo-transient continuation with a full Newton step,
     (1/Δτ − ∂R/∂u) δ = R(u) ,   u ← u + δ ,   Δτ ← Δτ · min(10, ‖R‖_old/‖R‖_new)
 
 ∂R/∂u is exact (a Jacobian–vector product of the tendencies, all couplings included); GMRES solves for δ, preconditioned
-by each field's own diffusion and loss. Small Δτ follows the dynamics from the initial state, so that the attractor of
-that state is found; large Δτ is Newton's method.
+by each field's own diffusion and loss and by the reactions within a cell (see ``steppers.coupled``). Small Δτ follows
+the dynamics from the initial state, so that the attractor of that state is found; large Δτ is Newton's method.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tmepde._cache import keep_programs
 from tmepde._results import Status
 from tmepde._types import State, cast
-from tmepde.elliptic import LinearControl, prepare
+from tmepde.elliptic import LinearControl
 from tmepde.integrate import first_progress
 from tmepde.model import Model
 from tmepde.scenario import Scenario
@@ -29,6 +30,8 @@ from tmepde.schedule import Clock
 from tmepde.simulation import _DTYPES, _is_array, _Static
 from tmepde.solution import Solution
 from tmepde.steppers import SemiDiscrete, StepControl
+from tmepde.steppers.coupled import BlockInverse, weights
+from tmepde.steppers.krylov import Packing, gmres
 
 
 def steady_state(
@@ -55,6 +58,7 @@ def steady_state(
         ValueError: for an unknown precision, or f64 without 64-bit mode.
     """
     scenario = Scenario(scenario) if isinstance(scenario, Model) else scenario
+    keep_programs()
     if precision not in _DTYPES:
         raise ValueError(f"`precision` must be 'f32' or 'f64', but {precision!r} was given.")
     if precision == "f64" and not jax.config.read("jax_enable_x64"):
@@ -69,8 +73,8 @@ def steady_state(
     status, steps, iterations = Status.step_limit, 0, 0
     with jax.default_matmul_precision("highest"):
         for _ in range(limit):
-            state, size, dt = _newton(arrays, _Static(rest), state, dt, clock_time)
-            steps += 1
+            state, size, dt, spent = _newton(arrays, _Static(rest), state, dt, clock_time)
+            steps, iterations = steps + 1, iterations + int(spent)
             if not np.isfinite(size):
                 status = Status.not_finite
                 break
@@ -86,8 +90,8 @@ def steady_state(
 
 
 @functools.partial(jax.jit, static_argnums=1)
-def _newton(arrays: Any, static: Any, state: State, dt: Any, time: Any) -> tuple[State, Any, Any]:
-    """One continuation step: the new state, the relative size of its correction, and the next Δτ."""
+def _newton(arrays: Any, static: Any, state: State, dt: Any, time: Any) -> tuple[State, Any, Any, Any]:
+    """One continuation step: the new state, the relative size of its correction, the next Δτ, elliptic iterations."""
     problem: SemiDiscrete = eqx.combine(arrays, static.value)
     zero = jnp.zeros_like(time)
     clock = Clock(time, zero, zero, jnp.asarray(1e-3, time.dtype))
@@ -97,48 +101,31 @@ def _newton(arrays: Any, static: Any, state: State, dt: Any, time: Any) -> tuple
 
     here = problem.evaluate(clock, state)
     scale = {n: _typical(problem, u) for n, u in state.items()}
-    precondition = _preconditioner(problem, here, dt)
+    inverse = BlockInverse(problem, here, clock, state, dt, {n: 1.0 for n in problem.dynamic})
+    tight = LinearControl(relative=float(100 * jnp.finfo(dt.dtype).eps), limit=100)
+    names = problem.dynamic
+    packing = Packing(names, state, weights(problem, {n: jnp.broadcast_to(scale[n], state[n].shape) for n in names}))
+    _, linear = jax.linearize(tendency, state)
 
-    def matrix(v: State) -> State:
-        direction = {n: v[n] * scale[n] for n in v}
-        _, change = jax.jvp(tendency, (state,), (direction,))
-        out = precondition({n: direction[n] / dt - change[n] for n in v})
-        return {n: out[n] / scale[n] for n in out}
+    def matrix(v: Any) -> tuple[Any, Any]:
+        direction = packing.state(v)
+        change = linear(direction)
+        image, cost = inverse({n: direction[n] - dt * change[n] for n in names}, tight)
+        return packing.flat(image), cost
 
-    rhs = precondition(here.tendency)
-    rhs = {n: rhs[n] / scale[n] for n in rhs}
-    delta, _ = jax.scipy.sparse.linalg.gmres(matrix, rhs, tol=1e-4, restart=30, maxiter=4)
+    rhs = packing.flat(inverse({n: dt * here.tendency[n] for n in names}, tight)[0])
+    found = gmres(matrix, rhs, 1e-4 * jnp.linalg.norm(rhs), 120)
+    delta = packing.state(found.value)
     new = {}
     for name, u in state.items():
-        stepped = u + delta[name] * scale[name]
+        stepped = u + delta[name]
         new[name] = stepped if problem.system.species[name].signed else jnp.maximum(stepped, 0.1 * u)
     size = jnp.max(jnp.stack([_root_mean_square(problem, (new[n] - state[n]) / scale[n]) for n in new]))
     old_residual = _residual(problem, here.tendency, scale)
     residual = _residual(problem, tendency(new), scale)
     ratio = jnp.where(residual > 0, old_residual / jnp.where(residual > 0, residual, 1.0), 10.0)
     ratio = jnp.where(size < 1e-2, 10.0, jnp.clip(ratio, 0.3, 10.0))
-    return new, size, jnp.minimum(dt * ratio, 1e12).astype(dt.dtype)
-
-
-def _preconditioner(problem: SemiDiscrete, here: Any, dt: Any) -> Any:
-    """v ↦ (1/Δτ + λ − ∇·D∇)⁻¹ v field by field."""
-    names = problem.transported
-    rate = {n: 1.0 / dt + here.rates.rate(n) for n in problem.dynamic}
-    tight = LinearControl(relative=float(100 * jnp.finfo(dt.dtype).eps), limit=100)
-    solve = None
-    if names:
-        op = problem.shifted(here.laplacian, jnp.stack([rate[n] for n in names]), 1.0)
-        solve = prepare(op)
-
-    def apply(v: State) -> State:
-        out = {n: v[n] / rate[n] for n in problem.pointwise}
-        if solve is not None:
-            b = jnp.stack([v[n] for n in names]) * problem.volumes(v[names[0]].dtype)
-            solved = jax.lax.custom_linear_solve(op, b, lambda _, r: solve(r, control=tight).value, symmetric=True)
-            out.update({n: solved[i] for i, n in enumerate(names)})
-        return out
-
-    return apply
+    return new, size, jnp.minimum(dt * ratio, 1e12).astype(dt.dtype), found.cost
 
 
 def _root_mean_square(problem: SemiDiscrete, values: Any) -> Any:

@@ -60,7 +60,7 @@ def test_help_starts_quickly_and_without_jax() -> None:
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["new", "list", "check", "run", "report", "doctor"])
+@pytest.mark.parametrize("command", ["new", "list", "check", "run", "report", "doctor", "bench"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = tmepde(command, "--help")
     assert done.returncode == 0 and f"tmepde {command}" in done.stdout and "Example" in done.stdout

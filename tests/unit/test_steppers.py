@@ -9,10 +9,14 @@ import pytest
 import tmepde as tme
 from tmepde.integrate import advance, first_progress
 from tmepde.model import System
+from tmepde.operators import gradient
 from tmepde.process import process
 from tmepde.schedule import Clock
-from tmepde.steppers import BackwardEuler, Rosenbrock2, SemiDiscrete, StepControl
+from tmepde.steppers import BackwardEuler, NewtonKrylov, Rosenbrock2, Rosenbrock3, SemiDiscrete, StepControl
 from tmepde.steppers.control import norm
+from tmepde.steppers.krylov import gmres
+from tmepde.steppers.newton_krylov import SCHEMES
+from tmepde.steppers.tableau import EULER, ROS34PW2, ros2
 
 
 def model():
@@ -49,10 +53,18 @@ def test_the_controller_is_bounded():
     assert following(1.0, 1.0) == pytest.approx(0.9)
     assert following(1.0, 0.0) == 3.0
     assert following(0.1, 1e-12) == pytest.approx(0.4)
-    assert following(1.0, 1e9, False) == pytest.approx(0.2)
+    assert following(1.0, 1e9, False) == pytest.approx(0.02)
     assert following(1.0, np.inf, False) == pytest.approx(0.2)
     assert following(1.0, np.nan, False) == pytest.approx(0.2)
     assert following(1.0, 1e-6, False) == pytest.approx(0.9)
+
+
+def test_the_controller_knows_the_power_of_the_error_estimate():
+    control = StepControl()
+    dt, error, yes = jnp.asarray(1.0), jnp.asarray(1 / 64.0), jnp.asarray(True)
+    for stepper, power in ((Rosenbrock2(), 2), (Rosenbrock3(), 3), (NewtonKrylov(), 3)):
+        assert stepper.power == power
+        assert float(control.following(dt, error, yes, power)) == pytest.approx(min(4.0, 0.9 * 64 ** (1 / power)))
 
 
 def test_the_norm_weighs_by_volume_and_hides_nothing():
@@ -122,3 +134,141 @@ def test_the_step_size_survives_a_save_time():
     few = tme.simulate(scenario, precision="f64", control=control)
     many = tme.simulate(scenario, save=tme.every(0.5), precision="f64", control=control)
     assert many.statistics["steps"] <= few.statistics["steps"] + 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("tableau", "order"),
+    [(ros2(1.0 - 0.5**0.5), 2), (ros2(1.71), 2), (EULER, 1), (ROS34PW2, 3)],
+    ids=["ros2", "ros2 1.71", "euler", "ros34pw2"],
+)
+def test_the_order_conditions_hold_for_any_matrix(tableau, order):
+    """All conditions of Hairer & Wanner II, IV.7 with A free, and one order lower for the embedded result; no more."""
+    assert max(abs(x) for x in tableau.defects(order).values()) < 1e-14
+    assert max(abs(x) for x in tableau.defects(min(order + 1, 3)).values()) > 1e-3 or order == 3
+    if order > 1:
+        assert max(abs(x) for x in tableau.defects(order - 1, embedded=True).values()) < 1e-14
+    assert max(abs(x) for x in tableau.defects(tableau.power, embedded=True).values()) > 1e-3
+
+
+@pytest.mark.parametrize("tableau", [ros2(1.0 - 0.5**0.5), ROS34PW2, EULER], ids=["ros2", "ros34pw2", "euler"])
+def test_the_schemes_are_l_stable(tableau):
+    """|R(iy)| ≤ 1 on the imaginary axis (with a pole-free left half-plane: A-stable) and R(−∞) = 0."""
+    assert max(abs(tableau.stability(1j * y)) for y in np.geomspace(1e-3, 1e3, 200)) <= 1.0 + 1e-12
+    assert abs(tableau.stability(-1e9)) < 1e-7
+
+
+def test_the_third_order_scheme_is_stiffly_accurate():
+    """The last row of α + Γ is b: a stiff component ends on its balance."""
+    last = ROS34PW2.full(ROS34PW2.alpha)[-1] + ROS34PW2.full(ROS34PW2.coupling)[-1]
+    last[-1] += ROS34PW2.gamma
+    np.testing.assert_allclose(last, ROS34PW2.weights, atol=1e-15)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_the_implicit_schemes_meet_their_order_conditions(order):
+    """Butcher's conditions for b and b̂: the error estimate is of third order in both."""
+    scheme = SCHEMES[order]
+    a = np.zeros((scheme.stages + 1,) * 2)
+    for i, row in enumerate(scheme.before, start=1):
+        a[i, : len(row)] = row
+        a[i, i] = scheme.diagonal
+    b, c = np.asarray(scheme.weights), a.sum(axis=1)
+    embedded = b - np.asarray(scheme.errors)
+    np.testing.assert_allclose(c[1:], scheme.times, rtol=1e-15)
+    for weights, reached in ((b, order), (embedded, 5 - order)):
+        assert weights.sum() == pytest.approx(1.0, abs=1e-14)
+        assert weights @ c == pytest.approx(0.5, abs=1e-14)
+        third = [weights @ c**2 - 1 / 3, weights @ a @ c - 1 / 6]
+        assert (max(map(abs, third)) < 1e-14) == (reached == 3)
+    np.testing.assert_allclose(a[-1], b)  # stiffly accurate
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_the_stability_function_of_newton_krylov(order):
+    """R(z) = 1 + z bᵀ(I − zA)⁻¹1 for a linear problem, whatever GMRES does."""
+    scheme = SCHEMES[order]
+    a = np.zeros((scheme.stages + 1,) * 2)
+    for i, row in enumerate(scheme.before, start=1):
+        a[i, : len(row)] = row
+        a[i, i] = scheme.diagonal
+    z = -3.0 * 0.5
+    wanted = 1 + z * np.asarray(scheme.weights) @ np.linalg.solve(np.eye(len(a)) - z * a, np.ones(len(a)))
+    assert float(one_step(NewtonKrylov(order), 0.5).state["u"][0]) == pytest.approx(2.0 * wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize("order", [1, 4, "2"])
+def test_an_order_that_does_not_exist_is_refused(order):
+    with pytest.raises(ValueError, match="`order` must be 2 or 3"):
+        NewtonKrylov(order)
+
+
+@pytest.mark.parametrize("restart", [8, 40])
+def test_gmres_solves_what_numpy_solves(restart):
+    """A nonsymmetric matrix of condition 10; each restart goes on where the last one ended."""
+    random = np.random.default_rng(1)
+    m = 2.0 * np.eye(40) + random.normal(size=(40, 40)) / 10.0
+    b = random.normal(size=40)
+    found = gmres(lambda v: (jnp.asarray(m) @ v, 1), jnp.asarray(b), 1e-10, 400, restart=restart)
+    np.testing.assert_allclose(found.value, np.linalg.solve(m, b), atol=1e-9)
+    assert float(found.residual) == pytest.approx(np.linalg.norm(b - m @ found.value), rel=1e-2, abs=1e-14)
+    assert int(found.count) == int(found.cost)
+    few = gmres(lambda v: (jnp.asarray(m) @ v, 1), jnp.asarray(b), 1e-10, 3, restart=restart)
+    assert int(few.count) == 3 and float(few.residual) > 1e-10
+    np.testing.assert_array_equal(gmres(lambda v: (v, 1), jnp.zeros(4), 0.0, 9).value, 0.0)
+
+
+def everything(clock, state, tissue):
+    u, c, o, m, p = (state[n] for n in "ucomp")
+    return {
+        "u.source": u * o / (0.3 + o),
+        "u.loss": 0.2 + 0.1 * u,
+        "u.velocity": tuple(0.3 * g for g in gradient(tissue.grid, c)),
+        "c.source": u + 0.1 * p,
+        "c.loss": 1.0,
+        "o.loss": 3.0 * u / (0.3 + o),
+        "m.source": 0.1 * u,
+        "m.loss": 0.5,
+        "p.source": 0.2,
+        "p.loss": 1.0,
+    }
+
+
+def small(grid):
+    x = grid.coordinates()[-1]
+    species = {
+        "u": tme.Species(1.0 + 0.5 * np.cos(3.0 * x), 0.1),
+        "c": tme.Species(0.4, 0.4),
+        "o": tme.Species(1.0, 1.0, {"x+": tme.Dirichlet(1.0)}, kind="quasi_steady"),
+        "m": tme.Species(0.3, kind="local"),
+        "p": tme.Species(1.0, kind="compartment"),
+    }
+    return tme.Scenario(tme.Model(grid, species, {"everything": process(everything)}), until=1.0)
+
+
+HOLED = np.ones((6, 7), bool)
+HOLED[2:4, 3] = False
+
+
+@pytest.mark.parametrize("stepper", [Rosenbrock3(), NewtonKrylov()], ids=["rosenbrock 3", "newton"])
+@pytest.mark.parametrize(
+    "grid",
+    [
+        tme.Grid.box((1.0, 1.2), (6, 7), mask=HOLED),
+        pytest.param(tme.Grid.box((1.0, 1.0, 1.0), (4, 3, 4)), marks=pytest.mark.slow),
+    ],
+    ids=["mask", "box"],
+)
+def test_all_kinds_of_species_on_all_grids_in_float32(stepper, grid):
+    """Against Rosenbrock2 in float64 at a hundredth of the tolerance; budgets to float32 round-off; inert outside."""
+    control, fine = tme.StepControl(rtol=1e-3), tme.StepControl(rtol=1e-5)
+    found = tme.simulate(small(grid), control=control, stepper=stepper)
+    wanted = tme.simulate(small(grid), precision="f64", control=fine)
+    assert found.ok, found.message
+    for name in "ucomp":
+        a, b = found.fields[name][-1], wanted.fields[name][-1]
+        assert a.dtype == np.float32 and np.all(np.isfinite(a))
+        assert np.sqrt(np.mean((a - b) ** 2)) < 5e-3 * np.sqrt(np.mean(b**2)), name
+        if grid.mask is not None and np.ndim(a):
+            np.testing.assert_array_equal(a[~np.asarray(grid.mask)], 0.0)
+    for budget in found.budgets.values():
+        assert float(budget["error"]) < 1e-5

@@ -127,10 +127,14 @@ def fixed(**numbers: Any) -> Any:
 
 
 def matrix(op: Any, index: int = 0) -> Any:
-    """Field ``index`` of an elliptic operator as a scipy sparse matrix, assembled face by face."""
+    """Field ``index`` of an elliptic operator as a scipy sparse matrix, assembled face by face and link by link.
+
+    Cells outside a mask, which nothing couples, get a unit diagonal.
+    """
     diagonal = np.asarray(op.diagonal[index])
     shape, number = diagonal.shape, np.arange(diagonal.size).reshape(diagonal.shape)
-    total = scipy.sparse.diags(diagonal.ravel()).tocsr()
+    inert = np.asarray(op.diagonal[index] + op.couplings()[index]) == 0
+    total = scipy.sparse.diags(np.where(inert, 1.0, diagonal).ravel()).tocsr()
     for k, faces in enumerate(op.faces):
         phi = np.moveaxis(np.asarray(faces[index]), k, 0)
         cells = np.moveaxis(number, k, 0)
@@ -142,6 +146,11 @@ def matrix(op: Any, index: int = 0) -> Any:
             rows, columns = np.concatenate([i, j, i, j]), np.concatenate([i, j, j, i])
             values = np.concatenate([w, w, -w, -w])
             total = total + scipy.sparse.csr_matrix((values, (rows, columns)), shape=total.shape)
+    for link, offset in zip(op.links, op.offsets, strict=True):
+        w = np.asarray(link[index]).ravel()
+        i, j = number.ravel(), np.roll(number, [-o for o in offset], range(len(offset))).ravel()
+        rows, columns = np.concatenate([i, j, i, j]), np.concatenate([i, j, j, i])
+        total = total + scipy.sparse.csr_matrix((np.concatenate([w, w, -w, -w]), (rows, columns)), shape=total.shape)
     assert total.shape == (np.prod(shape),) * 2
     return total.tocsc()
 

@@ -13,6 +13,7 @@ import tmepde as tme
 from tmepde.interventions.base import dose
 from tmepde.operators import gradient
 from tmepde.process import process
+from tmepde.steppers import Rosenbrock3
 
 
 def coupled(clock, state, tissue, rate, chi, uptake):
@@ -113,6 +114,55 @@ def test_reverse_mode_equals_differences(name):
 def test_forward_mode_equals_differences(name):
     zero = dict.fromkeys(NAMES[name], 0.0)
     compare(name, jax.jit(jax.jacfwd(lambda v: total(name, v, "forward")))(zero))
+
+
+def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient():
+    """Some twelve steps with R = 4: several segments, so that marks and restarts occur."""
+    zero = dict.fromkeys(PATHS, 0.0)
+
+    def slopes(record):
+        def mean(values):
+            one = base("line")
+            for key, value in values.items():
+                one = one.replace(PATHS[key], one.at(PATHS[key]) * (1.0 + value))
+            run = tme.simulate(one, precision="f64", control=CONTROL, record=record)
+            return jnp.mean(run.fields["u"][-1] ** 2) + run.fields["p"][-1]
+
+        return jax.jit(jax.grad(mean))(zero)
+
+    whole, parts = slopes(32), slopes(4)
+    for key in PATHS:
+        assert float(parts[key]) == pytest.approx(float(whole[key]), rel=1e-10, abs=1e-13), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stepper", [Rosenbrock3(), tme.BackwardEuler()], ids=["third order", "backward Euler"])
+def test_other_steppers_have_the_same_gradient_as_their_differences(stepper):
+    """What a step remembers of its solves (slopes, quasi-steady fields) is put back at the right stage."""
+
+    def mean(value):
+        one = base("line").replace(PATHS["uptake"], 3.0 * (1.0 + value))
+        run = tme.simulate(one, precision="f64", control=CONTROL, stepper=stepper, record=8)
+        return jnp.mean(run.fields["u"][-1] ** 2) + jnp.mean(run.fields["q"][-1])
+
+    step = 1e-4
+    wanted = (float(mean(step)) - float(mean(-step))) / (2 * step)
+    assert float(jax.jit(jax.grad(mean))(0.0)) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_an_interval_of_more_steps_than_the_square_of_those_kept_ends_with_its_status():
+    """R = 3 allows 9 attempts; ten steps and the landings on the dose need more."""
+
+    def code(rate):
+        one = base("line").replace(PATHS["growth"], rate)
+        return tme.simulate(one, precision="f64", control=CONTROL, record=3).code
+
+    assert int(jax.jit(code)(0.8)) == tme.Status.step_limit
+
+
+def test_a_number_of_kept_steps_below_one_is_refused():
+    with pytest.raises(ValueError, match="`record` must be at least 1"):
+        tme.simulate(base("line"), precision="f64", record=0)
 
 
 @pytest.mark.slow

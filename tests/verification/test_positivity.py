@@ -8,7 +8,7 @@ import pytest
 import tmepde as tme
 from tmepde.operators import gradient
 from tmepde.process import process
-from tmepde.steppers import BackwardEuler, Rosenbrock2
+from tmepde.steppers import BackwardEuler, NewtonKrylov, Rosenbrock2, Rosenbrock3
 
 #: a run that ends early also warns
 pytestmark = pytest.mark.filterwarnings("ignore:The run ended:UserWarning")
@@ -24,7 +24,16 @@ def swarm(clock, state, tissue, chi):
 
 
 @pytest.mark.parametrize("precision", ["f32", "f64"])
-@pytest.mark.parametrize("stepper", [Rosenbrock2(), BackwardEuler()], ids=["rosenbrock", "euler"])
+@pytest.mark.parametrize(
+    "stepper",
+    [
+        Rosenbrock2(),
+        BackwardEuler(),
+        pytest.param(Rosenbrock3(), marks=pytest.mark.slow),
+        pytest.param(NewtonKrylov(), marks=pytest.mark.slow),
+    ],
+    ids=["rosenbrock", "euler", "rosenbrock 3", "newton"],
+)
 def test_fields_stay_positive(stepper, precision):
     """Steps in u and k, cell Péclet number up to 40, loss concentrated where u is small."""
     grid = tme.Grid.line(100.0, 50)

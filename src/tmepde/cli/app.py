@@ -87,11 +87,18 @@ def list_(
 
 
 @app.command(epilog="[b]Example[/b]  tmepde check configs/colon_ihc.toml")
-def check(config: Config, set_: Set = None, json: Json = False) -> None:
+def check(
+    config: Config,
+    set_: Set = None,
+    json: Json = False,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Compile the run, for its memory as planned by the compiler.")
+    ] = False,
+) -> None:
     """Check a config: all problems at once; then grid, sides, length scales, memory and number of runs."""
     from tmepde.cli.check import check as command
 
-    command(config, set_ or [], json)
+    command(config, set_ or [], json, compile_)
 
 
 @app.command(epilog="[b]Example[/b]  tmepde run configs/colon_ihc.toml -o out/colon.zarr --set run.until='2 day'")
@@ -131,3 +138,29 @@ def doctor(json: Json = False) -> None:
     from tmepde.cli.doctor import doctor as command
 
     command(json)
+
+
+@app.command(epilog="[b]Example[/b]  tmepde bench w4 --peers")
+def bench(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="w1, w2, w3, w4, w5, reference, gradient, batch, gpu or all.", show_default=False
+        ),
+    ],
+    json: Json = False,
+    peers: Annotated[bool, typer.Option("--peers", help=r"Other programs beside it (tmepde\[bench]).")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the JSON there.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, to see that it runs.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Nothing extrapolated; takes hours.")] = False,
+    cells: Annotated[int | None, typer.Option(help="Cells along an axis.", show_default=False)] = None,
+    days: Annotated[float | None, typer.Option(help="Simulated days.", show_default=False)] = None,
+    repeats: Annotated[int, typer.Option(help="Timings of which the best counts.")] = 3,
+) -> None:
+    """Measure speed and accuracy, beside other programs and beside what the machine can do.
+
+    Exit codes: 0 ok, 2 bad input, 5 the device is not there.
+    """
+    from tmepde.cli.bench import bench as command
+
+    command(name, json, out, quick=quick, peers=peers, full=full, cells=cells, days=days, repeats=repeats)

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from tmepde import config as configs
+from tmepde.cli import memory
 
 
-def check(path: Path, overrides: list[str], as_json: bool) -> None:
-    """Print the findings; a bad config raises before JAX starts."""
+def check(path: Path, overrides: list[str], as_json: bool, compile_: bool = False) -> None:
+    """Print the findings; a bad config raises before JAX starts. ``compile_``: memory as the compiler plans it."""
     config = configs.load(path, overrides)
     build = config.build()
-    found = {"config": str(path), "name": config.name, **findings(build), "warnings": list(config.warnings)}
+    found = {"config": str(path), "name": config.name, **findings(build, compile_)}
+    found["warnings"] = [*config.warnings, *_too_large(found["memory_gib"])]
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
         return
@@ -26,15 +28,25 @@ def check(path: Path, overrides: list[str], as_json: bool) -> None:
     for name, one in found["lengths"].items():
         note = "  <- below one cell: not resolved" if one["cells"] < 1 else ""
         print(f"              {name:<20}{one['length']:>10.3g} um {one['cells']:>8.2g} cells{note}")
-    print(
-        f"memory        about {found['memory_gib']:.2g} GiB while running, {found['store_mib']:.2g} MiB of fields saved"
-    )
+    need = f"{'' if compile_ else 'about '}{found['memory_gib']:.2g} GiB while running"
+    print(f"memory        {need}, {found['store_mib']:.2g} MiB of fields saved")
     print(f"runs          {found['runs']} ({', '.join(build.arms)}), {found['compilations']} compilation")
-    for warning in config.warnings:
+    for warning in found["warnings"]:
         print(f"warning       {warning}")
 
 
-def findings(build: Any) -> dict[str, Any]:
+def _too_large(gib: float) -> list[str]:
+    """A sentence when the run would not fit into this machine."""
+    there = memory.installed()
+    if there is None or gib * 2**30 <= 0.9 * there:
+        return []
+    return [
+        f"The run needs {gib:.2g} GiB, but this machine has {there / 2**30:.2g} GiB. Take fewer cells, "
+        'precision = "f32", or a larger machine.'
+    ]
+
+
+def findings(build: Any, compile_: bool = False) -> dict[str, Any]:
     """What follows from the objects, as plain values."""
     import numpy as np
 
@@ -54,12 +66,22 @@ def findings(build: Any) -> dict[str, Any]:
         "cell_width": " x ".join(f"{w:g}" for w in widths),
         "sides": _sides(species, grid),
         "lengths": _lengths(build, min(widths)),
-        # state, two stages, Jacobian coefficients of each field, and the multigrid levels above them
-        "memory_gib": cells * len(fields) * item * 12 * 4 / 3 / 2**30,
+        "memory_gib": _memory(build, species, compile_) / 2**30,
         "store_mib": cells * saved * item * snapshots * len(build.arms) / 2**20,
         "runs": len(build.arms),
         "compilations": 1,
     }
+
+
+def _memory(build: Any, species: dict[str, Any], compile_: bool) -> float:
+    if not compile_:
+        return memory.estimate(species, build.scenario.model.grid.shape, build.precision)
+    from tmepde.cli.run import choose_device
+    from tmepde.steppers import StepControl
+
+    choose_device(None, build.precision)
+    control = StepControl(rtol=build.rtol, max_steps=build.max_steps)
+    return memory.compiled(build.scenario, build.precision, control, build.fields)
 
 
 def _species(scenario: Any) -> dict[str, Any]:
@@ -93,7 +115,7 @@ def _sides(species: dict[str, Any], grid: Any) -> dict[str, str]:
                         other.append(f"{name} {condition}")
             out[axis + sign] = ", ".join(other) + (", others no flux" if other else "no flux for all")
     if grid.symmetry != "slab":
-        out["r-"] = "centre" if float(grid.origin[0]) == 0.0 else out["r-"]
+        out["r-"] = "centre" if float(grid.origin[-1]) == 0.0 else out["r-"]
     return out
 
 

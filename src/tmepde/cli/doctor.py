@@ -56,6 +56,7 @@ def findings() -> dict[str, Any]:
         "disk": f"{shutil.disk_usage('.').free / 2**30:.1f} GiB free here",
         "devices": _devices(),
         "store": _store(),
+        "programs": _programs(),
         "slurm": "sbatch found" if shutil.which("sbatch") else "not found",
     }
 
@@ -81,6 +82,21 @@ def _devices() -> str:
         return ", ".join(f"{d.platform}:{d.id} {d.device_kind}" for d in jax.devices())
     except Exception as error:
         return f"failed: {error}"
+
+
+def _programs() -> str:
+    """Where compiled programs are kept, how many, and their size."""
+    try:
+        from tmepde._cache import keep_programs
+
+        place = keep_programs()
+        folder = Path(place.removesuffix(" (chosen by the user)"))
+        if not folder.is_dir():
+            return place
+        sizes = [p.stat().st_size for p in folder.iterdir() if p.name.endswith("-cache")]
+        return f"{len(sizes)} kept, {sum(sizes) / 2**20:.0f} MiB, in {place}"
+    except Exception as error:
+        return f"unknown: {type(error).__name__}: {error}"
 
 
 def _store() -> str:

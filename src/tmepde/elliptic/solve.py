@@ -1,4 +1,12 @@
-"""Solve A u = b for a stack of fields: one axis directly (tridiagonal), otherwise conjugate gradients with multigrid.
+"""Solve A u = b for a stack of fields, with the solver that suits the operator and the step.
+
+    direct         one axis: Thomas elimination
+    fast_diagonal  one D per field, no mask: conjugate gradients with the exact inverse at the mean loss rate
+    multigrid      anything: conjugate gradients with a V-cycle
+    jacobi         conjugate gradients with the diagonal, where a step is so short that neighbours hardly couple
+
+``auto`` takes the first that can do it, and within ``multigrid`` the diagonal whenever no cell's couplings exceed
+:data:`WEAK` times its own rate: decided at run time, since it depends on the step.
 
 Iteration stops, field by field, when the preconditioned residual — an estimate of the error of u itself — is small in
 the weighted norm of the *step*: sqrt(mean((z·w)²)) ≤ tolerance. Tying the linear tolerance to the step tolerance
@@ -15,10 +23,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from tmepde.elliptic.fast_diagonal import FastDiagonal
 from tmepde.elliptic.multigrid import Multigrid
 from tmepde.elliptic.operator import EllipticOperator
+from tmepde.elliptic.separable import SeparableOperator
 from tmepde.operators.faces import take
 
+METHODS = ("auto", "direct", "fast_diagonal", "multigrid", "jacobi")
+#: couplings/rate up to which Jacobi-preconditioned iteration costs less than V-cycles and their set-up
+WEAK = 4.0
+#: cells per axis up to which the matrix products of fast diagonalisation pay, by number of axes
+_LONGEST = {1: 4096, 2: 512, 3: 256}
 #: least reduction of the preconditioned norm: slopes below the tolerance add up over many steps, none may be dropped
 _REDUCTION = 1e-2
 
@@ -39,22 +54,69 @@ class LinearResult(NamedTuple):
 
 
 Solver = Callable[..., LinearResult]
+Operator = EllipticOperator | SeparableOperator
 
 
 def _inner(a: Any, b: Any) -> Any:
     return jnp.sum(a * b, axis=tuple(range(1, a.ndim)), keepdims=True)
 
 
-def prepare(op: EllipticOperator) -> Solver:
+def choose(op: Operator, method: str = "auto") -> str:
+    """The solver that ``method`` means for ``op``.
+
+    Raises:
+        ValueError: for an unknown name, or one that cannot solve this operator.
+    """
+    direct = op.ndim == 1 and not any(op.periodic)
+    separable = isinstance(op, SeparableOperator) and max(op.diagonal.shape[1:]) <= _LONGEST[op.ndim]
+    if method == "auto":
+        return "direct" if direct else "fast_diagonal" if separable else "multigrid"
+    if method not in METHODS:
+        raise ValueError(f"`solver` must be one of {', '.join(METHODS)}, but {method!r} was given.")
+    if method == "direct" and not direct:
+        raise ValueError("`solver` 'direct' needs one axis that is not periodic. Use 'auto' or 'multigrid'.")
+    if method == "fast_diagonal" and not separable:
+        raise ValueError(
+            "`solver` 'fast_diagonal' needs one diffusivity per field, no mask and at most "
+            f"{_LONGEST[op.ndim]} cells per axis. Use 'auto' or 'multigrid'."
+        )
+    return method
+
+
+def prepare(op: Operator, method: str = "auto") -> Solver:
     """Set up a solver for ``op`` and return ``solve(b, guess, weight, tolerance, control)``.
 
     The set-up (factors, coarse levels) is shared by all right-hand sides. ``weight`` is 1/scale per cell
     ``(S, *cells)`` or a number; ``tolerance`` the weighted error that suffices (0: only the relative criterion).
+    Where a field has no loss at all (all sides closed, c = 0) u has mean zero; a b whose sum is not zero has no
+    solution and counts as not converged.
     """
     frozen = jax.lax.stop_gradient(op)
-    if op.ndim == 1 and not any(op.periodic):
-        return _direct(frozen)
-    return _conjugate_gradients(frozen, Multigrid(frozen))
+    name = choose(frozen, method)
+    if name == "fast_diagonal" and isinstance(frozen, SeparableOperator):
+        return _conjugate_gradients(frozen, FastDiagonal(frozen), exact=True)
+    full = frozen.expanded() if isinstance(frozen, SeparableOperator) else frozen
+    if name == "direct":
+        return _direct(full)
+    if name == "jacobi":
+        return _conjugate_gradients(full, _jacobi(full))
+    return _conjugate_gradients(full, _multigrid_or_jacobi(full) if method == "auto" else Multigrid(full))
+
+
+def _jacobi(op: EllipticOperator) -> Callable[[Any], Any]:
+    own = op.diagonal + op.couplings()
+    inverse = jnp.where(own > 0, 1.0 / jnp.where(own > 0, own, 1.0), 0.0)
+    return lambda residual: inverse * residual
+
+
+def _multigrid_or_jacobi(op: EllipticOperator) -> Callable[[Any], Any]:
+    """V-cycles, but the diagonal alone (and no coarse levels) where all cells are weakly coupled."""
+    weak = jnp.all(op.couplings() <= WEAK * op.diagonal)
+    shapes = jax.eval_shape(lambda o: Multigrid(o), op)
+    nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    levels = jax.lax.cond(weak, lambda _: nothing, lambda o: Multigrid(o), op)
+    diagonal = _jacobi(op)
+    return lambda residual: jax.lax.cond(weak, diagonal, lambda r: levels(r), residual)
 
 
 def _direct(op: EllipticOperator) -> Solver:
@@ -65,36 +127,70 @@ def _direct(op: EllipticOperator) -> Solver:
     diagonal = jnp.where(diagonal > 0, diagonal, 1.0)
     lower = lower.at[:, 0].set(0.0)
     upper = upper.at[:, -1].set(0.0)
+    null = _Null(op)
+    # a closed axis without loss is singular: its last value is pinned, then the mean removed
+    diagonal = diagonal.at[:, -1].multiply(1.0 + null.flag.reshape(-1))
 
     def solve(
         b: Any, guess: Any = None, weight: Any = 1.0, tolerance: Any = 0.0, control: LinearControl = LinearControl()
     ) -> LinearResult:
+        solvable, b = null.solvable(b), null.centred(b)
         if diagonal.shape[-1] == 1:
             value = b / diagonal
         else:
             value = jax.lax.linalg.tridiagonal_solve(-lower, diagonal, -upper, b[..., None])[..., 0]
-        return LinearResult(value, jnp.all(jnp.isfinite(value), axis=-1), jnp.asarray(1))
+        value = null.centred(value)
+        return LinearResult(value, solvable & jnp.all(jnp.isfinite(value), axis=-1), jnp.asarray(1))
 
     return solve
 
 
-def _conjugate_gradients(op: EllipticOperator, precondition: Callable[[Any], Any]) -> Solver:
-    total = _inner(op.diagonal, jnp.ones_like(op.diagonal))
-    live = op.diagonal + op.couplings() > 0  # prolongation spreads into cells outside the mask
+class _Null:
+    """Fields whose operator annihilates constants: c = 0 everywhere."""
+
+    def __init__(self, op: Operator):
+        couplings = op.couplings()
+        self.live = op.diagonal + couplings > 0  # prolongation spreads into cells outside the mask
+        self.alone = (couplings == 0) & (op.diagonal > 0)  # held cells, or D = 0 around
+        self.total = _inner(op.diagonal, jnp.ones_like(op.diagonal))
+        self.flag = jnp.where(self.total > 0, 0.0, 1.0).astype(op.diagonal.dtype)
+        self.count = jnp.maximum(jnp.sum(self.live, axis=tuple(range(1, op.ndim + 1)), keepdims=True), 1)
+
+    def centred(self, u: Any) -> Any:
+        """Without its mean over the live cells, where the operator is singular."""
+        mean = _inner(u, self.live.astype(u.dtype)) / self.count
+        return jnp.where(self.live, u - self.flag * mean, u)
+
+    def solvable(self, b: Any) -> Any:
+        """Per field ``(S,)``: whether Σb = 0 up to round-off wherever the operator is singular."""
+        total, size = _inner(b, self.live.astype(b.dtype)), _inner(jnp.abs(b), self.live.astype(b.dtype))
+        round_off = jnp.finfo(b.dtype).eps ** 0.6
+        return ((self.flag == 0) | (jnp.abs(total) <= round_off * size)).reshape(-1)
+
+
+def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], exact: bool = False) -> Solver:
+    """``exact``: the preconditioner is nearly the inverse; the error then falls as the plain residual does, and it need
+    not be applied once more to know."""
+    null = _Null(op)
+    live = null.live
+    joined = jnp.where(null.alone, 0.0, 1.0).astype(op.diagonal.dtype)
+    total = _inner(op.diagonal, joined)
 
     def balance(u: Any, b: Any) -> Any:
-        """Shift each field by a constant so that Σ(b − A u) = Σb − Σ c u = 0: conserves mass to round-off."""
-        lack = _inner(b, jnp.ones_like(b)) - _inner(op.diagonal, u)
-        shift = jnp.where(total > 0, lack / jnp.where(total > 0, total, 1.0), 0.0)
-        return jnp.where(op.diagonal > 0, u + shift, u)
+        """Shift each field by a constant so that Σ(b − A u) = Σb − Σ c u = 0: conserves mass to round-off. Cells that
+        nothing couples have their own exact solution b/c."""
+        u = jnp.where(null.alone, b / jnp.where(null.alone, op.diagonal, 1.0), u)
+        lack = _inner(b, joined) - _inner(op.diagonal, u * joined)
+        shift = joined * jnp.where(total > 0, lack / jnp.where(total > 0, total, 1.0), 0.0)
+        return null.centred(jnp.where(op.diagonal > 0, u + shift, u))
 
     def solve(
         b: Any, guess: Any = None, weight: Any = 1.0, tolerance: Any = 0.0, control: LinearControl = LinearControl()
     ) -> LinearResult:
+        solvable, b = null.solvable(b), null.centred(b)
         cells = b[0].size
 
-        def unfinished(z: Any, product: Any, reference: Any) -> Any:
-            size = jnp.sqrt(_inner(z * weight, z * weight) / cells)
+        def unfinished(size: Any, product: Any, reference: Any) -> Any:
             small = (size <= tolerance) & (product <= _REDUCTION**2 * reference)
             enough = small | (product <= control.relative**2 * reference)
             return ~enough & (product > 0)
@@ -108,13 +204,18 @@ def _conjugate_gradients(op: EllipticOperator, precondition: Callable[[Any], Any
             z = jnp.where(live, precondition(residual), 0.0)
             updated = _inner(residual, z)
             reference = jnp.where(count == 0, updated, reference)
-            on = on & unfinished(z, updated, reference)
+            size = jnp.sqrt(_inner(z * weight, z * weight) / cells)
+            on = on & unfinished(size, updated, reference)
             beta = jnp.where(product > 0, updated / jnp.where(product > 0, product, 1.0), 0.0)
             p = z + beta * p
             ap = op(p)
             curvature = _inner(p, ap)
             step = jnp.where(on & (curvature > 0), updated / jnp.where(curvature > 0, curvature, 1.0), 0.0)
-            return u + step * p, residual - step * ap, p, on, updated, reference, count + 1
+            rest = residual - step * ap
+            if exact:
+                shrunk = jnp.sqrt(_inner(rest, rest) / jnp.maximum(_inner(residual, residual), 1e-37))
+                on = on & ~((shrunk * size <= tolerance) & (shrunk <= _REDUCTION) | (shrunk <= control.relative))
+            return u + step * p, rest, p, on, updated, reference, count + 1
 
         u = jnp.zeros_like(b) if guess is None else guess
         residual = b if guess is None else b - op(u)
@@ -124,21 +225,23 @@ def _conjugate_gradients(op: EllipticOperator, precondition: Callable[[Any], Any
         u, _, _, on, _, _, count = jax.lax.while_loop(keep_going, iterate, start)
         value = balance(u, b)
         finite = jnp.all(jnp.isfinite(value.reshape(value.shape[0], -1)), axis=1)
-        return LinearResult(value, finite & ~on.reshape(-1), count)
+        return LinearResult(value, solvable & finite & ~on.reshape(-1), count)
 
     return solve
 
 
-def differentiable_solve(op: EllipticOperator, solver: Solver, b: Any, value: Any) -> Any:
+def differentiable_solve(op: Operator, solver: Solver, b: Any, value: Any, relative: Any = 0.0) -> Any:
     """``value`` (already A⁻¹b), made differentiable with respect to ``op`` and ``b``.
 
     By the implicit function theorem du = A⁻¹(db − dA u): one more solve with the same preconditioner, forwards or
-    backwards, to a tight relative tolerance; the iterations themselves are never differentiated.
+    backwards, to the ``relative`` tolerance or as tightly as the dtype allows; the iterations themselves are never
+    differentiated.
     """
     value = jax.lax.stop_gradient(value)
     rest = b - op(value)
     rest = rest - jax.lax.stop_gradient(rest)  # zero, with the right derivative
-    tight = LinearControl(relative=float(30 * jnp.finfo(rest.dtype).eps), limit=200)
+    relative = jax.lax.stop_gradient(jnp.maximum(30 * jnp.finfo(rest.dtype).eps, relative))
+    tight = LinearControl(relative=relative.astype(rest.dtype), limit=200)
     frozen = jax.lax.stop_gradient(op)
 
     def solve(_: Any, rhs: Any) -> Any:

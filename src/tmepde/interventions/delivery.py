@@ -65,14 +65,14 @@ def deposit(grid: Any, site: Any, width: Any, depth: Any) -> Any:
     """
     coordinates = grid.coordinates()
     if site is None:
-        site = [0.0 if grid.symmetry != "slab" else 0.5 * (f[0] + f[-1]) for f in map(grid.faces, range(grid.ndim))]
+        edges = [grid.faces(k) for k in range(grid.ndim)]
+        site = [0.0 if a == "r" else 0.5 * (f[0] + f[-1]) for a, f in zip(grid.axes, edges, strict=True)]
     site = jnp.broadcast_to(jnp.asarray(site), (grid.ndim,)) if not isinstance(site, list) else site
     distance2 = sum((x - site[k]) ** 2 for k, x in enumerate(coordinates))
     weight = jnp.exp(-0.5 * (distance2 - jnp.min(distance2)) / width**2)  # the nearest cell keeps weight 1
     if grid.mask is not None:
         weight = jnp.where(jnp.asarray(grid.mask), weight, 0.0)
-    resolved = 3 if grid.symmetry == "sphere" else 2 if grid.symmetry == "cylinder" else grid.ndim
-    total = grid.integrate(weight) * depth ** (3 - resolved) * _CUBIC
+    total = grid.integrate(weight) * depth ** (3 - grid.resolved) * _CUBIC
     return weight / jnp.maximum(total, jnp.finfo(jnp.result_type(total)).tiny)
 
 

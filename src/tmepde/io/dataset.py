@@ -1,9 +1,9 @@
 """Solutions as one :class:`xarray.Dataset`.
 
-Dimensions ``(scenario, time, z, y, x)``, absent ones dropped; radial grids have ``r``. Space in µm, time in h as plain
-floats, both with cell bounds or units, so that the dataset can be read with xarray alone. Fields are NaN outside the
-tissue. Observables are time series with no spatial dimension. ``budget_*`` and ``mass_balance_error`` say per species
-what was there, came, went and was not accounted for.
+Dimensions ``(scenario, time, z, y, x)``, absent ones dropped; radial grids have ``r``, axisymmetric ones ``(z, r)``.
+Space in µm, time in h as plain floats, both with cell bounds or units, so that the dataset can be read with xarray
+alone. Fields are NaN outside the tissue. Observables are time series with no spatial dimension. ``budget_*`` and
+``mass_balance_error`` say per species what was there, came, went and was not accounted for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BUDGETS = {
     "killed": "Amount removed by hazards at once",
     "clipped": "Amount added by clipping negative values",
 }
-_METHODS = {"slab": "area", "cylinder": "area", "sphere": "volume"}
+_METHODS = {"slab": "area", "cylinder": "area", "sphere": "volume", "axisymmetric": "volume"}
 
 
 def to_dataset(
@@ -53,6 +53,7 @@ def to_dataset(
         "Conventions": CONVENTIONS,
         "title": name or "tmepde simulation",
         "symmetry": grid.symmetry,
+        "method": getattr(solution, "method", ""),
         **provenance(dataset, config_text),
         **documented_parameters(solution.scenario, config_text),
     }
@@ -105,7 +106,8 @@ def _space(grid: Any) -> dict[str, Any]:
     for k, axis in enumerate(grid.axes):
         faces = np.asarray(grid.faces(k), np.float64)
         attributes = {"units": "um", "long_name": f"Position along {axis}", "bounds": f"{axis}_bounds"}
-        attributes |= {"long_name": "Distance from the centre"} if axis == "r" else {"axis": axis.upper()}
+        centre = "axis" if grid.symmetry == "axisymmetric" else "centre"
+        attributes |= {"long_name": f"Distance from the {centre}"} if axis == "r" else {"axis": axis.upper()}
         coordinates[axis] = (axis, np.asarray(grid.centers(k), np.float64), attributes)
         bounds = np.stack([faces[:-1], faces[1:]], axis=-1)
         attributes = {"units": "um", "long_name": f"Cell edges along {axis}"}
@@ -122,7 +124,7 @@ def _static(grid: Any, region: Any, tissue: Mapping[str, Any]) -> dict[str, Any]
     """Mask, cell volumes and tissue classes, from the region or from the model's own ``region_*`` quantities."""
     axes = grid.axes
     mask = np.ones(grid.shape, bool) if grid.mask is None else np.asarray(grid.mask)
-    unit = "um3" if grid.symmetry == "sphere" else "um2" if grid.symmetry == "cylinder" else f"um{grid.ndim}"
+    unit = f"um{grid.resolved}"
     unresolved = {"um": " per um2 of cross-section", "um1": " per um2 of cross-section", "um2": " per um of thickness"}
     out: dict[str, Any] = {
         "mask": (

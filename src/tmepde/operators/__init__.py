@@ -1,6 +1,8 @@
 """Conservative finite-volume operators: one code for one, two and three dimensions and for radial grids."""
 
-from tmepde.operators.advection import advective_tendency, courant_rate, downwind
+from tmepde.operators.advection import advective_tendency, courant_rate
+from tmepde.operators.anisotropy import fibres, is_tensor, tensor
+from tmepde.operators.assembly import field_flow, held_terms, stack_flows
 from tmepde.operators.diffusion import boundary_terms, conductances
 from tmepde.operators.faces import (
     cell_gradient,
@@ -11,18 +13,29 @@ from tmepde.operators.faces import (
     metric_volumes,
     open_faces,
 )
+from tmepde.operators.velocity import bounded_speed, darcy_velocity, downwind, taxis_velocity, volume_filling
 
 __all__ = [
     "advective_tendency",
     "boundary_terms",
+    "bounded_speed",
     "cell_gradient",
     "conductances",
     "courant_rate",
+    "darcy_velocity",
     "downwind",
     "face_mean",
     "face_norm",
+    "fibres",
+    "field_flow",
     "gradient",
     "gradient_norm",
+    "held_terms",
+    "is_tensor",
     "metric_volumes",
     "open_faces",
+    "stack_flows",
+    "taxis_velocity",
+    "tensor",
+    "volume_filling",
 ]

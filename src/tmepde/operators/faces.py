@@ -29,6 +29,21 @@ def pad(values: Any, axis: int, low: int = 1, high: int = 1) -> Any:
     return jnp.pad(values, width)
 
 
+def shift(values: Any, offset: tuple[int, ...], periodic: tuple[bool, ...]) -> Any:
+    """x_{i + offset} of each cell i: zero beyond a closed side, wrapped around a periodic one."""
+    for k, o in enumerate(offset):
+        axis = k - len(offset)
+        if o == 0:
+            continue
+        inner, rest = (take(values, o, None, axis), (0, o)) if o > 0 else (take(values, 0, o, axis), (-o, 0))
+        if periodic[k]:
+            ends = take(values, 0, o, axis) if o > 0 else take(values, o, None, axis)
+            values = jnp.concatenate([inner, ends] if o > 0 else [ends, inner], axis=axis)
+        else:
+            values = pad(inner, axis, *rest)
+    return values
+
+
 def axis_of(grid: Grid, k: int) -> int:
     """Array axis of grid axis k, counted from the end, so that leading batch axes are allowed."""
     return k - grid.ndim
@@ -48,7 +63,14 @@ def open_faces(grid: Grid, k: int, dtype: Any) -> Any:
     axis = axis_of(grid, k)
     interior = take(inside, 1, None, axis) * take(inside, 0, -1, axis)
     wrap = take(inside, 0, 1, axis) * take(inside, -1, None, axis) if grid.periodic[k] else None
-    return close(grid, interior, wrap, k)
+    faces = close(grid, interior, wrap, k)
+    return faces if grid.apertures is None else faces * (jnp.asarray(grid.apertures[k]) > 0).astype(dtype)
+
+
+def open_parts(grid: Grid, k: int, dtype: Any) -> Any:
+    """Open part of each face along axis k: 0 or 1, or the aperture of a cut face; 0 at the sides of the box."""
+    faces = open_faces(grid, k, dtype)
+    return faces if grid.apertures is None else faces * jnp.asarray(grid.apertures[k]).astype(dtype)
 
 
 def distances(grid: Grid, k: int) -> tuple[Any, Any]:
@@ -126,7 +148,14 @@ def face_norm(grid: Grid, u: Field) -> Faces:
 
 
 def metric_volumes(grid: Grid) -> Any:
-    """Π_k W_k, the cell volumes without the solid angle and without the mask, shape ``grid.shape``."""
+    """Π_k W_k, the cell volumes without the solid angle and without the mask, shape ``grid.shape``; cut cells count
+    with their part inside."""
+    out = box_volumes(grid)
+    return out if grid.fractions is None else out * jnp.asarray(grid.fractions)
+
+
+def box_volumes(grid: Grid) -> Any:
+    """Π_k W_k of whole cells, whatever cuts them."""
     out = jnp.asarray(1.0)
     for k in range(grid.ndim):
         out = out * jnp.asarray(grid.metric_widths(k))

@@ -2,6 +2,7 @@
 
 from tmepde.physiology.blood import BloodKinetics
 from tmepde.physiology.cytokines import Chemokine, GrowthFactor, InterferonGamma, TgfBeta, Vegf
+from tmepde.physiology.flow import Haptotaxis, InterstitialFlow
 from tmepde.physiology.killing import AntigenContact, BystanderKilling, CheckpointEngagement, Killing, TgfBetaSignal
 from tmepde.physiology.lymphocytes import Chemotaxis, Exhaustion, Expansion, MatrixHindrance, Motility, Turnover
 from tmepde.physiology.matrix import CollagenTurnover, HyaluronanTurnover
@@ -56,4 +57,7 @@ REGISTRY = {
     "payload_release": PayloadRelease,
 }
 
-__all__ = ["REGISTRY", *sorted(c.__name__ for c in REGISTRY.values())]
+#: processes that the solid-tumour model does not have; for models written in Python
+_MORE = (Haptotaxis, InterstitialFlow)
+
+__all__ = ["REGISTRY", *sorted(c.__name__ for c in (*REGISTRY.values(), *_MORE))]

@@ -113,7 +113,7 @@ class Region(eqx.Module):
         vessels = np.where(stroma, 1.0, 0.0) + 3.0 * (inside & picked["vessel"])
         if stroma.any():
             vessels /= vessels[stroma].mean()
-        masked = Grid(grid.widths, grid.origin, inside, grid.periodic, grid.symmetry)
+        masked = Grid(grid.widths, grid.origin, inside, grid.periodic, grid.symmetry, grid.fractions, grid.apertures)
         distance = signed_distance(tumour, stroma, [np.asarray(grid.centers(k)) for k in range(grid.ndim)])
         return cls(masked, tumour, stroma, vessels, inside, np.clip(distance, -_diagonal(grid), _diagonal(grid)))
 
@@ -139,13 +139,13 @@ def _diagonal(grid: Grid) -> float:
 def _from_center(grid: Grid, center: Sequence[float] | None) -> np.ndarray:
     """Distance of each cell centre from ``center`` in µm."""
     coordinates = [np.asarray(c, float) for c in grid.coordinates()]
-    if grid.symmetry != "slab":
-        if center is not None:
-            raise ValueError("`center` has no meaning on a radial grid, whose nodule sits at r = 0. Leave it out.")
+    if grid.symmetry != "slab" and center is not None:
+        raise ValueError("`center` has no meaning on a radial grid, whose nodule sits at r = 0. Leave it out.")
+    if grid.symmetry in ("cylinder", "sphere"):
         return coordinates[0]
     faces = [np.asarray(grid.faces(k), float) for k in range(grid.ndim)]
     if center is None:
-        center = [0.5 * (f[0] + f[-1]) for f in faces]
+        center = [0.0 if a == "r" else 0.5 * (f[0] + f[-1]) for a, f in zip(grid.axes, faces, strict=True)]
     if len(center) != grid.ndim:
         raise ValueError(f"`center` must have {grid.ndim} entries, one per axis {grid.axes}, but {center!r} was given.")
     for name, c, f in zip(grid.axes, center, faces, strict=True):

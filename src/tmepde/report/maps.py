@@ -40,7 +40,12 @@ def shown_times(days: np.ndarray, count: int) -> list[int]:
 
 def middle(values: xr.DataArray) -> xr.DataArray:
     """2-D of 3-D: the slice through the middle of z."""
-    return values.isel(z=values.sizes["z"] // 2) if "z" in values.dims else values
+    return values.isel(z=values.sizes["z"] // 2) if "z" in values.dims and "r" not in values.dims else values
+
+
+def plane(dataset: xr.Dataset) -> tuple[str, str]:
+    """The axes of a picture: to the right, and down; (r, z) on axisymmetric grids."""
+    return ("r", "z") if {"r", "z"} <= set(space(dataset)) else ("x", "y")
 
 
 def label(variable: xr.DataArray) -> str:
@@ -58,7 +63,8 @@ def pretty(unit: str) -> str:
 
 def _extent(dataset: xr.Dataset) -> tuple[float, float, float, float]:
     """Left, right, bottom, top for an image whose first row is on top, as in a micrograph."""
-    x, y = edges(dataset, "x"), edges(dataset, "y")
+    across, down = plane(dataset)
+    x, y = edges(dataset, across), edges(dataset, down)
     return float(x.min()), float(x.max()), float(y.max()), float(y.min())
 
 
@@ -91,7 +97,8 @@ def _margin_lines(dataset: xr.Dataset) -> list[np.ndarray]:
     distance = middle(dataset["region_margin_distance"]).values.astype(float)
     if min(distance.shape) < 2:
         return []
-    lines = contour_generator(dataset["x"].values, dataset["y"].values, np.ma.masked_invalid(distance)).lines(0.0)
+    across, down = plane(dataset)
+    lines = contour_generator(dataset[across].values, dataset[down].values, np.ma.masked_invalid(distance)).lines(0.0)
     return [np.asarray(line) for line in lines]
 
 

@@ -150,7 +150,7 @@ def _tissue_note(dataset: xr.Dataset) -> str:
     words = f"Nests are {nest:.0%} of the tissue volume. "
     if outside:
         words += f"{outside:.0%} of the grid is outside the tissue (lumen, vessel, background): no flux. "
-    words += "The slice runs through the middle of z. " if "z" in dataset.dims else ""
+    words += "The slice runs through the middle of z. " if "z" in dataset.dims and "r" not in dataset.dims else ""
     return f'<p class="note">{words}</p>'
 
 
@@ -163,7 +163,7 @@ def _infiltration(dataset: xr.Dataset, shown: Mapping[str, Arm]) -> str:
             "inside the nests, by the margin at the start. "
             f"10³ cells/mm³ are about {1e3 * SECTION:.0f} nuclei/mm² of a 4 µm section.</p>"
         )
-    if "z" in dataset.dims:
+    if "z" in dataset.dims and "r" not in dataset.dims:
         text += curves.radial(dataset, shown)
     return text
 

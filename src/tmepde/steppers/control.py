@@ -24,6 +24,7 @@ class StepControl(eqx.Module):
         horizon: a field that rises from nothing is judged by what it will be after this time (h) or its own lifetime.
         linear: error allowed in a linear solve, as a fraction of the step tolerance.
         algebraic: the same for quasi-steady fields.
+        adjoint: relative error allowed in the linear solves that carry derivatives, as a fraction of `rtol`.
         max_steps: attempted steps per save interval (static).
     """
 
@@ -36,6 +37,7 @@ class StepControl(eqx.Module):
     horizon: Any = eqx.field(converter=as_number, default=1.0)
     linear: Any = eqx.field(converter=as_number, default=0.02)
     algebraic: Any = eqx.field(converter=as_number, default=0.1)
+    adjoint: Any = eqx.field(converter=as_number, default=1e-2)
     max_steps: int = eqx.field(static=True, default=10_000)
 
     @property
@@ -57,13 +59,27 @@ class StepControl(eqx.Module):
             found.append(f"`max_steps` must be at least 1, but {self.max_steps} was given.")
         return found
 
-    def following(self, dt: Any, error: Any, accepted: Any) -> Any:
-        """Next step from the weighted error (1 = just acceptable): dt · 0.9 error^(−½), bounded in its change.
+    def following(self, dt: Any, error: Any, accepted: Any, power: int = 2, before: Any = None) -> Any:
+        """Next step from the weighted error e (1 = just acceptable), bounded in its change.
 
-        The estimate is of second order in dt (the embedded first-order solution), hence the exponent.
+        dt · 0.9 e^(−1/power), and after an accepted step no more than what the trend of the error allows (Gustafsson
+        1994, ACM TOMS 20:496): dt · 0.9 e^(−1/power) · (dt/dt₋) (e₋/e)^(1/power), with the accepted step dt₋ and its
+        error e₋ before this one. Where the error keeps rising (a field that runs out) the first rule alone is refused
+        at every second step.
+
+        Args:
+            power: that of dt in the error estimate, one more than the order of the embedded solution.
+            before: (dt₋, e₋), zeros where there is none since the last knot; ``None``: no trend.
         """
         safe = jnp.where(jnp.isfinite(error), jnp.maximum(error, 1e-8), 1e8)
-        factor = jnp.clip(0.9 * safe**-0.5, 0.2, jnp.where(accepted, 4.0, 0.9))
+        wish = 0.9 * safe ** (-1.0 / power)
+        if before is not None:
+            last, size = before
+            known = accepted & (last > 0)
+            trend = dt / jnp.where(known, last, 1.0) * (jnp.maximum(size, 1e-2) / safe) ** (1.0 / power)
+            wish = jnp.where(known, wish * jnp.clip(trend, 0.2, 1.0), wish)
+        least = jnp.where(jnp.isfinite(error), 0.02, 0.2)  # a solver that gave up says nothing about the size
+        factor = jnp.clip(wish, least, jnp.where(accepted, 4.0, 0.9))
         return jnp.clip(dt * factor, 0.0, self.longest)
 
 

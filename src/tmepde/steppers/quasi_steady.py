@@ -15,10 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from tmepde._types import State, freeze
-from tmepde.elliptic import EllipticOperator, LinearControl, prepare
-from tmepde.elliptic.solve import differentiable_solve
-from tmepde.operators import metric_volumes
-from tmepde.steppers.semidiscrete import SemiDiscrete
+from tmepde.elliptic import LinearControl, prepare
+from tmepde.elliptic.solve import Operator, differentiable_solve
+from tmepde.steppers.semidiscrete import SemiDiscrete, flux_divergence
 
 _LIMIT = 30
 _INNER = LinearControl(relative=0.05, limit=40)
@@ -38,17 +37,17 @@ class _Balance(eqx.Module):
     def place(self, q: Any) -> State:
         return {**self.state, **{n: q[i] for i, n in enumerate(self.names)}}
 
-    def residual(self, q: Any) -> tuple[Any, Any, EllipticOperator]:
+    def residual(self, q: Any) -> tuple[Any, Any, Operator]:
         """V·(∇·D∇q + s − λq), the rates λ, and the diffusion operator."""
         problem = self.problem
         rates = problem.reaction(self.names, self.clock, self.place(q))
         laplacian = problem.laplacian(self.names, rates.coefficients, self.state)
         reaction = jnp.stack([rates.gain(n) - rates.rate(n) * q[i] for i, n in enumerate(self.names)])
         volumes = problem.volumes(q.dtype)
-        balance = volumes * (reaction - laplacian(q) / metric_volumes(problem.grid).astype(q.dtype))
+        balance = volumes * (reaction - flux_divergence(laplacian, problem.grid, q))
         return balance, jnp.stack([rates.rate(n) for n in self.names]), laplacian
 
-    def operator(self, q: Any, loss: Any, laplacian: EllipticOperator) -> EllipticOperator:
+    def operator(self, q: Any, loss: Any, laplacian: Operator) -> Operator:
         """Its linearisation, each field with its own slope −∂(s − λq)/∂q (λ where that is negative)."""
         slopes = []
         for i, name in enumerate(self.names):
@@ -71,13 +70,19 @@ class _Balance(eqx.Module):
 
 
 def relax_quasi_steady(
-    problem: SemiDiscrete, clock: Any, state: State, tolerance: Any, differentiable: bool = False
+    problem: SemiDiscrete,
+    clock: Any,
+    state: State,
+    tolerance: Any,
+    differentiable: bool = False,
+    known: State | None = None,
 ) -> tuple[State, Any, Any]:
     """Replace the quasi-steady fields of ``state`` by their balance at ``clock``.
 
     Args:
-        tolerance: relative size (against the field and its mean) of a correction at which to stop.
+        tolerance: relative error (against the field and its mean) that may be left, judged by the last correction.
         differentiable: also carry derivatives, by the implicit function theorem.
+        known: the fields in balance, where they have been solved for before.
 
     Returns:
         the state, whether it converged, and the number of linear iterations.
@@ -85,30 +90,40 @@ def relax_quasi_steady(
     if not problem.quasi_steady:
         return state, jnp.asarray(True), jnp.asarray(0)
     balance = _Balance(problem, clock, state)
-    if not differentiable:
-        q, converged, linear = _newton(balance, tolerance)
-        return balance.place(q), converged, linear
-    q, converged, linear = freeze(_newton(freeze(balance), freeze(tolerance)))
-    for _ in balance.names:  # one sweep carries a field's own derivative, one more each link between fields
-        defect, loss, laplacian = balance.residual(q)
-        op = freeze(balance.operator(freeze(q), freeze(loss), freeze(laplacian)))
+    if known is not None:
+        q = jnp.stack([known[n] for n in balance.names])
+        converged, linear = jnp.asarray(True), jnp.asarray(0)
+    else:
+        q, converged, linear = freeze(_newton(freeze(balance), freeze(tolerance)))
+    return balance.place(_with_derivatives(balance, freeze(q), tolerance) if differentiable else q), converged, linear
+
+
+def _with_derivatives(balance: _Balance, q: Any, tolerance: Any) -> Any:
+    """The solution q with derivatives: one sweep carries a field's own, one more each link between fields."""
+    _, loss, laplacian = balance.residual(q)
+    op = freeze(balance.operator(q, loss, laplacian))
+    solve = prepare(op, balance.problem.solver)
+    for _ in balance.names:
+        defect, _, _ = balance.residual(q)
         rest = defect - freeze(defect)
-        q = q + differentiable_solve(op, prepare(op), rest, jnp.zeros_like(rest))
-    return balance.place(q), converged, linear
+        q = q + differentiable_solve(op, solve, rest, jnp.zeros_like(rest), 1e-2 * tolerance)
+    return q
 
 
 def _newton(balance: _Balance, tolerance: Any) -> tuple[Any, Any, Any]:
     def improve(carry: tuple[Any, ...]) -> tuple[Any, ...]:
-        q, _, count, linear = carry
+        q, _, count, linear, _ = carry
         defect, loss, laplacian = balance.residual(q)
-        solved = prepare(balance.operator(q, loss, laplacian))(defect, control=_INNER)
+        solved = prepare(balance.operator(q, loss, laplacian), balance.problem.solver)(defect, control=_INNER)
         updated = jnp.maximum(q + solved.value, 0.1 * q)
-        return updated, balance.size(updated - q, q), count + 1, linear + solved.iterations
+        change = balance.size(updated - q, q)
+        left = change * jnp.maximum(2.0 * _INNER.relative, change)  # of the linear solve, of Newton's quadratic term
+        return updated, left, count + 1, linear + solved.iterations, jnp.all(solved.converged)
 
     def unfinished(carry: tuple[Any, ...]) -> Any:
         return ~(carry[1] <= tolerance) & (carry[2] < _LIMIT)
 
     start = jnp.stack([balance.state[n] for n in balance.names])
-    first = (start, jnp.asarray(jnp.inf, start.dtype), jnp.asarray(0), jnp.asarray(0))
-    q, size, _, linear = jax.lax.while_loop(unfinished, improve, first)
-    return q, size <= tolerance, linear
+    first = (start, jnp.asarray(jnp.inf, start.dtype), jnp.asarray(0), jnp.asarray(0), jnp.asarray(True))
+    q, size, _, linear, solved = jax.lax.while_loop(unfinished, improve, first)
+    return q, solved & (size <= tolerance), linear

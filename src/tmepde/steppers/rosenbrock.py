@@ -1,4 +1,4 @@
-"""One step of all dynamic fields together.
+"""Rosenbrock-W: one step of all dynamic fields together, a linear solve per field and stage (see ``tableau``).
 
 Rosenbrock2 (ROS2-W; Verwer, Spee, Blom & Hundsdorfer 1999, SIAM J. Sci. Comput. 20:1456), γ = 1 − 1/√2:
 
@@ -6,58 +6,143 @@ Rosenbrock2 (ROS2-W; Verwer, Spee, Blom & Hundsdorfer 1999, SIAM J. Sci. Comput.
     (I − γΔt A) k₂ = F(u_n + Δt k₁) − 2 k₁
     u_{n+1} = u_n + 3/2 Δt k₁ + 1/2 Δt k₂ ,      error estimate ½Δt (k₁ + k₂)
 
-Order 2 *whatever* A is, so A holds what is cheap and stiff: each field's own diffusion and loss rate, the full Jacobian
-of the compartments among each other, the pull of compartments and local fields on transported ones (block-triangular:
-they are solved first), and explicit time dependence. The rest (coupling among fields, taxis) sits in F alone. Without
-the pull a fast field driven by a slow plasma level lags by 0.7 of its change per step, which the error control answered
-with four times the steps. Where F = 0 nothing moves: steady states do not depend on Δt.
+Rosenbrock3 is ROS34PW2 (Rang & Angermann 2005, BIT Numer. Math. 45:761): four stages, order 3, its estimate of order 2.
+
+Both keep their order *whatever* A is, so A holds what is cheap and stiff: each field's own diffusion and loss rate, the
+full Jacobian of the compartments among each other, the pull of compartments and local fields on transported ones
+(block-triangular: they are solved first), and explicit time dependence. The rest (coupling among fields, taxis) sits in
+F alone. Without the pull a fast field driven by a slow plasma level lags by 0.7 of its change per step, which the error
+control answered with four times the steps. Where F = 0 nothing moves: steady states do not depend on Δt.
 
 BackwardEuler is the one-stage member with γ = 1: order 1, and positive by construction (an M-matrix applied to
-u_n + Δt s ≥ 0). The second-order scheme can undershoot zero; the undershoot counts as error, so that a step with one
-above the tolerance is refused; what remains below it is removed by scaling the field down to its own total (nothing is
-created) and reported as ``clipped``.
+u_n + Δt s ≥ 0). The others can undershoot zero; the undershoot counts as error, so that a step with one above the
+tolerance is refused; what remains below it is removed by scaling the field down to its own total (nothing is created)
+and reported as ``clipped``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
-from tmepde._types import State, freeze
+from tmepde._types import State
 from tmepde.schedule import Clock
-from tmepde.steppers.control import StepControl, norm
+from tmepde.steppers.account import (
+    BUDGET,
+    Stepper,
+    StepResult,
+    budget_of,
+    contribution,
+    expected,
+    hazards,
+    positive,
+    scales,
+    weighted_error,
+)
+from tmepde.steppers.control import StepControl
 from tmepde.steppers.quasi_steady import relax_quasi_steady
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 from tmepde.steppers.stage import StageSolver, linearised
+from tmepde.steppers.tableau import EULER, ROS34PW2, Tableau, ros2
 
-BUDGET = ("produced", "lost", "inflow", "killed", "clipped")
+__all__ = ["BUDGET", "BackwardEuler", "Rosenbrock2", "Rosenbrock3", "RosenbrockW", "StepResult", "Stepper"]
 
 
-class StepResult(eqx.Module):
-    """``error``: weighted, 1 is just acceptable. ``budget``: per dynamic species the amounts of :data:`BUDGET`."""
+class _Row(eqx.Module):
+    """The numbers of one stage: static floats where stages are unrolled, traced ones inside the loop."""
 
-    state: State
-    error: Any
-    budget: State
+    arguments: Any
+    subtract: Any
+    weight: Any
+    time: Any
+    slope: Any
+    known: Any = None
+
+
+class _Progress(eqx.Module):
+    """What the stages of a step hand on: balanced quasi-steady fields, budgets, largest mean tendencies, counters."""
+
+    steady: State
+    amounts: State
+    coming: State
     converged: Any
     iterations: Any
     courant: Any
 
 
-class Stepper(eqx.Module):
-    """A two-stage Rosenbrock-W scheme; use :class:`Rosenbrock2` or :class:`BackwardEuler`.
+class _Step(eqx.Module):
+    """The frame of one step: where it starts, and the linear operator that all stages share."""
 
-    u ← u + Δt(b₁k₁ + b₂k₂), second right-hand side F(u + Δt k₁) − c k₁, error Δt(e₁k₁ + e₂k₂).
+    problem: SemiDiscrete
+    control: StepControl
+    clock: Clock
+    state: State
+    differentiable: bool = eqx.field(static=True)
+    balanced: State | None = None
+
+    def later(self, fraction: Any) -> Clock:
+        clock = self.clock
+        return Clock(clock.base, clock.local + fraction * clock.step, clock.start, clock.step)
+
+    def relax(self, fraction: Any, values: State) -> tuple[State, Any, Any]:
+        tolerance = self.control.algebraic * self.control.rtol
+        clock = self.later(fraction)
+        return relax_quasi_steady(self.problem, clock, values, tolerance, self.differentiable, self.balanced)
+
+    def stage(
+        self, row: _Row, slopes: Sequence[State], carry: _Progress, solver: StageSolver, first: Evaluation, gamma: float
+    ) -> tuple[State, _Progress]:
+        """One stage after the first: its slope l_i, and the progress with its terms."""
+        problem, state, dt = self.problem, self.state, self.clock.step
+        values = {n: state[n] + dt * _combine(row.arguments, slopes, n) for n in problem.dynamic}
+        relaxed, balanced, count = self.relax(row.time, problem.positive({**state, **carry.steady, **values}))
+        here = problem.evaluate(self.later(row.time), {**relaxed, **values})
+        rhs = {n: here.tendency[n] - _combine(row.subtract, slopes, n) for n in values}
+        certain = isinstance(row.slope, float) and row.slope == 0.0
+        guess = None if certain else {n: row.slope * slopes[0][n] for n in values}
+        slope, extra, solved, more = solver(rhs, guess, row.slope, row.known)
+        added = contribution(problem, here, values, {n: gamma * dt * slope[n] for n in slope}, extra, first)
+        mean = expected(problem, here)
+        return slope, _Progress(
+            steady={n: relaxed[n] for n in problem.quasi_steady},
+            amounts={n: carry.amounts[n] + row.weight * added[n] for n in added},
+            coming={n: jnp.maximum(carry.coming[n], mean[n]) for n in mean},
+            converged=carry.converged & balanced & solved,
+            iterations=carry.iterations + count + more,
+            courant=here.courant,
+        )
+
+
+class RosenbrockW(Stepper):
+    """A Rosenbrock-W scheme; use :func:`Rosenbrock2`, :func:`Rosenbrock3` or :func:`BackwardEuler`.
+
+    ``coupled``: A knows the pull of compartments, local fields and time, not only each field's own terms.
+    ``kinetics``: and the Jacobian of the local fields among each other in every cell.
     """
 
-    gamma: float = eqx.field(static=True)
-    weights: tuple[float, float] = eqx.field(static=True)
-    subtract: float = eqx.field(static=True)
-    errors: tuple[float, float] = eqx.field(static=True)
-    order: int = eqx.field(static=True)
+    tableau: Tableau = eqx.field(static=True)
     coupled: bool = eqx.field(static=True)
+    kinetics: bool = eqx.field(static=True, default=False)
+
+    @property
+    def power(self) -> int:
+        return self.tableau.power
+
+    @property
+    def remembers(self) -> bool:
+        return True
+
+    @property
+    def order(self) -> int:
+        return self.tableau.order
+
+    @property
+    def name(self) -> str:
+        return f"rosenbrock{self.order}" if self.coupled else "backward_euler"
 
     def step(
         self,
@@ -66,158 +151,120 @@ class Stepper(eqx.Module):
         clock: Clock,
         state: State,
         differentiable: bool = False,
+        known: Any = None,
     ) -> StepResult:
         """Advance ``state`` by ``clock.step`` from ``clock.local``.
 
-        Quasi-steady fields are relaxed once, at the second stage, and handed to the next step: that stage differs from
-        the step's result by the error estimate, so that the order and the error control hold.
+        ``known``: ``solved`` of the same step taken before (slopes of the transported fields by stage, quasi-steady
+        fields in balance), so that only derivatives are left to solve for.
+
+        Up to order 2 quasi-steady fields are relaxed once, at the second stage, and handed to the next step: that stage
+        differs from the step's result by the error estimate, so that the order and the error control hold. Order 3
+        needs them in balance at every stage and at the result.
         """
-        dt = clock.step
+        table, dt = self.tableau, clock.step
         first, pull = linearised(problem, clock, state) if self.coupled else (problem.evaluate(clock, state), None)
-        scale = _scales(problem, control, state, state, (first,))
-        solver = StageSolver(problem, first, self.gamma * dt, dt, scale, control, differentiable)
+        coming = expected(problem, first)
+        scale = scales(problem, control, state, state, first, coming)
+        solver = StageSolver(problem, first, table.gamma * dt, dt, scale, control, differentiable)
         if self.coupled:
-            solver.couple(clock, state, pull)
-        k1, extra_1, ok_1, count_1 = solver(first.tendency, None, 1.0)
-        middle = {**state, **{n: state[n] + dt * k1[n] for n in k1}}
-        later = Clock(clock.base, clock.local + dt, clock.start, clock.step)
-        tolerance = control.algebraic * control.rtol
-        relaxed, steady, count_0 = relax_quasi_steady(
-            problem, later, problem.positive(middle), tolerance, differentiable
+            solver.couple(clock, state, pull, self.kinetics)
+        remembered, balanced = (None, None) if known is None else known
+        slope, extra, solved, count = solver(
+            first.tendency, None, table.slopes[0], None if remembered is None else remembered[0]
         )
-        second = problem.evaluate(later, {**relaxed, **{n: middle[n] for n in k1}})
-        rhs = {n: second.tendency[n] - self.subtract * k1[n] for n in k1}
-        guess = {n: -k1[n] for n in k1} if self.order == 2 else None
-        k2, extra_2, ok_2, count_2 = solver(rhs, guess, 1.0 - self.subtract)
-        b, e = self.weights, self.errors
-        new = {n: state[n] + dt * (b[0] * k1[n] + b[1] * k2[n]) for n in k1}
-        estimate = {n: dt * (e[0] * k1[n] + e[1] * k2[n]) for n in k1}
-        budget = self._budget(problem, dt, (state, middle), (first, second), (k1, k2), (extra_1, extra_2))
-        scale = _scales(problem, control, state, new, (first, second))
-        error = _error(problem, new, estimate, scale, jnp.asarray(dt).dtype)
-        new = _positive(problem, new, budget)
-        new = _hazards(problem, clock, state, new, budget)
-        return StepResult(
-            state={**relaxed, **new},
-            error=error,
-            budget=budget,
-            converged=steady & ok_1 & ok_2,
-            iterations=count_0 + count_1 + count_2,
-            courant=second.courant,
+        added = contribution(problem, first, state, {n: table.gamma * dt * slope[n] for n in slope}, extra, first)
+        carry = _Progress(
+            steady={n: state[n] for n in problem.quasi_steady},
+            amounts={n: table.weights[0] * a for n, a in added.items()},
+            coming=coming,
+            converged=solved,
+            iterations=count,
+            courant=first.courant,
         )
+        frame = _Step(problem, control, clock, state, differentiable, balanced if table.order <= 2 else None)
+        slopes, carry = self._stages(frame, solver, first, slope, carry, remembered)
+        new = {n: state[n] + dt * _combine(table.final, slopes, n) for n in slope}
+        estimate = {n: dt * _combine(table.errors, slopes, n) for n in slope}
+        budget = budget_of({n: dt * a for n, a in carry.amounts.items()})
+        scale = scales(problem, control, state, new, first, carry.coming)
+        error = weighted_error(problem, new, estimate, scale, jnp.asarray(dt).dtype)
+        new = positive(problem, new, budget)
+        new = hazards(problem, clock, state, new, budget)
+        result = {**state, **carry.steady, **new}
+        converged, iterations = carry.converged, carry.iterations
+        if table.order > 2:
+            result, balanced, count = frame.relax(1.0, result)
+            converged, iterations = converged & balanced, iterations + count
+        memory = (_transported(problem, slopes), carry.steady)
+        return StepResult(result, error, budget, converged, iterations, carry.courant, memory)
 
-    def _budget(
-        self,
-        problem: SemiDiscrete,
-        dt: Any,
-        states: tuple[State, State],
-        stages: tuple[Evaluation, Evaluation],
-        slopes: tuple[State, State],
-        extras: tuple[State, State],
-    ) -> State:
-        """What the scheme itself adds and removes: the sums over the cells of its own terms, so that budgets close."""
-        (state, middle), (first, second), (k1, k2) = states, stages, slopes
-        w2 = self.weights[1]
-        w1 = self.weights[0] - self.subtract * w2  # weight of F(u_n) once k₁ is eliminated from k₂'s equation
-        budget = {}
-        for name in k1:
-            implicit = self.gamma * dt * (w1 * k1[name] + w2 * k2[name])
-            a, b = first.rates, second.rates
-            produced = w1 * a.source[name] + w2 * b.source[name]
-            if name in extras[0]:
-                produced = produced + w1 * extras[0][name] + w2 * extras[1][name]
-            lost = w1 * a.loss[name] * state[name] + w2 * b.loss[name] * middle[name] + a.loss[name] * implicit
-            inflow = jnp.zeros_like(produced)
-            if name in a.side_source:
-                entering = w1 * a.side_source[name] + w2 * b.side_source[name]
-                leaving = w1 * a.side_loss[name] * state[name] + w2 * b.side_loss[name] * middle[name]
-                inflow = inflow + entering - leaving - a.side_loss[name] * implicit
-            if name in first.drift:
-                inflow = inflow + w1 * first.drift[name] + w2 * second.drift[name]
-            zero = jnp.zeros((), produced.dtype)
-            totals = [dt * problem.total(x) for x in (produced, lost, inflow)]
-            budget[name] = jnp.stack([*totals, zero, zero])
-        return budget
+    def _stages(
+        self, frame: _Step, solver: StageSolver, first: Evaluation, slope: State, carry: _Progress, remembered: Any
+    ) -> tuple[Sequence[State], _Progress]:
+        """All stages after the first; more than one in a loop, so that the program holds each solve once."""
+        table = self.tableau
+        if table.stages == 2:
+            known = None if remembered is None else remembered[1]
+            row = _Row(table.arguments[1], table.subtract[1], table.weights[1], table.times[1], table.slopes[1], known)
+            second, carry = frame.stage(row, [slope], carry, solver, first, table.gamma)
+            return [slope, second], carry
+        dtype = jnp.asarray(frame.clock.step).dtype
+        columns = (table.full(table.arguments), table.full(table.subtract), table.weights, table.times, table.slopes)
+        arguments, subtract, weight, time, rise = (jnp.asarray(c, dtype) for c in columns)
+        rows = _Row(arguments, subtract, weight, time, rise, remembered)
+        store = {n: jnp.zeros((table.stages, *k.shape), k.dtype).at[0].set(k) for n, k in slope.items()}
 
+        def one(index: Any, inside: tuple[State, _Progress]) -> tuple[State, _Progress]:
+            store, carry = inside
+            row = jax.tree.map(lambda c: c[index], rows)
+            found, carry = frame.stage(row, _unstack(store, table.stages), carry, solver, first, table.gamma)
+            return {n: store[n].at[index].set(found[n]) for n in store}, carry
 
-def Rosenbrock2(gamma: float = 1.0 - 0.5**0.5) -> Stepper:  # noqa: N802 - a constructor with the scheme's name
-    """Second order, L-stable for the default γ; γ = 1.71 tolerates stronger coupling left out of A, less accurately."""
-    return Stepper(gamma, (1.5, 0.5), 2.0, (0.5, 0.5), 2, True)
-
-
-def BackwardEuler() -> Stepper:  # noqa: N802
-    """First order with lagged coefficients, positive by construction; the second stage serves the error estimate."""
-    return Stepper(1.0, (1.0, 0.0), 1.0, (0.0, 0.5), 1, False)
+        store, carry = jax.lax.fori_loop(1, table.stages, one, (store, carry))
+        return _unstack(store, table.stages), carry
 
 
-def _scales(
-    problem: SemiDiscrete, control: StepControl, old: State, new: State, stages: tuple[Evaluation, ...]
-) -> State:
-    """Acceptable local error: rtol·max(|u| + typical, negligible).
+def _transported(problem: SemiDiscrete, slopes: Sequence[State]) -> Any:
+    """Slopes of the transported fields, shape (stages, S, *cells); nothing where nothing is transported."""
+    if not problem.transported:
+        return None
+    return jnp.stack([jnp.stack([one[n] for n in problem.transported]) for one in slopes])
 
-    Typical is the field's root mean square, or what its mean tendency will make of it within its lifetime or the
-    control's horizon, |F̄|/(λ̄ + 1/horizon), if that is more: a field that rises from zero need not be resolved while it
-    is still next to nothing (a chain of two such fields grows as t², which no relative tolerance can start).
+
+def _unstack(store: State, stages: int) -> list[State]:
+    return [{n: k[j] for n, k in store.items()} for j in range(stages)]
+
+
+def _combine(weights: Any, slopes: Sequence[State], name: str) -> Any:
+    """Σ_j w_j l_j of one species, over the stages there are."""
+    count = min(len(slopes), len(weights))
+    terms = [weights[j] * slopes[j][name] for j in range(count)]
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def Rosenbrock2(gamma: float = 1.0 - 0.5**0.5, kinetics: bool = False) -> RosenbrockW:  # noqa: N802 - the scheme's name
+    """Second order, L-stable for the default γ; two linear solves per field and step.
+
+    Args:
+        gamma: 1.71 tolerates stronger coupling left out of A, less accurately.
+        kinetics: take stiff reactions among ``local`` species implicitly, with their exact Jacobian in every cell.
     """
-    scales = {}
-    for name in stages[0].tendency:
-        u = jnp.maximum(jnp.abs(old[name]), jnp.abs(new[name]))
-        rate = jnp.abs(_mean(problem, stages[0].rates.rate(name))) + 1.0 / control.horizon
-        coming = jnp.stack([jnp.abs(_mean(problem, stage.tendency[name])) for stage in stages])
-        square = _mean(problem, u * u)
-        root = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
-        typical = jnp.maximum(root, jnp.max(coming) / rate)
-        species = problem.system.species[name]
-        negligible = jnp.asarray(species.negligible, u.dtype)
-        started = 1e-6 * jnp.max(jnp.abs(jnp.asarray(species.initial, u.dtype)))
-        negligible = jnp.where(negligible > 0, negligible, started)
-        scales[name] = freeze(control.rtol * jnp.maximum(u + typical, negligible))
-    return scales
+    return RosenbrockW(ros2(gamma), True, kinetics)
 
 
-def _mean(problem: SemiDiscrete, values: Any) -> Any:
-    if jnp.ndim(values) == 0:
-        return values
-    volumes = problem.volumes(values.dtype)
-    return jnp.sum(volumes * values) / jnp.sum(volumes)
+def Rosenbrock3(kinetics: bool = True) -> RosenbrockW:  # noqa: N802
+    """Third order, L-stable, stiffly accurate: four linear solves per field and step, for small tolerances.
+
+    Args:
+        kinetics: take reactions among ``local`` species implicitly, with their exact Jacobian in every cell.
+    """
+    return RosenbrockW(ROS34PW2, True, kinetics)
 
 
-def _error(problem: SemiDiscrete, new: State, estimate: State, scale: State, dtype: Any) -> Any:
-    worst = jnp.zeros((), dtype)
-    volumes = problem.volumes(worst.dtype)
-    for name, delta in estimate.items():
-        undershoot = 0.0 if problem.system.species[name].signed else jnp.minimum(new[name], 0.0)
-        size = norm(freeze(jnp.abs(delta) - undershoot), scale[name], volumes)
-        worst = jnp.where(jnp.isfinite(size), jnp.maximum(worst, size), jnp.inf)
-    return worst
-
-
-def _positive(problem: SemiDiscrete, state: State, budget: State) -> State:
-    """Remove undershoots and scale the rest so that the total is kept; the removed amount goes into the budget."""
-    out = {}
-    for name, u in state.items():
-        if problem.system.species[name].signed:
-            out[name] = u
-            continue
-        kept = jnp.maximum(u, 0.0)
-        before, after = problem.total(u), problem.total(kept)
-        ratio = jnp.where(after > 0, jnp.maximum(before, 0.0) / jnp.where(after > 0, after, 1.0), 1.0)
-        negative = jnp.any(u < 0)
-        out[name] = jnp.where(negative, kept * ratio, u)
-        created = jnp.where(negative, problem.total(out[name]) - before, 0.0)
-        clipped = -problem.total(jnp.minimum(u, 0.0))
-        budget[name] = budget[name].at[BUDGET.index("clipped")].add(clipped)
-        budget[name] = budget[name].at[BUDGET.index("produced")].add(created)
-    return out
-
-
-def _hazards(problem: SemiDiscrete, clock: Clock, before: State, state: State, budget: State) -> State:
-    """u ← u·exp(−Λ), once and exactly."""
-    hazards = problem.system.hazards(clock, before)
-    out = dict(state)
-    for name, value in sorted(hazards.items()):
-        survivors = state[name] * jnp.exp(-jnp.asarray(value).astype(state[name].dtype))
-        killed = problem.total(state[name] - survivors)
-        budget[name] = budget[name].at[BUDGET.index("killed")].add(killed)
-        out[name] = survivors
-    return out
+def BackwardEuler() -> RosenbrockW:  # noqa: N802
+    """First order with lagged coefficients, positive by construction; the second stage serves the error estimate."""
+    return RosenbrockW(EULER, False)

@@ -15,8 +15,20 @@ import jax
 import jax.numpy as jnp
 
 from tmepde._types import State
-from tmepde.elliptic import EllipticOperator
-from tmepde.operators import advective_tendency, boundary_terms, conductances, courant_rate, metric_volumes
+from tmepde.elliptic import EllipticOperator, SeparableOperator, axis_line
+from tmepde.elliptic.separable import AxisLine, shared_kinds, side_factors
+from tmepde.elliptic.solve import Operator
+from tmepde.operators import (
+    advective_tendency,
+    boundary_terms,
+    conductances,
+    courant_rate,
+    field_flow,
+    held_terms,
+    is_tensor,
+    metric_volumes,
+    stack_flows,
+)
 
 
 class Rates(eqx.Module):
@@ -44,7 +56,7 @@ class Evaluation(eqx.Module):
     tendency: State
     drift: State
     rates: Rates
-    laplacian: EllipticOperator | None
+    laplacian: Operator | None
     courant: Any
 
 
@@ -52,11 +64,14 @@ class SemiDiscrete(eqx.Module):
     """A :class:`~tmepde.model.System` seen as ordinary differential equations on arrays.
 
     With ``all_dynamic`` the quasi-steady fields are treated as transported ones (for steady states, where both are the
-    same equation).
+    same equation). ``solver`` names the linear solver (:data:`tmepde.elliptic.METHODS`); ``lines`` are the eigenbases
+    that :meth:`prepared` computes once for many steps.
     """
 
     system: Any
     all_dynamic: bool = eqx.field(static=True, default=False)
+    solver: str = eqx.field(static=True, default="auto")
+    lines: dict[str, tuple[AxisLine, ...]] = eqx.field(default_factory=dict)
 
     @property
     def grid(self) -> Any:
@@ -111,19 +126,84 @@ class SemiDiscrete(eqx.Module):
             source[name] = self._field(coefficients.source.get(name, 0.0), state[name])
             loss[name] = self._field(coefficients.loss.get(name, 0.0), state[name])
             if species[name].kind in ("transported", "quasi_steady"):
-                d = self._field(coefficients.diffusivity[name], state[name])
+                d = self._diffusivity(coefficients, name, state[name])
                 terms = boundary_terms(self.grid, boundary[name], d, clock, state)
                 if terms is not None:
                     side_source[name], side_loss[name] = terms
+                if species[name].held is not None:
+                    source[name], loss[name] = self._free(name, source[name]), self._free(name, loss[name])
+                    terms = self._free(name, (0.0, 0.0) if terms is None else terms)
+                    more = held_terms(self.grid, d, species[name].held, species[name].initial)
+                    side_source[name], side_loss[name] = (self.inside(a + b) for a, b in zip(terms, more, strict=True))
         return Rates(source, loss, side_source, side_loss, coefficients)
+
+    def _diffusivity(self, coefficients: Any, name: str, like: Any) -> Any:
+        """D as a field, a tuple of fields per axis, or rows of fields."""
+        return jax.tree.map(lambda d: self._field(d, like), coefficients.diffusivity[name])
+
+    def _free(self, name: str, values: Any) -> Any:
+        """Zero in the cells where ``name`` is held at a value."""
+        held = self.system.species[name].held
+        return values if held is None else jax.tree.map(lambda v: jnp.where(jnp.asarray(held), 0.0, v), values)
+
+    def hold(self, name: str, values: Any) -> Any:
+        """``values`` with those of held cells put back."""
+        species = self.system.species[name]
+        if species.held is None:
+            return values
+        fixed = jnp.broadcast_to(jnp.asarray(species.initial), values.shape).astype(values.dtype)
+        return jnp.where(jnp.asarray(species.held), self.inside(fixed), values)
 
     def _field(self, value: Any, like: Any) -> Any:
         return self.inside(jnp.broadcast_to(jnp.asarray(value), like.shape).astype(like.dtype))
 
-    def laplacian(self, names: tuple[str, ...], coefficients: Any, state: State) -> EllipticOperator:
+    def prepared(self, clock: Any, state: State) -> SemiDiscrete:
+        """The same with the 1-D eigenbases that fast diagonalisation needs, where it is the solver."""
+        lines = {}
+        for names in (self.transported, self.quasi_steady):
+            if not names:
+                continue
+            coefficients = self.system.coefficients(clock, state)
+            found = self._lines(names, coefficients, clock, state)
+            if found is not None:
+                lines[",".join(names)] = found
+        return eqx.tree_at(lambda p: p.lines, self, lines, is_leaf=lambda x: isinstance(x, dict)) if lines else self
+
+    def _lines(self, names: tuple[str, ...], coefficients: Any, clock: Any, state: State) -> Any:
+        """One line per axis if every one of ``names`` has a diffusivity that is the same everywhere."""
+        grid = self.grid
+        d = [coefficients.diffusivity[n] for n in names]
+        uniform = not any(is_tensor(value) or any(map(jnp.ndim, jax.tree.leaves(value))) for value in d)
+        held = any(self.system.species[n].held is not None for n in names)
+        if grid.mask is not None or grid.fractions is not None or held or not uniform:
+            return None
+        boundary = self.system.boundary()
+        corners = [side_factors(grid, boundary[n], v, clock, state) for n, v in zip(names, d, strict=True)]
+        shared = shared_kinds([boundary[n] for n in names])
+        corners = corners[:1] if shared else corners
+        per_axis = [jnp.stack([c[k] for c in corners]) for k in range(grid.ndim)]
+        return tuple(axis_line(grid, k, per_axis[k], state[names[0]].dtype) for k in range(grid.ndim))
+
+    def laplacian(self, names: tuple[str, ...], coefficients: Any, state: State) -> Operator:
         """−V ∇·(D∇·) of ``names`` stacked, diagonal 0."""
-        d = jnp.stack([self._field(coefficients.diffusivity[n], state[n]) for n in names])
-        return EllipticOperator(jnp.zeros_like(d), conductances(self.grid, d), self.grid.periodic)
+        lines = self.lines.get(",".join(names))
+        if lines is not None:
+            dtype = state[names[0]].dtype
+            values = [coefficients.diffusivity[n] for n in names]
+            per_axis = [jnp.stack(jnp.broadcast_arrays(*v)) if isinstance(v, tuple) else v for v in values]
+            d = jnp.stack([jnp.broadcast_to(jnp.asarray(v, dtype), (self.grid.ndim,)) for v in per_axis])
+            return SeparableOperator(jnp.zeros((len(names), *self.grid.shape), dtype), d, lines, self.grid.aspect)
+        species = [self.system.species[n] for n in names]
+        forms = [self._diffusivity(coefficients, n, state[n]) for n in names]
+        plain = not any(isinstance(d, tuple) for d in forms)
+        if plain and all(s.held is None and s.mean == "harmonic" for s in species):
+            d = jnp.stack(forms)
+            faces = conductances(self.grid, d)
+            return EllipticOperator(jnp.zeros_like(d), faces, self.grid.periodic, aspect=self.grid.aspect)
+        flows = [field_flow(self.grid, d, s.mean, s.held) for d, s in zip(forms, species, strict=True)]
+        faces, links, offsets = stack_flows(flows)
+        zero = jnp.zeros((len(names), *self.grid.shape), faces[0].dtype)
+        return EllipticOperator(zero, faces, self.grid.periodic, links, offsets, self.grid.aspect)
 
     def evaluate(self, clock: Any, state: State) -> Evaluation:
         """Tendencies of all dynamic species at ``clock`` (quasi-steady fields already relaxed).
@@ -138,7 +218,7 @@ class SemiDiscrete(eqx.Module):
         if self.transported:
             laplacian = self.laplacian(self.transported, rates.coefficients, state)
             stacked = jnp.stack([state[n] for n in self.transported])
-            diffusion = -laplacian(stacked) / metric_volumes(self.grid).astype(stacked.dtype)
+            diffusion = -flux_divergence(laplacian, self.grid, stacked)
             for i, name in enumerate(self.transported):
                 tendency[name] = tendency[name] + diffusion[i]
             drift, courant = self._drift(rates.coefficients, clock, state, courant)
@@ -150,12 +230,25 @@ class SemiDiscrete(eqx.Module):
         boundary = self.system.boundary()
         drift = {}
         for name, velocity in sorted(coefficients.velocity.items()):
-            drift[name] = advective_tendency(self.grid, state[name], velocity, boundary[name], clock, state)
-            fixed, d = jax.lax.stop_gradient((velocity, self._field(coefficients.diffusivity[name], state[name])))
+            drift[name] = self.carried(name, coefficients, boundary[name], clock, state)
+            fixed, d = jax.lax.stop_gradient((velocity, self._diffusivity(coefficients, name, state[name])))
             courant = jnp.maximum(courant, courant_rate(self.grid, fixed, d).astype(courant.dtype))
         return drift, courant
 
-    def shifted(self, laplacian: EllipticOperator, rate: Any, weight: Any) -> EllipticOperator:
+    def carried(self, name: str, coefficients: Any, sides: Any, clock: Any, state: State) -> Any:
+        """−∇·(v u) of one species by its own scheme; zero in cells where it is held."""
+        u, velocity = state[name], coefficients.velocity[name]
+        d, scheme = self._diffusivity(coefficients, name, u), self.system.species[name].drift
+        moved = advective_tendency(self.grid, u, velocity, sides, clock, state, diffusivity=d, scheme=scheme)
+        return self._free(name, moved)
+
+    def shifted(self, laplacian: Operator, rate: Any, weight: Any) -> Operator:
         """V·rate − weight·V∇·(D∇·), with ``rate`` ``(S, *cells)``; inert outside the mask."""
-        volumes = self.volumes(rate.dtype)
-        return EllipticOperator(volumes * rate, tuple(weight * f for f in laplacian.faces), laplacian.periodic)
+        return laplacian.shifted(self.volumes(rate.dtype) * rate, weight)
+
+
+def flux_divergence(laplacian: Operator, grid: Any, u: Any) -> Any:
+    """−∇·(D∇u) per volume, from an operator without loss."""
+    if isinstance(laplacian, SeparableOperator):
+        return laplacian.flux_divergence(u)
+    return laplacian(u) / metric_volumes(grid).astype(u.dtype)

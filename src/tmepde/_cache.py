@@ -1,0 +1,101 @@
+"""Compiled programs are kept on disk, so that the second run of a study starts at once.
+
+A folder that the user has chosen (``JAX_COMPILATION_CACHE_DIR`` or ``jax_compilation_cache_dir``) is left alone.
+Otherwise programs that took longer than a second to compile go into ``tmepde/programs-<hash>`` in the user's cache
+folder (``TMEPDE_CACHE``, else ``XDG_CACHE_HOME``, else ``~/.cache``). The hash stands for the processor and the
+versions of Python, JAX and this package, because a program compiled for one processor may not run on another.
+``TMEPDE_CACHE=off`` keeps nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+#: bytes above which the oldest programs are removed
+LARGEST = 2 * 1024**3
+
+
+def folder() -> Path | None:
+    """Where programs would be kept by this package; ``None`` when switched off."""
+    chosen = os.environ.get("TMEPDE_CACHE", "")
+    if chosen.lower() in ("off", "0", "no", "false"):
+        return None
+    if chosen:
+        return Path(chosen).expanduser() / f"programs-{_fingerprint()}"
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        base = Path(home) if home else Path.home() / ".cache"
+    except RuntimeError:  # no home folder
+        return None
+    return base / "tmepde" / f"programs-{_fingerprint()}"
+
+
+@functools.cache
+def _fingerprint() -> str:
+    import jaxlib
+
+    from tmepde import __version__
+
+    features = ""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("model name", "flags", "Features", "CPU part")):
+                features += line
+            elif features and not line:
+                break
+    known = (platform.machine(), platform.processor(), features, sys.version, jaxlib.__version__, __version__)
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:12]
+
+
+@functools.cache
+def keep_programs() -> str:
+    """Switch the cache on, once per process, and say in a word or a path what holds.
+
+    Safe with read-only homes (nothing is kept then) and with many processes at a time: one that meets an entry half
+    written, or cut short by a full disk, warns and compiles for itself. Delete the folder to be rid of such an entry.
+    """
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    settings: Any = jax.config
+    given = settings.jax_compilation_cache_dir
+    if given:
+        return f"{given} (chosen by the user)"
+    if not settings.jax_enable_compilation_cache:
+        return "off (jax_enable_compilation_cache)"
+    place = folder()
+    if place is None:
+        return "off"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        if not os.access(place, os.W_OK):
+            return f"off, {place} is read-only"
+        _prune(place)
+    except OSError as error:
+        return f"off, {place} cannot be used ({error.strerror})"
+    jax.config.update("jax_compilation_cache_dir", str(place))
+    compilation_cache.reset_cache()  # something compiled before has fixed that there is none
+    return str(place)
+
+
+def _prune(place: Path) -> None:
+    """Remove the oldest programs until all fit into :data:`LARGEST`; another process may be doing the same."""
+    entries = []
+    for path in place.iterdir():
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            entries.append((found.st_mtime, found.st_size, path))
+    total = sum(size for _, size, _ in entries)
+    for _, size, path in sorted(entries, key=lambda entry: entry[0]):
+        if total <= LARGEST:
+            return
+        with contextlib.suppress(OSError):
+            path.unlink()
+            total -= size

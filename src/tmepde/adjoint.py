@@ -1,0 +1,159 @@
+"""The derivative of a run backwards, one save interval at a time, in bounded memory.
+
+Step sizes are frozen (the derivative of the step-size controller is truncation error, not physics), but steps that end
+on a dose move with the dose. Nothing of the adaptive loop is stored but the accepted steps. Backwards, the N steps of
+an interval are repeated in segments of R ≥ √N: first once through, leaving the state at the start of each segment
+(left out where R ≥ N), then segment by segment from the last, each repeated once more with its states and the solutions
+of its linear equations kept, and pulled back step by step:
+
+    (ḡ, ū) ← (ḡ + ∂step/∂θᵀ ū , ∂step/∂uᵀ ū)
+
+A step that is pulled back solves nothing again but the adjoint systems (implicit function theorem). This is two-level
+checkpointing (Griewank & Walther 2008, Evaluating Derivatives, ch. 12): memory for 2R states, whatever N ≤ R².
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from tmepde._types import State
+from tmepde.integrate import Progress, Record, advance, beginning, knots_of
+from tmepde.schedule import Clock
+from tmepde.steppers import SemiDiscrete, StepControl, Stepper
+
+#: bytes to spend on the steps of a segment, and the bounds of their number
+_MEMORY, _LEAST, _MOST = 2**29, 16, 256
+
+
+def segment_size(problem: SemiDiscrete, state: State) -> int:
+    """How many steps to keep at once: half a gigabyte's worth, 16 to 256."""
+    size = sum(u.size * u.dtype.itemsize for u in state.values())
+    moving = sum(state[n].size * state[n].dtype.itemsize for n in problem.transported)
+    return max(_LEAST, min(_MOST, _MEMORY // max(1, 2 * size + 3 * moving)))
+
+
+def _sought(x: Any) -> bool:
+    """What can have a derivative: traced numbers; anything else is a constant of the program."""
+    return eqx.is_inexact_array(x) and isinstance(x, jax.core.Tracer)
+
+
+def advance_reversible(
+    problem: SemiDiscrete,
+    stepper: Stepper,
+    control: StepControl,
+    state: State,
+    progress: Progress,
+    base: Any,
+    length: Any,
+    record: int,
+) -> tuple[State, Progress]:
+    """:func:`~tmepde.integrate.advance` with a reverse-mode derivative with respect to ``problem`` and ``state``.
+
+    Args:
+        record: R, states kept at once; an interval of more than R² attempted steps ends with ``Status.step_limit``.
+    """
+    problem = problem.prepared(beginning(base, length, control), state)
+    arrays, static = eqx.partition(problem, _sought)
+    most = min(control.max_steps, record * record)
+
+    @jax.custom_vjp
+    def run(arrays: Any, state: State, rest: Any) -> tuple[State, Progress]:
+        return forward(arrays, state, rest)[0]
+
+    def forward(arrays: Any, state: State, rest: Any) -> tuple[tuple[State, Progress], Any]:
+        control, progress, base, length = rest
+        whole = eqx.combine(arrays, static)
+        end, progress, log = advance(whole, stepper, control, state, progress, base, length, record=most)
+        return (end, progress), (arrays, state, rest, log)
+
+    def backward(kept: Any, cotangent: Any) -> Any:
+        arrays, state, (control, _, base, length), log = kept
+        interval = _Interval(stepper, control, arrays, static, base, length, log)
+        gradient, adjoint = _pull_back(interval, state, cotangent[0], record)
+        return gradient, adjoint, None
+
+    run.defvjp(forward, backward)
+    return run(arrays, state, (control, progress, base, length))
+
+
+class _Interval:
+    """The accepted steps of one interval as functions of the state before them."""
+
+    def __init__(
+        self, stepper: Stepper, control: StepControl, arrays: Any, static: Any, base: Any, length: Any, log: Record
+    ):
+        self.stepper, self.control, self.arrays, self.static = stepper, control, arrays, static
+        self.base, self.length, self.log = base, length, log
+        self.fixed = knots_of(eqx.combine(arrays, static), base, length)
+
+    def plain(self, state: State, index: Any) -> tuple[State, Any]:
+        """Step ``index`` as it was, and what its equations gave (``None`` if the stepper does not remember)."""
+        start = self.log.start[index]
+        clock = Clock(self.base, start, start, self.log.length[index])
+        result = self.stepper.step(eqx.combine(self.arrays, self.static), self.control, clock, state)
+        return result.state, result.solved if self.stepper.remembers else None
+
+    def differentiable(self, arrays: Any, state: State, index: Any, solved: Any) -> State:
+        """The same as a function of ``arrays`` and ``state``, with the times that move with doses."""
+        whole, log = eqx.combine(arrays, self.static), self.log
+        knots = knots_of(whole, self.base, self.length)
+        last = log.start.shape[0] - 1
+        end = jnp.where(index + 1 < log.count, log.start[jnp.minimum(index + 1, last)], self.length)
+        start = self._moved(log.start[index], knots)
+        clock = Clock(self.base, start, start, self._moved(end, knots) - start)
+        more = {"known": solved} if self.stepper.remembers else {}
+        return self.stepper.step(whole, self.control, clock, state, differentiable=True, **more).state
+
+    def _moved(self, time: Any, knots: Any) -> Any:
+        """``time`` carried along by the last knot the stepper landed on before it."""
+        reached = (self.fixed <= time) & (time < self.length)
+        last = jnp.argmax(jnp.where(reached, self.fixed, -1.0))
+        return time + jnp.where(reached[last], knots[last] - self.fixed[last], 0.0)
+
+
+def _pull_back(interval: _Interval, state: State, adjoint: State, record: int) -> tuple[Any, State]:
+    """Derivatives with respect to the interval's arrays and its first ``state``, from the ``adjoint`` of its last."""
+    count = interval.log.count
+    segments = (count + record - 1) // record
+    kept = jax.eval_shape(lambda u: (u, interval.plain(u, 0)[1]), state)
+    store = jax.tree.map(lambda s: jnp.zeros((record, *s.shape), s.dtype), kept)
+    marks = jax.tree.map(lambda u: jnp.zeros((record, *u.shape), u.dtype).at[0].set(u), state)
+
+    def walk(index: Any, carry: Any) -> Any:
+        state, marks, store = carry
+        slot = jnp.where(index % record == 0, index // record, record)
+        marks = jax.tree.map(lambda m, u: m.at[slot].set(u, mode="drop"), marks, state)
+        following, solved = interval.plain(state, index)
+        store = jax.tree.map(lambda s, u: s.at[index % record].set(u), store, (state, solved))
+        return following, marks, store
+
+    def job(number: Any, carry: Any) -> Any:
+        """Number 0 walks to the last segment and leaves marks; the others pull one segment back."""
+        marks, store, gradient, adjoint = carry
+        segment = segments - number
+        first = jnp.where(number == 0, 0, segment * record)
+        last = jnp.where(number == 0, (segments - 1) * record, jnp.minimum(count, first + record))
+        begin = jax.tree.map(lambda m: m[first // record], marks)
+        end, marks, store = jax.lax.fori_loop(first, last, walk, (begin, marks, store))
+        slot = jnp.where((number == 0) & (segments > 0), segments - 1, record)
+        marks = jax.tree.map(lambda m, u: m.at[slot].set(u, mode="drop"), marks, end)
+
+        def sweep(i: Any, carry: Any) -> Any:
+            gradient, adjoint = carry
+            index = last - 1 - i
+            before, solved = jax.tree.map(lambda s: s[index % record], store)
+            _, pull = jax.vjp(lambda a, u: interval.differentiable(a, u, index, solved), interval.arrays, before)
+            more, adjoint = pull(adjoint)
+            return jax.tree.map(jnp.add, gradient, more), adjoint
+
+        trips = jnp.where(number == 0, 0, last - first)
+        gradient, adjoint = jax.lax.fori_loop(0, trips, sweep, (gradient, adjoint))
+        return marks, store, gradient, adjoint
+
+    zero = jax.tree.map(jnp.zeros_like, interval.arrays)
+    _, _, gradient, adjoint = jax.lax.fori_loop(0, segments + 1, job, (marks, store, zero, adjoint))
+    return gradient, adjoint

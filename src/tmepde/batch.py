@@ -1,0 +1,249 @@
+"""Many scenarios of one structure at once.
+
+On a CPU a small run leaves cores idle and a large batch falls out of the cache, so members run one a thread, tiny ones
+in small mapped blocks, all threads calling one compiled program (XLA releases the interpreter). On a GPU all members
+are one program. Every member takes its own steps; a block goes on until its slowest member has reached the save, so
+that it costs max(steps) instead of mean(steps) per interval. Blocks of one wait for nobody.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tmepde._cache import keep_programs
+from tmepde._results import Status
+from tmepde._types import cast
+from tmepde.scenario import Scenario
+from tmepde.simulation import _DTYPES, _check, _hosted, _is_array, _Runner, _Static, _stepper, save_times
+from tmepde.solution import Solution
+from tmepde.steppers import Rosenbrock2, StepControl, Stepper
+
+#: bytes of state of a block on a CPU: below, a step is mostly the start of many small operations, which members share;
+#: above, sharing gains less than waiting for the slowest costs (two fields: 16² twice as fast, 32² even, 64² slower)
+_BLOCK_BYTES = 2**14
+
+
+def simulate_batch(
+    scenarios: Scenario | Sequence[Scenario],
+    values: Mapping[str, Any] | None = None,
+    *,
+    save: Mapping[str, Any] | Sequence[float] | None = None,
+    fields: Sequence[str] | None = None,
+    precision: str = "f32",
+    control: StepControl | None = None,
+    stepper: Stepper | None = None,
+    solver: str = "auto",
+    block: int | None = None,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Solution]:
+    """Run many scenarios of one structure (same species, shapes and schedules; other numbers) as one program.
+
+    Args:
+        scenarios: a sequence of scenarios, or one scenario that ``values`` vary.
+        values: by dotted path (see :meth:`Scenario.replace`) an array whose first axis runs over the members.
+        save, fields, precision, control, stepper, solver: see :func:`simulate`.
+        block: members mapped into one program; ``None``: all on a GPU, one on a CPU, or as many as make up 16 kB of
+            state where that is more.
+        threads: blocks run at the same time; ``None``: one a core on a CPU, 1 on a GPU.
+        progress: called with (members done, members) after each block.
+
+    Returns:
+        one :class:`Solution` per member, in the order given. A member that fails keeps what it reached and its status;
+        the others go on, and one warning names those that failed. ``wall_time`` is that of the member's block.
+        With ``block=1`` results are bitwise those of :func:`simulate`, otherwise equal to round-off.
+
+    Raises:
+        ValueError: for an empty batch, members of different structure, or settings that cannot work.
+    """
+    members = _members(scenarios, values)
+    control = StepControl() if control is None else control
+    times = save_times(members[0], save)
+    _check(members[0], fields, precision, control, "reverse", None)
+    for name, number in (("block", block), ("threads", threads)):
+        if number is not None and not number >= 1:
+            raise ValueError(f"`{name}` must be at least 1, but {number} was given. Leave it out to have it chosen.")
+    keep_programs()
+    dtype = _DTYPES[precision]
+    kept = tuple(sorted(fields if fields is not None else members[0].system.species))
+    with jax.default_matmul_precision("highest"):
+        scheme = _shared_stepper(members, stepper, solver, dtype)
+        runners = [_Runner(cast(m, dtype), cast(control, dtype), scheme, kept, dtype, solver) for m in members]
+        _check_structure(runners)
+    size, workers = _plan(runners[0], len(members), block, threads)
+    chunks = [slice(i, i + size) for i in range(0, len(members), size)]
+    solutions: list[Any] = [None] * len(members)
+    done = 0
+
+    def one(chunk: slice) -> slice:
+        with jax.default_matmul_precision("highest"):  # a setting of the thread
+            if size == 1:
+                solutions[chunk] = [_hosted(runners[chunk.start], members[chunk.start], times, False, quiet=True)]
+            else:
+                solutions[chunk] = _run_block(runners[chunk], members[chunk], times, size)
+        return chunk
+
+    with ThreadPoolExecutor(workers) as pool:
+        first = pool.submit(one, chunks[0]).result()  # compiles once, for all
+        for chunk in _both(first, pool.map(one, chunks[1:])):
+            done += len(members[chunk])
+            if progress is not None:
+                progress(done, len(members))
+    _warn(solutions)
+    return solutions
+
+
+def _both(first: slice, others: Any) -> Any:
+    yield first
+    yield from others
+
+
+def _members(scenarios: Scenario | Sequence[Scenario], values: Mapping[str, Any] | None) -> list[Scenario]:
+    if not isinstance(scenarios, Scenario):
+        if values:
+            raise ValueError("`values` must vary a single scenario, but a sequence was given. Leave one of them out.")
+        members = list(scenarios)
+        if not members:
+            raise ValueError("`scenarios` must hold at least one scenario, but it is empty.")
+        return members
+    arrays = {path: np.asarray(v) for path, v in (values or {}).items()}
+    lengths = {path: a.shape[0] if a.ndim else 0 for path, a in arrays.items()}
+    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+        raise ValueError(f"`values` must give every path one value per member, but their lengths are {lengths}.")
+    members = []
+    for i in range(next(iter(lengths.values()))):
+        one = scenarios
+        for path, array in arrays.items():
+            one = one.replace(path, array[i])
+        members.append(one)
+    return members
+
+
+def _shared_stepper(members: Sequence[Scenario], stepper: Stepper | None, solver: str, dtype: Any) -> Stepper:
+    """One scheme for all: the one that suits every member, or the general one."""
+    chosen = _stepper(members[0], stepper, solver, dtype)
+    if stepper is None and chosen != Rosenbrock2():
+        if any(_stepper(m, None, solver, dtype) != chosen for m in members[1:]):
+            return Rosenbrock2()
+    return chosen
+
+
+def _signature(runner: _Runner) -> Any:
+    arrays, rest = eqx.partition(runner, _is_array)
+    leaves, structure = jax.tree.flatten(arrays)
+    return structure, [(x.shape, x.dtype) for x in leaves], _Static(rest)
+
+
+def _check_structure(runners: Sequence[_Runner]) -> None:
+    wanted = _signature(runners[0])
+    for i, runner in enumerate(runners):
+        if not _signature(runner) == wanted:
+            raise ValueError(
+                f"`scenarios` must share one structure, but member {i} differs from member 0 in species, processes, "
+                "shapes or numbers of doses. Run it in a batch of its own; a dose of strength 0 is as good as none."
+            )
+        if not np.array_equal(runner.scenario.until, runners[0].scenario.until):
+            raise ValueError(
+                f"`scenarios` must end at the same time, but member {i} runs until {float(runner.scenario.until):g} h "
+                f"and member 0 until {float(runners[0].scenario.until):g} h. Give all the longer one."
+            )
+
+
+def _plan(runner: _Runner, count: int, block: int | None, threads: int | None) -> tuple[int, int]:
+    """Members per block, and blocks at a time."""
+    cpu = jax.default_backend() == "cpu"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = threads if threads is not None else (cores if cpu else 1)
+    if block is None:
+        cells = int(np.prod(runner.scenario.model.grid.shape))
+        state = cells * np.dtype(runner.dtype).itemsize * len(runner.scenario.system.species)
+        block = max(1, _BLOCK_BYTES // state) if cpu else count
+        block = min(block, -(-count // workers))  # no idle worker
+    return min(block, count), workers
+
+
+def _run_block(runners: Sequence[_Runner], members: Sequence[Scenario], times: np.ndarray, size: int) -> list[Solution]:
+    """One mapped program for all members of a block; the last block is filled up with copies of its last member."""
+    filled = [*runners, *[runners[-1]] * (size - len(runners))]
+    parts = [eqx.partition(r, _is_array) for r in filled]
+    static, dtype = _Static(parts[0][1]), runners[0].dtype
+    leaves, structure = zip(*(jax.tree.flatten(arrays) for arrays, _ in parts), strict=True)
+    columns = [list(c) for c in zip(*leaves, strict=True)]
+    axes = tuple(None if all(x is c[0] or np.array_equal(x, c[0]) for x in c) else 0 for c in columns)
+    arrays = [c[0] if a is None else np.stack(c) for a, c in zip(axes, columns, strict=True)]
+    began = time.perf_counter()
+    state, carry, output, totals = _block_start(arrays, structure[0], axes, static, size)
+    spans = [(jnp.asarray(t, dtype), jnp.asarray(d, dtype)) for t, d in zip(times[:-1], np.diff(times), strict=True)]
+    program = _block_interval.lower(arrays, structure[0], axes, static, state, carry, *spans[0]).compile()
+    compile_time = time.perf_counter() - began
+    outputs, initial = [jax.device_get(output)], jax.device_get(totals)
+    began = time.perf_counter()
+    reached = np.ones(size, int)
+    for base, length in spans:
+        state, carry, output, totals = program(arrays, state, carry, base, length)
+        outputs.append(jax.device_get(output))
+        alive = np.asarray(carry.status) == Status.ok
+        reached += alive
+        if not np.any(alive):
+            break
+    timing = (time.perf_counter() - began, compile_time)
+    carry, totals, state = jax.device_get((carry, totals, state))
+    return [
+        Solution.collect(
+            scenario=member,
+            times=times[: reached[i]],
+            outputs=[_member(o, i) for o in outputs[: reached[i]]],
+            carry=_member(carry, i),
+            totals=(_member(initial, i), _member(totals, i)),
+            final=_member(state, i),
+            timing=timing,
+            precision={jnp.float32: "f32", jnp.float64: "f64"}[dtype],
+            method=runners[i].method,
+        )
+        for i, member in enumerate(members)
+    ]
+
+
+def _member(tree: Any, index: int) -> Any:
+    return jax.tree.map(lambda x: x[index], tree)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def _block_start(arrays: Any, structure: Any, axes: Any, static: Any, size: int) -> Any:
+    def one(arrays: Any) -> Any:
+        runner = eqx.combine(jax.tree.unflatten(structure, arrays), static.value)
+        state, progress = runner.start()
+        return state, progress, runner.output(state, jnp.zeros((), runner.dtype)), runner.totals(state)
+
+    return jax.vmap(one, in_axes=(list(axes),), axis_size=size)(arrays)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _block_interval(
+    arrays: Any, structure: Any, axes: Any, static: Any, state: Any, progress: Any, base: Any, length: Any
+) -> Any:
+    def one(arrays: Any, state: Any, progress: Any) -> Any:
+        runner = eqx.combine(jax.tree.unflatten(structure, arrays), static.value)
+        state, progress, output = runner.interval(state, progress, base, length)
+        return state, progress, output, runner.totals(state)
+
+    return jax.vmap(one, in_axes=(list(axes), 0, 0))(arrays, state, progress)
+
+
+def _warn(solutions: Sequence[Solution]) -> None:
+    failed = {i: s.message for i, s in enumerate(solutions) if not s.ok}
+    if failed:
+        which = ", ".join(f"{i} ({message})" for i, message in list(failed.items())[:5])
+        more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+        warnings.warn(f"{len(failed)} of {len(solutions)} members did not reach their end: {which}{more}", stacklevel=3)

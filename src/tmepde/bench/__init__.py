@@ -1,0 +1,52 @@
+"""How fast, how accurate, beside what: the measurements of ``tmepde bench``.
+
+Every workload is a function ``(Options) -> Record``: it solves a problem stated in :mod:`tmepde.bench.problems` as a
+user would, takes the best of several repeats after a warm-up with compilation apart, and measures the error against
+something this package did not compute. ``record.limits`` holds what the machine could do in the same minute.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from tmepde.bench.record import Options, Record
+
+#: workload → (module, what it measures)
+WORKLOADS = {
+    "w1": ("box", "one field, uniform diffusion, decay and source in a closed box"),
+    "w2": ("box", "the same with ten fields"),
+    "w3": ("gray_scott", "Gray–Scott in two dimensions by explicit steps"),
+    "w4": ("oxygen", "oxygen in tissue of uneven diffusivity with saturable uptake"),
+    "w5": ("scaling", "one stencil and one linear solve from small to large grids"),
+    "reference": ("reference", "the model of a solid tumour on a colon section and in a nodule"),
+    "gradient": ("gradient", "the gradient of a run with respect to ten parameters"),
+    "batch": ("batch", "many scenarios at once against one after the other"),
+    "gpu": ("gpu", "stencil and multigrid cycle against the bandwidth of a graphics processor"),
+}
+NAMES = tuple(WORKLOADS)
+
+
+class NoDeviceError(RuntimeError):
+    """The measurement needs a device that this machine lacks; the text says what was predicted for it."""
+
+
+def run(name: str, options: Options | None = None) -> Record:
+    """Measure one workload of :data:`WORKLOADS`.
+
+    Raises:
+        ValueError: for an unknown name or a size that cannot be run.
+        NoDeviceError: for ``"gpu"`` where there is none.
+    """
+    if name not in WORKLOADS:
+        raise ValueError(f"`name` must be one of {', '.join(NAMES)}, but {name!r} was given. Choose one of these.")
+    options = Options() if options is None else options
+    options.check()
+    module = importlib.import_module(f"tmepde.bench.{WORKLOADS[name][0]}")
+    record = module.measure(name, options)
+    from tmepde.bench.measure import surroundings
+
+    record.quick, record.surroundings = options.quick, surroundings(options)
+    return record
+
+
+__all__ = ["NAMES", "WORKLOADS", "NoDeviceError", "Options", "Record", "run"]

@@ -1,0 +1,119 @@
+"""batch: 64 scenarios of 64² cells, one program for all against one after the other.
+
+``jax.vmap`` steps all members until the slowest has finished: ``waiting`` is the steps that the batch makes every
+member take over the mean of those that a member needs. Members differ in the rates of killing, growth and expansion.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import tmepde as tme
+from tmepde.bench.gradient import parameters, scenario, small
+from tmepde.bench.measure import call, compiled, kernel_seconds, seconds
+from tmepde.bench.record import Options, Record
+from tmepde.elliptic import EllipticOperator, LinearControl, prepare
+from tmepde.operators import conductances
+
+
+def measure(name: str, options: Options) -> Record:
+    """``wall_s`` is the whole batch by the fastest way that ``tmepde`` offers."""
+    n, days = options.size(64, 8), options.length(2.0, 0.1)
+    members = 4 if options.quick else 64
+    rows = [solves(n, members), *runs((small if options.quick else scenario)(n, days), members)]
+    ways = [r for r in rows if r["what"] != "solve" and r["wall_s"] is not None]
+    best = min(ways, key=lambda r: r["wall_s"])
+    where = f"{n}{'' if options.quick else '²'} cells"
+    return Record(
+        name,
+        f"{members} scenarios on {where} for {days:g} days; fastest way: {best['what']}",
+        "f32",
+        members * (n if options.quick else n * n),
+        best["wall_s"],
+        best.get("compile_s"),
+        rows=rows,
+        notes=[f"{r['what']}: {r['gain']:.2f} times one after the other" for r in rows if r.get("gain")],
+    )
+
+
+def solves(n: int, members: int) -> dict[str, Any]:
+    """One elliptic solve each: D differs from member to member."""
+    grid = tme.Grid.square(float(n), cells=n)
+    draw = np.random.default_rng(0).uniform(-1.0, 1.0, (members, 1, n, n))
+    d = jnp.asarray(10.0**draw, jnp.float32)
+    b = jnp.ones_like(d[0]).at[0, n // 2, n // 2].set(100.0)
+
+    def solve(d: Any) -> Any:
+        op = EllipticOperator(jnp.ones_like(d), tuple(100.0 * f for f in conductances(grid, d)), grid.periodic)
+        found = prepare(op, "multigrid")(b, control=LinearControl(relative=1e-4, limit=200))
+        return found.value, found.iterations
+
+    one, _ = compiled(solve, d[0])
+    single = seconds(lambda: [one(x) for x in d])
+    together, compile_s = kernel_seconds(jax.vmap(solve), d)
+    counts = np.asarray(jax.jit(jax.vmap(solve))(d)[1])
+    return {
+        "what": "solve",
+        "wall_s": together,
+        "single_s": single,
+        "gain": single / together,
+        "compile_s": compile_s,
+        "waiting": float(counts.max() / counts.mean()),
+    }
+
+
+def runs(base: tme.Scenario, members: int) -> list[dict[str, Any]]:
+    """The whole model: one after the other, ``jax.vmap``, and ``tme.simulate_batch``."""
+    paths = parameters(base)[:3]
+    factors = np.random.default_rng(1).uniform(0.5, 2.0, (members, len(paths)))
+    values = {p: np.stack([f * np.asarray(base.at(p)) for f in factors[:, i]]) for i, p in enumerate(paths)}
+
+    def member(i: int) -> tme.Scenario:
+        one = base
+        for path, column in values.items():
+            one = one.replace(path, column[i])
+        return one
+
+    scenarios = [member(i) for i in range(members)]
+    _, first = call(scenarios[0], 1)
+    single = seconds(lambda: [tme.simulate(s).state for s in scenarios], 1)
+    steps = np.array([int(tme.simulate(s).statistics["steps"]) for s in itertools.islice(scenarios, 16)])
+    rows = [{"what": "one after the other", "wall_s": single, "compile_s": first["compile_s"], "steps": steps.tolist()}]
+    rows.append(_vmapped(base, values, single))
+    for label, block in (("tme.simulate_batch", None), ("tme.simulate_batch, threads alone", 1)):
+        cold = seconds(lambda: _states(tme.simulate_batch(scenarios, block=block)), 1)  # noqa: B023
+        warm = seconds(lambda: _states(tme.simulate_batch(scenarios, block=block)), 1)  # noqa: B023
+        rows.append({"what": label, "wall_s": warm, "gain": single / warm, "compile_s": max(cold - warm, 0.0)})
+    return rows
+
+
+def _states(solutions: list[tme.Solution]) -> list[Any]:
+    return [s.state for s in solutions]
+
+
+def _vmapped(base: tme.Scenario, values: dict[str, np.ndarray], single: float) -> dict[str, Any]:
+    def one(numbers: Any) -> Any:
+        varied = base
+        for path, value in numbers.items():
+            varied = varied.replace(path, value)
+        run = tme.simulate(varied, save=[float(base.until)], gradient="forward")
+        return run.state, run.statistics["steps"] + run.statistics["rejected"], run.code
+
+    numbers = {p: jnp.asarray(v, jnp.float32) for p, v in values.items()}
+    program, compile_s = compiled(jax.vmap(one), numbers)
+    _, counts, codes = jax.block_until_ready(program(numbers))
+    wall = seconds(lambda: program(numbers), 1)
+    counts = np.asarray(counts)
+    return {
+        "what": "jax.vmap",
+        "wall_s": wall,
+        "gain": single / wall,
+        "compile_s": compile_s,
+        "waiting": float(counts.max() / counts.mean()),
+        "failed": int(np.sum(np.asarray(codes) != tme.Status.ok)),
+    }

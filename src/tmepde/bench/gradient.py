@@ -1,0 +1,200 @@
+"""gradient: d log(tumour cells after 14 days)/d log(ten parameters) on 64² cells, in reverse.
+
+    cost        seconds of value and gradient over seconds of the time loop of the run itself, compilation apart
+    memory      peak of the process that takes it, what it held before, and after compiling
+    agreement   with central differences in float64, with fixed steps, so that both sides see the same ones
+
+The gradient runs in a process of its own, because a peak of memory belongs to a process.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import tmepde as tme
+from tmepde.bench.record import Options, Record
+
+PARAMETERS = (
+    "model.processes.killing.rate",
+    "model.processes.growth.rate",
+    "model.processes.expansion.rate",
+    "model.processes.exhaustion.antigen",
+    "model.processes.motility.diffusivity",
+    "model.processes.chemotaxis.speed",
+    "model.processes.oxygen_uptake.tumour",
+    "model.processes.oxygen_supply.rate",
+    "interventions.car_t.dose.amount",
+    "interventions.hyaluronidase.dose.amount",
+)
+
+
+def measure(name: str, options: Options) -> Record:
+    """``wall_s`` is value and gradient in float32; ``error`` the largest difference over the largest derivative."""
+    n, days = options.size(64, 12), options.length(14.0, 0.25)
+    quick = options.quick
+    cost = _child({"what": "cost", "cells": n, "days": days, "small": quick, "repeats": 1 if quick else 2})
+    # with the doses inside, and few cells: twenty runs are needed for the differences
+    agreement = _child({"what": "agreement", "cells": min(n, 24), "days": min(days, 1.0), "small": quick})
+    where = f"{n}{'' if quick else '²'} cells with respect to {len(cost['gradient'])} parameters"
+    return Record(
+        name,
+        f"gradient of the tumour's cells after {days:g} days on {where}; error against central differences in float64",
+        "f32",
+        n if quick else n * n,
+        cost["wall_s"],
+        cost["compile_s"],
+        agreement["error"],
+        rows=[cost, agreement],
+        notes=[
+            f"{cost['forward_runs']:.1f} forward runs, peak memory {cost['peak_mib'] / 1024:.2f} GiB "
+            f"({cost['before_mib'] / 1024:.2f} before, {cost['compiled_mib'] / 1024:.2f} once compiled), "
+            f"{cost['steps']} steps"
+        ],
+    )
+
+
+def _child(job: dict[str, Any]) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, json.dumps(job)], capture_output=True, text=True, timeout=7200
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"The gradient's process failed: {done.stderr.strip()[-500:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def scenario(n: int, days: float) -> tme.Scenario:
+    """A nodule in a section of n² cells with CAR-T cells, a matrix enzyme and anti-VEGF."""
+    model = tme.library.solid_tumour(tme.Grid.square(800.0, cells=n), radius=250.0, stroma="excluded")
+    plan = {
+        "car_t": tme.CellInfusion(dose=tme.Bolus(at=2.0, amount=1e8)),
+        "hyaluronidase": tme.MatrixEnzyme(dose=tme.Infusion(at=1.0, amount=50.0, over=1.0)),
+        "bevacizumab": tme.AntiVEGF(dose=tme.Infusion(at=0.0, amount=2300.0, over=1.0)),
+    }
+    return tme.Scenario(model, plan, until=24.0 * days)
+
+
+def small(n: int, days: float) -> tme.Scenario:
+    """Three fields in one dimension, which compile in seconds: a stand-in for quick runs."""
+
+    numbers = dict(killing=0.2, growth=0.02, expansion=0.04, half=0.5, death=0.01, supply=2.0, uptake=3.0, affinity=0.2)
+    species = {
+        "tumour": tme.Species(1.0, 1.0),
+        "car_t": tme.Species(0.1, 500.0),
+        "oxygen": tme.Species(1.0, 1e5, kind="quasi_steady"),
+    }
+    model = tme.Model(tme.Grid.line(400.0, cells=n), species, {"p": tme.process(kinetics, **numbers)})
+    return tme.Scenario(model, until=24.0 * days)
+
+
+def kinetics(
+    clock: Any,
+    state: Any,
+    tissue: Any,
+    killing: Any,
+    growth: Any,
+    expansion: Any,
+    half: Any,
+    death: Any,
+    supply: Any,
+    uptake: Any,
+    affinity: Any,
+) -> dict[str, Any]:
+    """Growth by oxygen, killing by contact, expansion by antigen, uptake that saturates."""
+    tumour, car_t, oxygen = state["tumour"], state["car_t"], state["oxygen"]
+    breath = oxygen / (affinity + oxygen)
+    return {
+        "tumour.source": growth * tumour * breath,
+        "tumour.loss": killing * car_t / (half + tumour),
+        "car_t.source": expansion * car_t * tumour / (half + tumour),
+        "car_t.loss": death,
+        "oxygen.source": supply,
+        "oxygen.loss": supply + uptake * tumour / (affinity + oxygen),
+    }
+
+
+def parameters(base: tme.Scenario) -> tuple[str, ...]:
+    """:data:`PARAMETERS`, or the numbers of the stand-in."""
+    if "p" not in base.model.processes:
+        return PARAMETERS
+    return tuple(f"model.processes.p.numbers.{n}" for n in base.model.processes["p"].numbers)  # type: ignore[attr-defined]
+
+
+def burden(base: tme.Scenario, factors: Any, **options: Any) -> tuple[Any, Any]:
+    """log of the tumour cells at the end, with every parameter multiplied by e^factor; and the counts of the run."""
+    varied = base
+    for path, factor in zip(parameters(base), factors, strict=True):
+        varied = varied.replace(path, jnp.asarray(base.at(path)) * jnp.exp(factor))
+    cells = tuple(n for n in ("tumour", "tumour_negative") if n in base.model.species)
+    run = tme.simulate(varied, fields=cells, **options)
+    return jnp.log(base.model.grid.integrate(sum(run.fields[n][-1] for n in cells))), run.statistics
+
+
+def cost(job: dict[str, Any]) -> dict[str, Any]:
+    """Seconds of the run as users call it, and of value and gradient; memory; float32."""
+    from tmepde.bench.measure import call, seconds
+
+    base = (small if job["small"] else scenario)(job["cells"], job["days"])
+    save = tme.every(24.0) if job["days"] > 1 else None
+    _, plain = call(base, job["repeats"], save=save)
+    times = np.arange(24.0, 24.0 * job["days"] + 1.0, 24.0) if save else [24.0 * job["days"]]
+
+    def value(factors: Any) -> Any:
+        return burden(base, factors, save=times)
+
+    factors = jnp.zeros(len(parameters(base)), jnp.float32)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    began = time.perf_counter()
+    program = jax.jit(jax.value_and_grad(value, has_aux=True)).lower(factors).compile()
+    compile_s = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    (_, counts), slope = program(factors)
+    wall = seconds(lambda: program(factors), job["repeats"])
+    return {
+        "what": "cost",
+        "forward_s": plain["stepping_s"],
+        "wall_s": wall,
+        "compile_s": compile_s,
+        "forward_runs": wall / plain["stepping_s"],
+        "before_mib": before,
+        "compiled_mib": after,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "steps": int(counts["steps"]),
+        "forward_steps": plain["steps"],
+        "gradient": [float(g) for g in slope],
+    }
+
+
+def agreement(job: dict[str, Any]) -> dict[str, Any]:
+    """Reverse against central differences in float64: fixed steps, equations of a step solved to 1e-11."""
+    jax.config.update("jax_enable_x64", True)
+    base = (small if job["small"] else scenario)(job["cells"], job["days"])
+    control = tme.StepControl(dt=0.25, rtol=1e-11)
+    options = {"save": [24.0 * job["days"]], "precision": "f64", "control": control}
+    forward = jax.jit(lambda f: burden(base, f, **options)[0])
+    slope = jax.jit(jax.grad(lambda f: burden(base, f, **options)[0]))(jnp.zeros(len(parameters(base))))
+    h = 1e-4
+    shifts = h * np.eye(len(parameters(base)))
+    differences = np.array([(float(forward(s)) - float(forward(-s))) / (2 * h) for s in shifts])
+    scale = np.max(np.abs(differences))
+    return {
+        "what": "agreement",
+        "cells": job["cells"],
+        "days": job["days"],
+        "gradient": [float(g) for g in slope],
+        "differences": differences.tolist(),
+        "error": float(np.max(np.abs(np.asarray(slope) - differences)) / scale),
+    }
+
+
+if __name__ == "__main__":
+    wanted = json.loads(sys.argv[1])
+    print(json.dumps({"cost": cost, "agreement": agreement}[wanted["what"]](wanted)))

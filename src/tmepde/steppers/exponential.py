@@ -1,0 +1,200 @@
+"""Exponential Runge–Kutta of second order (Cox & Matthews 2002, J. Comput. Phys. 176:430) for uniform diffusivities.
+
+With L = D∇² − λ̄ of each field (λ̄ the mean loss rate; open sides included) and F = Lu + N(u, t)
+
+    a = u_n + Δt φ₁(ΔtL) F(u_n)
+    u_{n+1} = a + Δt φ₂(ΔtL) (F(a) − e^{ΔtL} F(u_n)) ,      error estimate u_{n+1} − a
+    φ₁(z) = (e^z − 1)/z ,   φ₂(z) = (φ₁(z) − 1)/z
+
+Linear equations with constant coefficients are solved exactly in time whatever Δt: one step to each save. What L leaves
+out, N, is explicit: a loss rate far from its mean, coupling, or drift limits the step, and Rosenbrock2 is then better.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from tmepde._types import State
+from tmepde.boundary import NoFlux, PrescribedFlux
+from tmepde.elliptic import FastDiagonal, SeparableOperator
+from tmepde.schedule import Clock
+from tmepde.steppers.account import (
+    Stepper,
+    StepResult,
+    budget_of,
+    expected,
+    hazards,
+    positive,
+    scales,
+    weighted_error,
+)
+from tmepde.steppers.control import StepControl
+from tmepde.steppers.quasi_steady import relax_quasi_steady
+from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
+
+#: below this |z| the φ functions are summed as series
+_SMALL = 0.1
+#: corrections below this share of the step tolerance are not carried out
+_VOID = 1e-3
+
+
+def phi1(z: Any) -> Any:
+    """(e^z − 1)/z."""
+    small = jnp.abs(z) < _SMALL
+    safe = jnp.where(small, 1.0, z)
+    series = _series(jnp.where(small, z, 0.0), 1)
+    return jnp.where(small, series, jnp.expm1(safe) / safe)
+
+
+def phi2(z: Any) -> Any:
+    """(φ₁(z) − 1)/z."""
+    small = jnp.abs(z) < _SMALL
+    safe = jnp.where(small, 1.0, z)
+    series = _series(jnp.where(small, z, 0.0), 2)
+    return jnp.where(small, series, (jnp.expm1(safe) / safe - 1.0) / safe)
+
+
+def _series(z: Any, first: int) -> Any:
+    """Σ_k z^k/(k + first)! to k = 8, by Horner's rule."""
+    factorial = 1.0
+    for i in range(2, 9 + first):
+        factorial *= i
+    total = jnp.full_like(z, 1.0 / factorial)
+    for k in range(8 + first, first, -1):
+        factorial /= k
+        total = total * z + 1.0 / factorial
+    return total
+
+
+class _Propagator:
+    """The functions of ΔtL, for transported fields in the space of modes and for the others cell by cell."""
+
+    def __init__(self, problem: SemiDiscrete, first: Evaluation, dt: Any):
+        self.names, self.pointwise, self.dt = problem.transported, problem.pointwise, dt
+        self.z = {n: -dt * first.rates.rate(n) for n in self.pointwise}
+        if not self.names:
+            return
+        if not isinstance(first.laplacian, SeparableOperator):
+            raise ValueError(
+                "`Exponential2` needs one diffusivity per field, the same everywhere, and a grid without mask, but a "
+                "diffusivity varies in space or cells are masked. Use Rosenbrock2()."
+            )
+        rate = jnp.stack([first.rates.rate(n) for n in self.names])
+        self.volumes = problem.volumes(rate.dtype)
+        self.basis = FastDiagonal(first.laplacian.shifted(self.volumes * rate, 1.0))
+        self.modes_z = -dt * (self.basis.mean + self.basis.decay)
+
+    def modes(self, tendency: State) -> Any:
+        return self.basis.forward(self.volumes * jnp.stack([tendency[n] for n in self.names]))
+
+    def field(self, modes: Any) -> State:
+        values = self.basis.backward(modes)
+        return {n: values[i] for i, n in enumerate(self.names)}
+
+    def correction(self, modes: Any, values: State, rtol: Any) -> State:
+        """The field of ``modes``, or 0 where it would change no field by more than 1e-3 of the step tolerance: in a
+        linear equation it is round-off, and a quarter of the work (the norm is known from the modes)."""
+        axes = tuple(range(1, modes.ndim))
+        stacked = jnp.stack([values[n] for n in self.names])
+        size = jnp.sum(self.volumes * stacked**2, axis=axes)
+        change = self.dt**2 * jnp.sum(modes**2, axis=axes)
+        void = jnp.all(change <= (_VOID * rtol) ** 2 * size)
+        zero = {n: jnp.zeros_like(values[n]) for n in self.names}
+        return jax.lax.cond(void, lambda _: zero, self.field, modes)
+
+    def weights(self, problem: SemiDiscrete) -> tuple[State, State]:
+        """How much a tendency of stage 1 and of stage 2 in a cell adds to the total: fields, or numbers where all sides
+        are closed (the constant is then a mode of its own)."""
+        first = {n: phi1(z) - phi2(z) * jnp.exp(z) for n, z in self.z.items()}
+        second = {n: phi2(z) for n, z in self.z.items()}
+        if not self.names:
+            return first, second
+        boundary = problem.system.boundary()
+        closed = all(isinstance(s, NoFlux | PrescribedFlux) for n in self.names for pair in boundary[n] for s in pair)
+        z = -self.dt * self.basis.mean if closed else self.modes_z
+        one, two = phi1(z) - phi2(z) * jnp.exp(z), phi2(z)
+        if closed:
+            first |= {n: one[i] for i, n in enumerate(self.names)}
+            second |= {n: two[i] for i, n in enumerate(self.names)}
+            return first, second
+        unit = self.basis.forward(jnp.broadcast_to(self.volumes, z.shape))
+        return first | self.field(one * unit), second | self.field(two * unit)
+
+
+class Exponential2(Stepper):
+    """Second-order exponential stepper for fields whose diffusivity is the same everywhere (no mask)."""
+
+    def first(self, control: StepControl) -> Any:
+        """As far as the next save: where N vanishes that is exact, elsewhere the estimate refuses it."""
+        return control.longest
+
+    def step(
+        self,
+        problem: SemiDiscrete,
+        control: StepControl,
+        clock: Clock,
+        state: State,
+        differentiable: bool = False,
+    ) -> StepResult:
+        """Advance ``state`` by ``clock.step``; quasi-steady fields are relaxed at the second stage.
+
+        Raises:
+            ValueError: while tracing, for diffusivities that vary in space, or a mask.
+        """
+        dt = clock.step
+        first = problem.evaluate(clock, state)
+        tools = _Propagator(problem, first, dt)
+        begun = tools.modes(first.tendency) if tools.names else None
+        k1 = {n: phi1(z) * first.tendency[n] for n, z in tools.z.items()}
+        if begun is not None:
+            k1 |= tools.field(phi1(tools.modes_z) * begun)
+        middle = {n: state[n] + dt * k1[n] for n in k1}
+        later = Clock(clock.base, clock.local + dt, clock.start, clock.step)
+        tolerance = control.algebraic * control.rtol
+        relaxed, steady, count = relax_quasi_steady(
+            problem, later, problem.positive({**state, **middle}), tolerance, differentiable
+        )
+        second = problem.evaluate(later, {**relaxed, **middle})
+        k2 = {n: phi2(z) * (second.tendency[n] - jnp.exp(z) * first.tendency[n]) for n, z in tools.z.items()}
+        if begun is not None:
+            z = tools.modes_z
+            correction = phi2(z) * (tools.modes(second.tendency) - jnp.exp(z) * begun)
+            k2 |= tools.correction(correction, middle, control.rtol)
+        estimate = {n: dt * k2[n] for n in k2}
+        new = {n: middle[n] + estimate[n] for n in k2}
+        budget = budget_of(_amounts(problem, dt, tools, (first, second), (state, middle)))
+        means = [expected(problem, stage) for stage in (first, second)]
+        coming = {n: jnp.maximum(means[0][n], means[1][n]) for n in means[0]}
+        scale = scales(problem, control, state, new, first, coming)
+        error = weighted_error(problem, new, estimate, scale, jnp.asarray(dt).dtype)
+        new = positive(problem, new, budget)
+        new = hazards(problem, clock, state, new, budget)
+        kept = {n: relaxed[n] for n in problem.quasi_steady}
+        return StepResult({**state, **kept, **new}, error, budget, steady, count, second.courant)
+
+
+def _amounts(
+    problem: SemiDiscrete,
+    dt: Any,
+    tools: _Propagator,
+    stages: tuple[Evaluation, Evaluation],
+    values: tuple[State, State],
+) -> State:
+    """Produced, lost and let in per species: the scheme's own weights on its own terms, so that budgets close.
+
+    Beside open sides a cell's term counts by what of it stays until the end of the step.
+    """
+    weights = tools.weights(problem)
+    out = {}
+    for name in stages[0].tendency:
+        total = jnp.zeros((3,), jnp.asarray(dt).dtype)
+        for stage, here, weight in zip(stages, values, weights, strict=True):
+            w, source = weight[name], stage.rates.source[name]
+            lost = stage.rates.loss[name] * here[name]
+            rest = stage.tendency[name] - (source - lost)
+            total = total + jnp.stack([problem.total(w * x) for x in (source, lost, rest)])
+        out[name] = dt * total
+    return out

@@ -1,0 +1,81 @@
+"""The size of the next step, and what is spared: refusals where the error rises, small steps behind slow cells."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tmepde as tme
+
+CONTROL = tme.StepControl()
+
+
+def following(dt, error, accepted=True, power=2, before=None):
+    given = None if before is None else tuple(jnp.asarray(x) for x in before)
+    return float(CONTROL.following(jnp.asarray(dt), jnp.asarray(error), jnp.asarray(accepted), power, given))
+
+
+@pytest.mark.parametrize("power", [2, 3])
+def test_a_steady_error_gives_the_plain_rule(power):
+    """With dt = dt₋ and e = e₋ the trend is 1."""
+    plain = following(0.5, 0.3, power=power)
+    assert plain == pytest.approx(0.5 * 0.9 * 0.3 ** (-1 / power), rel=1e-6)
+    assert following(0.5, 0.3, power=power, before=(0.5, 0.3)) == pytest.approx(plain, rel=1e-6)
+
+
+def test_a_rising_error_shortens_the_step_by_its_trend():
+    """e fourfold at the same dt: the constant of e ~ C dt² has grown fourfold and is expected to do so again."""
+    assert following(0.5, 0.8, before=(0.5, 0.2)) == pytest.approx(0.5 * following(0.5, 0.8), rel=1e-6)
+
+
+def test_a_falling_error_lengthens_no_more_than_the_plain_rule():
+    assert following(0.5, 0.2, before=(0.5, 0.8)) == following(0.5, 0.2)
+
+
+def test_there_is_no_trend_after_a_knot_or_a_refusal():
+    assert following(0.5, 0.8, before=(0.0, 0.0)) == following(0.5, 0.8)
+    assert following(0.5, 2.0, accepted=False, before=(0.5, 0.1)) == following(0.5, 2.0, accepted=False)
+
+
+def test_a_huge_error_is_answered_at_once_and_a_failed_solve_with_care():
+    assert following(1.0, 900.0, accepted=False) == pytest.approx(0.9 / 30)
+    assert following(1.0, np.inf, accepted=False) == pytest.approx(0.2)
+    assert following(1.0, np.nan, accepted=False) == pytest.approx(0.2)
+
+
+def test_a_field_that_runs_out_is_followed_with_few_refusals():
+    """u′ = −u/(u² + 10⁻⁵): u falls ever faster, like √(1 − 2t), until it is nearly gone; the error constant rises at
+    every step. The exact time course is implicit: t = (1 − u²)/2 − 10⁻⁵ ln u. Without the trend every fourth step is
+    refused."""
+
+    def sinking(clock, state, tissue):
+        return {"u.loss": 1.0 / (state["u"] ** 2 + 1e-5)}
+
+    model = tme.Model(tme.Grid.line(1.0, 2), {"u": tme.Species(1.0, kind="local")}, {"p": tme.process(sinking)})
+    run = tme.simulate(tme.Scenario(model, until=0.5), save=[0.4, 0.48, 0.5])
+    steps, rejected = int(run.statistics["steps"]), int(run.statistics["rejected"])
+    assert rejected <= 0.1 * (steps + rejected)
+    u = np.asarray(run.fields["u"][1:3, 0], float)
+    np.testing.assert_allclose((1 - u**2) / 2 - 1e-5 * np.log(u), [0.4, 0.48], rtol=2e-3)
+
+
+def test_a_fast_field_does_not_lag_behind_the_slow_cells_that_make_it():
+    """u′ = g u with D = 0.1, c made by u at rate p, λ = 50/h, D = 10⁵: from c = p u/(λ + g) both grow as e^(gt).
+
+    Cells alone set the steps: with c there may be no more than a third more (without the pull there are twenty times
+    as many)."""
+    g, p, loss = 0.05, 3.0, 50.0
+
+    def growing(clock, state, tissue):
+        rates = {"u.source": g * state["u"]}
+        return rates | {"c.source": p * state["u"], "c.loss": loss} if "c" in state else rates
+
+    def run(**species):
+        grid = tme.Grid.line(100.0, 8)
+        cells = {"u": tme.Species(1.0, diffusivity=0.1)}
+        model = tme.Model(grid, cells | species, {"p": tme.process(growing)})
+        return tme.simulate(tme.Scenario(model, until=48.0))
+
+    alone = run()
+    both = run(c=tme.Species(p / (loss + g), diffusivity=1e5))
+    assert int(both.statistics["steps"]) <= 1.34 * int(alone.statistics["steps"])
+    np.testing.assert_allclose(both.fields["c"][-1], p * np.exp(g * 48.0) / (loss + g), rtol=3e-3)

@@ -1,0 +1,218 @@
+"""Stiff reactions, stiff coupling among fields, and drift far beyond the Courant limit.
+
+References: scipy's Radau with rtol 1e-10 (Robertson's kinetics, four fields that exchange up to 2e5 times faster than
+they spread), and Rosenbrock2 at a tenth of the tolerance (drift).
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+import tmepde as tme
+from tmepde.model import System
+from tmepde.operators import gradient
+from tmepde.process import process
+from tmepde.schedule import Clock
+from tmepde.steppers import NewtonKrylov, Rosenbrock2, Rosenbrock3, SemiDiscrete
+
+EXACT_KINETICS = {
+    "rosenbrock 2": Rosenbrock2(kinetics=True),
+    "rosenbrock 3": Rosenbrock3(),
+    "newton": NewtonKrylov(),
+}
+
+
+# -- Robertson 1966: rates 0.04, 1e4, 3e7 -----------------------------------------------------------------------------
+
+
+def robertson(clock, state, tissue):
+    a, b, c = (state[n] for n in "abc")
+    return {
+        "a.source": 1e4 * b * c,
+        "a.loss": 0.04,
+        "b.source": 0.04 * a,
+        "b.loss": 1e4 * c + 3e7 * b,
+        "c.source": 3e7 * b * b,
+    }
+
+
+AMOUNTS = np.array([1.0, 0.5, 0.25])
+
+
+@functools.cache
+def robertson_exact():
+    def slope(_, y):
+        one, two, three = 0.04 * y[0], 1e4 * y[1] * y[2], 3e7 * y[1] ** 2
+        return [two - one, one - two - three, three]
+
+    ends = [solve_ivp(slope, (0, 1e4), [x, 0, 0], method="Radau", rtol=1e-10, atol=1e-16).y[:, -1] for x in AMOUNTS]
+    return np.stack(ends, axis=1)
+
+
+@pytest.mark.parametrize("stepper", list(EXACT_KINETICS))
+def test_robertson_kinetics_in_each_cell(stepper):
+    """Three cells with different amounts up to t = 1e4, where a has fallen to a tenth: all values positive, the sum in
+    each cell kept to round-off (the exact Jacobian knows that it is conserved), the error a few times the tolerance."""
+    species = {
+        "a": tme.Species(AMOUNTS, kind="local"),
+        "b": tme.Species(0.0, kind="local", negligible=1e-8),
+        "c": tme.Species(0.0, kind="local", negligible=1e-6),
+    }
+    model = tme.Model(tme.Grid.line(1.0, 3), species, {"robertson": process(robertson)})
+    control = tme.StepControl(rtol=1e-3, first=1e-5, longest=1e9, max_steps=1000)
+    solution = tme.simulate(
+        tme.Scenario(model, until=1e4), precision="f64", control=control, stepper=EXACT_KINETICS[stepper]
+    )
+    assert solution.ok, solution.message
+    found = np.stack([solution.fields[n][-1] for n in "abc"])
+    assert found.min() > 0
+    np.testing.assert_allclose(found.sum(axis=0), AMOUNTS, rtol=1e-12)
+    np.testing.assert_allclose(found, robertson_exact(), rtol=1e-2)
+    assert solution.statistics["steps"] < 300
+
+
+# -- four fields that exchange 2e5 times faster than they spread ------------------------------------------------------
+
+
+def exchange(clock, state, tissue, fast):
+    """a ⇌ b within 1/fast hours, c ⇌ d with half of that, b + c slowly used up."""
+    a, b, c, d = (state[n] for n in "abcd")
+    return {
+        "a.source": fast * b,
+        "a.loss": 2.0 * fast,
+        "b.source": 2.0 * fast * a,
+        "b.loss": fast + 0.5 * c,
+        "c.source": 0.5 * fast * d,
+        "c.loss": fast + 0.5 * b,
+        "d.source": fast * c,
+        "d.loss": 0.5 * fast,
+    }
+
+
+def exchanging():
+    grid = tme.Grid.line(1.0, 12)
+    x = grid.centers(0)
+    start = {"a": 1.0 + 0.5 * np.cos(np.pi * x), "b": 0.2, "c": 0.3 + x, "d": 0.1}
+    species = {n: tme.Species(u, d) for (n, u), d in zip(start.items(), (0.5, 0.2, 0.1, 1.0), strict=True)}
+    return tme.Scenario(tme.Model(grid, species, {"p": process(exchange, fast=2e5)}), until=1.0)
+
+
+@functools.cache
+def exchanged():
+    problem = SemiDiscrete(System(exchanging().model, {}))
+    flat, unflatten = jax.flatten_util.ravel_pytree(problem.system.initial_state(jnp.float64))
+    zero = jnp.zeros(())
+
+    @jax.jit
+    def slope(time, values):
+        here = problem.evaluate(Clock(zero, time, time, jnp.ones(())), unflatten(values))
+        return jax.flatten_util.ravel_pytree(here.tendency)[0]
+
+    jacobian = jax.jit(jax.jacfwd(slope, argnums=1))
+    found = solve_ivp(
+        slope, (0.0, 1.0), np.asarray(flat), method="Radau", jac=lambda t, y: np.asarray(jacobian(t, y)), rtol=1e-10
+    )
+    assert found.success
+    return unflatten(jnp.asarray(found.y[:, -1]))
+
+
+def test_four_fields_with_a_stiffness_ratio_of_2e5():
+    """Exchange of 2e5/h beside dynamics of 1/h: fewer than a hundred steps, although each field's own terms alone
+    (all that the Rosenbrock schemes take implicitly) leave steps of 1/fast."""
+    control = tme.StepControl(rtol=1e-4, max_steps=300)
+    solution = tme.simulate(exchanging(), precision="f64", control=control, stepper=NewtonKrylov())
+    assert solution.ok, solution.message
+    assert solution.statistics["steps"] < 100
+    for name in "abcd":
+        np.testing.assert_allclose(solution.fields[name][-1], exchanged()[name], rtol=2e-3)
+
+
+# -- steady states ----------------------------------------------------------------------------------------------------
+
+
+def balanced(clock, state, tissue, chi):
+    u, c, o = state["u"], state["c"], state["o"]
+    return {
+        "u.source": u * o / (0.2 + o),
+        "u.loss": u,
+        "u.velocity": tuple(chi * g for g in gradient(tissue.grid, c)),
+        "c.source": 2.0 * u,
+        "c.loss": 10.0,
+        "o.loss": 20.0 * u / (0.2 + o),
+    }
+
+
+@functools.cache
+def settled(stepper, dt):
+    grid = tme.Grid.line(1.0, 12)
+    species = {
+        "u": tme.Species(0.5, 0.1),
+        "c": tme.Species(0.1, 0.2),
+        "o": tme.Species(1.0, 1.0, {"x-": tme.Dirichlet(1.0)}, kind="quasi_steady"),
+    }
+    model = tme.Model(grid, species, {"p": process(balanced, chi=0.5)})
+    control = tme.StepControl(dt=dt, rtol=1e-10)
+    solution = tme.simulate(tme.Scenario(model, until=100.0), precision="f64", control=control, stepper=stepper)
+    assert solution.ok, solution.message
+    return solution.fields
+
+
+@pytest.mark.parametrize("stepper", [Rosenbrock3(), NewtonKrylov()], ids=["rosenbrock 3", "newton"])
+def test_steady_states_do_not_depend_on_the_step(stepper):
+    """Steps of 1 and 0.25 h (uptake relaxes within 0.05 h): the same fields to the accuracy of the implicit solves."""
+    for name in ("u", "c", "o"):
+        np.testing.assert_allclose(settled(stepper, 1.0)[name][-1], settled(stepper, 0.25)[name][-1], rtol=1e-7)
+
+
+# -- drift ------------------------------------------------------------------------------------------------------------
+
+
+def climb(clock, state, tissue, speed):
+    return {
+        "u.velocity": tuple(speed * g for g in gradient(tissue.grid, state["c"])),
+        "c.source": 0.1 * state["u"],
+        "c.loss": 0.1,
+    }
+
+
+def climbing():
+    """Cells of 0.5 µm, drift up to 6 µm/h and more: a Courant number of 13 for a step of an hour."""
+    grid = tme.Grid.line(100.0, 200)
+    x = grid.centers(0)
+    wave = np.cos(np.pi * x / 100.0)
+    species = {"u": tme.Species(1.0 + 0.5 * wave, 1.0), "c": tme.Species(2.0 + wave, 50.0)}
+    return tme.Scenario(tme.Model(grid, species, {"p": process(climb, speed=200.0)}), until=8.0)
+
+
+def test_drift_beyond_a_courant_number_of_20():
+    """Newton–Krylov with steps of 2 h, Courant number above 25: positive, bounded, nothing lost; within 3 % of the
+    explicit drift, which needs some 200 steps instead of 4."""
+    control = tme.StepControl(dt=2.0, rtol=1e-2)
+    solution = tme.simulate(climbing(), precision="f64", control=control, stepper=NewtonKrylov())
+    assert solution.ok, solution.message
+    assert solution.statistics["steps"] == 4
+    explicit = tme.simulate(climbing(), precision="f64", control=tme.StepControl(rtol=1e-3), stepper=Rosenbrock2())
+    assert explicit.statistics["steps"] > 150
+    u, wanted = solution.fields["u"][-1], explicit.fields["u"][-1]
+    assert u.min() >= 0 and u.max() < 1.2 * wanted.max()
+    assert np.linalg.norm(u - wanted) < 0.03 * np.linalg.norm(wanted)
+    assert float(solution.budgets["u"]["error"]) < 1e-13
+    assert float(solution.budgets["u"]["clipped"]) <= 1e-6 * float(np.sum(solution.fields["u"][0]))
+    np.testing.assert_allclose(u.sum(), solution.fields["u"][0].sum(), rtol=1e-12)
+
+
+def test_adaptive_newton_krylov_takes_no_notice_of_the_courant_number():
+    """rtol 1e-2: a tenth of the explicit steps, and the error that was asked for."""
+    control = tme.StepControl(rtol=1e-2)
+    solution = tme.simulate(climbing(), precision="f64", control=control, stepper=NewtonKrylov())
+    explicit = tme.simulate(climbing(), precision="f64", control=tme.StepControl(rtol=1e-3), stepper=Rosenbrock2())
+    assert solution.ok and solution.statistics["steps"] < 25
+    u, wanted = solution.fields["u"][-1], explicit.fields["u"][-1]
+    assert np.linalg.norm(u - wanted) < 1e-2 * np.linalg.norm(wanted)
