@@ -54,3 +54,10 @@ def is_traced(tree: Any) -> bool:
 def freeze(tree: Any) -> Any:
     """``stop_gradient`` on every array of a pytree that may also hold functions."""
     return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if isinstance(x, jax.Array) else x, tree)
+
+
+def materialised(tree: Any) -> Any:
+    """The same arrays, written to memory before anything reads them: XLA otherwise computes them anew in each reader."""
+    arrays = [x for x in jax.tree.leaves(tree) if isinstance(x, jax.Array)]
+    written = iter(jax.lax.optimization_barrier(arrays) if arrays else ())
+    return jax.tree.map(lambda x: next(written) if isinstance(x, jax.Array) else x, tree)

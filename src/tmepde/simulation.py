@@ -254,6 +254,7 @@ def _hosted(
     arrays, rest = eqx.partition(runner, _is_array)
     static, dtype, until = _Static(rest), runner.dtype, times[-1]
     began = time.perf_counter()
+    arrays = jax.tree.map(jnp.asarray, arrays)  # once, not for every save interval
     state, carry, output, totals = _start(arrays, static)
     bases = [jnp.asarray(t, dtype) for t in times[:-1]]
     lengths = [jnp.asarray(t, dtype) for t in np.diff(times)]

@@ -189,6 +189,10 @@ class SeparableOperator(eqx.Module):
         """``diagonal`` + ``weight`` times the diffusion of this operator."""
         return SeparableOperator(diagonal, weight * self.diffusivity, self.lines, self.aspect)
 
+    def of_field(self, i: int) -> SeparableOperator:
+        """The part of one field; its eigenbases are not those of the sides of that field."""
+        return SeparableOperator(self.diagonal[i : i + 1], self.diffusivity[i : i + 1], self.lines, self.aspect)
+
     def expanded(self) -> EllipticOperator:
         """The same with an array per face."""
         volumes = self.volumes()

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from tmepde._types import State
+from tmepde._types import State, materialised
 from tmepde.boundary import NoFlux, PrescribedFlux
 from tmepde.elliptic import FastDiagonal, SeparableOperator
 from tmepde.schedule import Clock
@@ -51,10 +51,16 @@ def phi1(z: Any) -> Any:
 
 def phi2(z: Any) -> Any:
     """(φ₁(z) − 1)/z."""
+    return _phi2_and_exp(z)[0]
+
+
+def _phi2_and_exp(z: Any) -> tuple[Any, Any]:
+    """φ₂(z) and e^z from one exponential."""
     small = jnp.abs(z) < _SMALL
     safe = jnp.where(small, 1.0, z)
+    less_one = jnp.expm1(z)
     series = _series(jnp.where(small, z, 0.0), 2)
-    return jnp.where(small, series, (jnp.expm1(safe) / safe - 1.0) / safe)
+    return jnp.where(small, series, (less_one / safe - 1.0) / safe), less_one + 1.0
 
 
 def _series(z: Any, first: int) -> Any:
@@ -67,6 +73,10 @@ def _series(z: Any, first: int) -> Any:
         factorial /= k
         total = total * z + 1.0 / factorial
     return total
+
+
+def _closed(problem: SemiDiscrete, name: str) -> bool:
+    return all(isinstance(s, NoFlux | PrescribedFlux) for pair in problem.system.boundary()[name] for s in pair)
 
 
 class _Propagator:
@@ -112,8 +122,7 @@ class _Propagator:
         second = {n: phi2(z) for n, z in self.z.items()}
         if not self.names:
             return first, second
-        boundary = problem.system.boundary()
-        closed = all(isinstance(s, NoFlux | PrescribedFlux) for n in self.names for pair in boundary[n] for s in pair)
+        closed = all(_closed(problem, n) for n in self.names)
         z = -self.dt * self.basis.mean if closed else self.modes_z
         one, two = phi1(z) - phi2(z) * jnp.exp(z), phi2(z)
         if closed:
@@ -145,7 +154,7 @@ class Exponential2(Stepper):
             ValueError: while tracing, for diffusivities that vary in space, or a mask.
         """
         dt = clock.step
-        first = problem.evaluate(clock, state)
+        first = materialised(problem.evaluate(clock, state))
         tools = _Propagator(problem, first, dt)
         begun = tools.modes(first.tendency) if tools.names else None
         k1 = {n: phi1(z) * first.tendency[n] for n, z in tools.z.items()}
@@ -157,11 +166,12 @@ class Exponential2(Stepper):
         relaxed, steady, count = relax_quasi_steady(
             problem, later, problem.positive({**state, **middle}), tolerance, differentiable
         )
-        second = problem.evaluate(later, {**relaxed, **middle})
+        second = materialised(problem.evaluate(later, {**relaxed, **middle}))
         k2 = {n: phi2(z) * (second.tendency[n] - jnp.exp(z) * first.tendency[n]) for n, z in tools.z.items()}
         if begun is not None:
             z = tools.modes_z
-            correction = phi2(z) * (tools.modes(second.tendency) - jnp.exp(z) * begun)
+            weight, decayed = _phi2_and_exp(z)
+            correction = weight * (tools.modes(second.tendency) - decayed * begun)
             k2 |= tools.correction(correction, middle, control.rtol)
         estimate = {n: dt * k2[n] for n in k2}
         new = {n: middle[n] + estimate[n] for n in k2}
@@ -195,6 +205,8 @@ def _amounts(
             w, source = weight[name], stage.rates.source[name]
             lost = stage.rates.loss[name] * here[name]
             rest = stage.tendency[name] - (source - lost)
+            if name in problem.transported and _closed(problem, name) and name not in stage.rates.side_source:
+                rest = stage.drift.get(name, jnp.zeros((1,) * rest.ndim, rest.dtype))  # diffusion sums to nothing
             total = total + jnp.stack([problem.total(w * x) for x in (source, lost, rest)])
         out[name] = dt * total
     return out
