@@ -57,7 +57,7 @@ def freeze(tree: Any) -> Any:
 
 
 def materialised(tree: Any) -> Any:
-    """The same arrays, written to memory before anything reads them: XLA otherwise computes them anew in each reader."""
+    """The same arrays, written to memory before anything reads them: XLA else computes them anew in each reader."""
     arrays = [x for x in jax.tree.leaves(tree) if isinstance(x, jax.Array)]
     written = iter(jax.lax.optimization_barrier(arrays) if arrays else ())
     return jax.tree.map(lambda x: next(written) if isinstance(x, jax.Array) else x, tree)
