@@ -38,6 +38,6 @@ _SENTENCES = {
     ),
     Status.solver: (
         "A linear or quasi-steady solve did not converge with the shortest step allowed. Check that every quasi-steady "
-        "field has a loss or an open side."
+        "field has a loss or an open side; an explicit stepper needs a smaller `dt`."
     ),
 }

@@ -79,3 +79,9 @@ def test_a_fast_field_does_not_lag_behind_the_slow_cells_that_make_it():
     both = run(c=tme.Species(p / (loss + g), diffusivity=1e5))
     assert int(both.statistics["steps"]) <= 1.34 * int(alone.statistics["steps"])
     np.testing.assert_allclose(both.fields["c"][-1], p * np.exp(g * 48.0) / (loss + g), rtol=3e-3)
+
+
+def test_a_tolerance_too_loose_to_be_stable_is_refused():
+    problems = tme.StepControl(rtol=0.1).problems("f32")
+    assert len(problems) == 1 and "at most 0.05" in problems[0]
+    assert not tme.StepControl(rtol=0.05).problems("f32")
