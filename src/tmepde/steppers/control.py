@@ -9,9 +9,8 @@ import jax.numpy as jnp
 
 from tmepde._types import as_number
 
-
-#: at 0.1 a run of oxygen in heterogeneous tissue grew a thousandfold while its error estimate looked fine; at 0.03 it was
-#: right to 2 %
+#: at 0.1 a run of oxygen in heterogeneous tissue grew a thousandfold while its error estimate looked fine; at 0.03 it
+#: was right to 2 %
 LOOSEST = 0.05
 
 
