@@ -16,6 +16,8 @@ import equinox as eqx
 
 #: what may be written behind the dot of a target such as ``"oxygen.source"``
 CHANNELS = ("diffusivity", "velocity", "source", "loss")
+#: a loss by which cells die: added to their loss, and told to the processes that follow from it
+DEATH = "death"
 
 
 class Coefficients(eqx.Module):

@@ -12,7 +12,7 @@ import numpy as np
 
 from tmepde._types import State
 from tmepde.boundary import Sides, sides
-from tmepde.coefficients import CHANNELS, Coefficients, Tissue, add, scale, split, times, unknown
+from tmepde.coefficients import CHANNELS, DEATH, Coefficients, Tissue, add, scale, split, times, unknown
 from tmepde.grid import Grid
 from tmepde.parameter import out_of_bounds
 from tmepde.process import Process
@@ -21,6 +21,8 @@ from tmepde.species import KINDS, Species
 
 class Model(eqx.Module):
     """A grid, species by name, processes by name, and base values of tissue quantities.
+
+    Processes may bring species of their own (:meth:`Process.brings`); those given here win over them.
 
     Raises:
         ValueError: for an initial array of the wrong shape, non-finite or negative values, or a bad side name.
@@ -44,10 +46,18 @@ class Model(eqx.Module):
             processes = {f"process_{i}": p for i, p in enumerate(processes)}
         self.processes = dict(processes)
         self.tissue = {k: v if isinstance(v, jax.Array) else np.asarray(v, float) for k, v in (tissue or {}).items()}
+        for name in sorted(self.processes):
+            for key, one in self.processes[name].brings(self.base).items():
+                self.species.setdefault(key, one)
         if not self.species:
             raise ValueError("A model needs at least one species, but none was given.")
         for name, one in self.species.items():
             _check_species(name, one, grid)
+
+    @property
+    def base(self) -> Tissue:
+        """The grid and the base values of tissue quantities."""
+        return Tissue(self.grid, self.tissue)
 
     def without(self, *names: str) -> Model:
         """The same model with some processes switched off."""
@@ -116,6 +126,16 @@ def _diffusivities(name: str, value: Any, grid: Grid) -> list[tuple[str, Any, fl
     return [(f"diffusivity[{i}][{j}]", value[i][j], 0.0 if i == j else -np.inf) for i in range(n) for j in range(n)]
 
 
+def _check_required(name: str, intervention: Any, model: Model) -> None:
+    missing = [one for one in intervention.requires if one not in model.processes]
+    if missing:
+        listed = ", ".join(repr(one) for one in missing)
+        raise ValueError(
+            f"Intervention {name!r} acts on what the model does not carry: it needs the processes {listed}. "
+            "Build the model with them: solid_tumour(..., therapies=plan), or processes={name: True}."
+        )
+
+
 class System(eqx.Module):
     """A model together with its interventions: all that a stepper needs to know.
 
@@ -131,6 +151,7 @@ class System(eqx.Module):
         self.model, self.interventions = model, dict(interventions or {})
         brought: dict[str, Species] = {}
         for name in sorted(self.interventions):
+            _check_required(name, self.interventions[name], model)
             for key, species in self.interventions[name].species(model.grid).items():
                 if key in model.species:
                     raise ValueError(f"Intervention {name!r} brings the species {key!r}, which the model already has.")
@@ -182,7 +203,21 @@ class System(eqx.Module):
             add(terms, self.model.processes[name].coefficients(clock, state, tissue))
         add(terms, self._kinetics(clock, state, tissue))
         _apply(terms, stated, dotted=True, species=self.species)
+        deaths = {n: terms.pop(f"{n}.{DEATH}") for n in self.species if f"{n}.{DEATH}" in terms}
+        self._follow(terms, clock, state, tissue, deaths, stated)
+        add(terms, {f"{n}.loss": rate for n, rate in deaths.items()})
         return split(terms, self.species)
+
+    def _follow(self, terms: Any, clock: Any, state: State, tissue: Tissue, deaths: Any, stated: Any) -> None:
+        """Add what follows from the dead: by rate, and by log-kill spread over the step."""
+        following = [p for _, p in sorted(self.model.processes.items()) if type(p).aftermath is not Process.aftermath]
+        if not following:
+            return
+        dying = dict(deaths)
+        for strength, effects in stated:
+            add(dying, {n: strength * value / clock.step for n, value in effects.hazard.items()})
+        for one in following:
+            add(terms, one.aftermath(clock, state, tissue, dying))
 
     def _kinetics(self, clock: Any, state: State, tissue: Tissue) -> dict[str, Any]:
         """What the body does to the drugs that interventions bring; of several owners the first by name counts."""
@@ -227,7 +262,7 @@ def _apply(values: dict[str, Any], stated: list[tuple[Any, Any]], dotted: bool, 
             if ("." in target) != dotted:
                 continue
             if target not in values:
-                if dotted and target.rpartition(".")[0] in species and target.rpartition(".")[2] in CHANNELS:
+                if dotted and target.rpartition(".")[0] in species and target.rpartition(".")[2] in (*CHANNELS, DEATH):
                     continue  # a known coefficient that is zero here stays zero
                 raise KeyError(unknown("target", target, values))
             scale(values, target, 1.0 + strength * (factor - 1.0))

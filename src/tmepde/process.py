@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 
@@ -13,8 +13,20 @@ class Process(eqx.Module):
 
     Both methods return terms to be *added*, by target. Targets without a dot are tissue quantities
     (``"perfusion"``), targets with a dot are coefficients (``"oxygen.source"``, ``"oxygen.loss"``,
-    ``"car_t.diffusivity"``, ``"car_t.velocity"``).
+    ``"car_t.diffusivity"``, ``"car_t.velocity"``). A loss by which cells *die* is written ``"tumour.death"`` instead of
+    ``"tumour.loss"``: it counts as loss, and :meth:`aftermath` learns of it.
+
+    ``requires`` names the processes without which this one has nothing to read.
     """
+
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    def brings(self, tissue: Any) -> dict[str, Any]:
+        """Species that the process adds to a model, by name, given the base tissue. Default: none.
+
+        A species that the model already has stays as it is; two processes may bring the same one.
+        """
+        return {}
 
     def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         """Additions to tissue quantities, from the state and the base tissue. Default: none."""
@@ -22,6 +34,14 @@ class Process(eqx.Module):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         """Additions to D (µm²/h), v (µm/h on faces), s (unit/h) and λ (1/h). Default: none."""
+        return {}
+
+    def aftermath(self, clock: Any, state: Any, tissue: Any, deaths: Any) -> dict[str, Any]:
+        """Additions to coefficients that follow from who dies; ``deaths`` holds rates (1/h) by species.
+
+        Rates of death are complete, therapies included, and what is returned here changes none of them, so that order
+        cannot matter. Default: none.
+        """
         return {}
 
 

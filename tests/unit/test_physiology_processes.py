@@ -10,6 +10,7 @@ from scipy.integrate import solve_ivp
 
 from tmepde.coefficients import Tissue
 from tmepde.grid import Grid
+from tmepde.library.tissue import SIGNALS
 from tmepde.physiology import (
     REGISTRY,
     AntigenContact,
@@ -35,7 +36,7 @@ def _float64():
 
 
 def _tissue(grid=None, **quantities):
-    return Tissue(grid, quantities)
+    return Tissue(grid, {**SIGNALS, **quantities})
 
 
 def _state(**values):
@@ -72,14 +73,14 @@ def test_killing_capacity_of_a_lone_effector_in_a_crowd():
     """k C/(h + C) = 5 · 0.852 = 4.26 kills per effector and day, inside the 2–16 of Halle 2016."""
     cells, effectors = 2.3e5, 1e-6
     tissue = _tissue(tgf_beta_signal=0.0, pd1_engagement=0.0)
-    loss = Killing().coefficients(None, _state(tumour=cells, car_t=effectors, oxygen=1e12), tissue)["tumour.loss"]
+    loss = Killing().coefficients(None, _state(tumour=cells, car_t=effectors, oxygen=1e12), tissue)["tumour.death"]
     assert float(loss) * cells / effectors * DAY == pytest.approx(5 * 2.3e5 / (4e4 + 2.3e5), rel=1e-6)
 
 
 def test_cytolysis_survives_anoxia():
     tissue = _tissue(tgf_beta_signal=0.0, pd1_engagement=0.0)
     rate = {
-        o: float(Killing().coefficients(None, _state(tumour=1e5, car_t=1e3, oxygen=o), tissue)["tumour.loss"])
+        o: float(Killing().coefficients(None, _state(tumour=1e5, car_t=1e3, oxygen=o), tissue)["tumour.death"])
         for o in (0, 1e9)
     }
     assert rate[0] / rate[1e9] == pytest.approx(0.7, rel=1e-6)  # Berahovich 2019: comparable at 1 % oxygen

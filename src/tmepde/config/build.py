@@ -49,7 +49,7 @@ def build(config: Any) -> Build:
         ConfigError: where the objects refuse what the config alone could not know (a picture without tissue, say).
     """
     region = _at("tissue", lambda: region_of(config))
-    model = _at("model", lambda: model_of(config.model, region))
+    model = _at("model", lambda: model_of(config.model, region, config.interventions, config.folder))
     plan = {}
     for name, section in config.interventions.items():
         plan[name] = _at(f"interventions.{name}", functools.partial(intervention_of, section, config.folder))
@@ -101,16 +101,20 @@ def region_of(config: Any) -> Region:
     return histology.from_image(image, **keys)
 
 
-def model_of(section: Any, region: Region) -> Model:
-    """The model of ``[model]``: its numbers, its processes, and changes to species."""
+def model_of(section: Any, region: Region, interventions: Any = (), folder: str = ".") -> Model:
+    """The model of ``[model]``: its numbers, its processes with those that interventions need, changes to species."""
     entry = catalogue()["models"][section.kind]
     keys = {n: getattr(section, n) for n in (*entry["parameters"], *entry["options"])}
-    processes = {n: _values(getattr(section.processes, n)) for n in type(section.processes).model_fields}
-    model = library.MODELS[section.kind](region=region, processes=processes, **keys)
+    given = {n: getattr(section.processes, n) for n in type(section.processes).model_fields}
+    processes = {n: _values(p) for n, p in given.items() if p is not None}
+    therapies = {n: resolve(one.kind, folder) for n, one in dict(interventions).items()}
+    model = library.MODELS[section.kind](region=region, processes=processes, therapies=therapies, **keys)
     if section.species is None:
         return model
     species = dict(model.species)
     for name in section.species.model_fields_set:
+        if name not in species:
+            raise ValueError(f"The species {name!r} is of a process that this model does not carry. Name its process.")
         species[name] = dataclasses.replace(species[name], **_species(getattr(section.species, name)))
     return Model(model.grid, species, model.processes, model.tissue)
 

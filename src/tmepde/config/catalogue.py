@@ -16,7 +16,9 @@ from typing import Any
 from tmepde import library
 from tmepde.grid import Grid
 from tmepde.interventions import REGISTRY as INTERVENTIONS
+from tmepde.library import milieu_of
 from tmepde.parameter import parameters
+from tmepde.physiology import MILIEU, OPTIONAL
 from tmepde.physiology import REGISTRY as PROCESSES
 from tmepde.schedule import Schedule
 
@@ -76,7 +78,12 @@ def _intervention(cls: Any) -> dict[str, Any]:
     """An intervention with the species it brings."""
     entry = describe(cls)
     doses = {name: Schedule(0.0, 0.0, 1.0) for name, one in entry.get("schedules", {}).items() if one["required"]}
-    return {**entry, "species": _species(cls(**doses).species(Grid.point()))}
+    return {
+        **entry,
+        "requires": list(cls.requires),
+        "reviews": list(cls.reviews),
+        "species": _species(cls(**doses).species(Grid.point())),
+    }
 
 
 def _species(species: Any) -> dict[str, Any]:
@@ -86,7 +93,7 @@ def _species(species: Any) -> dict[str, Any]:
 def _model(kind: str) -> dict[str, Any]:
     """A model with its species, processes and presets."""
     builder = library.MODELS[kind]
-    built = builder(Grid.line(1000.0, 8))
+    built = builder(Grid.line(1000.0, 8), milieu="full")
     options = {}
     for name, (sets, below) in _presets().items():
         default = inspect.signature(builder).parameters[name].default
@@ -97,20 +104,34 @@ def _model(kind: str) -> dict[str, Any]:
             "doc": "preset; values given explicitly win",
         }
         options[name] = {**option, "sets": sets, "below": below}
+    options["milieu"]["groups"] = {n: list(milieu_of(n)) for n in options["milieu"]["choices"]}
     entry = {**describe(library.BUILDERS[kind]), **_documentation(builder)}
-    return {**entry, "options": options, "species": _species(built.species), "processes": sorted(built.processes)}
+    core = sorted(n for n in built.processes if n not in OPTIONAL)
+    optional = {n: list(OPTIONAL[n].requires) for n in sorted(OPTIONAL)}
+    return {
+        **entry,
+        "options": options,
+        "species": _species(built.species),
+        "processes": core,
+        "optional": optional,
+        "brought": {n: sorted(built.processes[n].brings(built.base)) for n in sorted(OPTIONAL)},
+    }
 
 
 def _presets() -> dict[str, Any]:
     """Presets by option: their values, and the path below ``[model]`` where the values belong."""
-    return {"stroma": (library.STROMA, []), "blood": (library.BLOOD, ["processes", "blood_kinetics"])}
+    return {
+        "stroma": (library.STROMA, []),
+        "blood": (library.BLOOD, ["processes", "blood_kinetics"]),
+        "milieu": ({name: {} for name in ("core", "full", *MILIEU)}, []),
+    }
 
 
 def catalogue() -> dict[str, Any]:
     """The whole catalogue, from the registries."""
     return {
         "models": {kind: _model(kind) for kind in sorted(library.MODELS)},
-        "processes": {name: describe(cls) for name, cls in sorted(PROCESSES.items())},
+        "processes": {name: describe(cls) for name, cls in sorted({**PROCESSES, **OPTIONAL}.items())},
         "interventions": {kind: _intervention(cls) for kind, cls in sorted(INTERVENTIONS.items())},
     }
 

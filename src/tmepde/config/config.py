@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator, PrivateAttr, ValidationError
 
 from tmepde.config.errors import ConfigError, Problem, suggest
-from tmepde.config.modules import catalogue, intervention_section, model_section
+from tmepde.config.modules import carried, catalogue, intervention_section, model_section
 from tmepde.config.schema import GRIDS, PICTURES, TISSUES, Run
 from tmepde.config.section import Section, by_kind, dotted, problems_of, shown
 
@@ -187,7 +187,12 @@ _READERS: dict[str, Any] = {
 def species_of(parts: Mapping[str, Any]) -> set[str]:
     """Names of the species of a model and of the interventions chosen, as far as the catalogue knows them."""
     model = parts.get("model")
-    names = set(catalogue()["models"][model.kind]["species"]) if model is not None else set()
+    names: set[str] = set()
+    if model is not None:
+        entry = catalogue()["models"][model.kind]
+        absent = set(entry["optional"]) - carried(model, parts.get("interventions") or {})
+        kept = {s for n, own in entry["brought"].items() if n not in absent for s in own}
+        names = set(entry["species"]) - {s for n in absent for s in entry["brought"][n]} | kept
     for section in (parts.get("interventions") or {}).values():
         names |= set(catalogue()["interventions"].get(getattr(section, "kind", ""), {}).get("species", ()))
     return names

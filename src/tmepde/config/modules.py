@@ -135,12 +135,30 @@ def model_kinds() -> dict[str, type[Section]]:
     out: dict[str, type[Section]] = {}
     for kind, entry in catalogue()["models"].items():
         made = {name: process_section(name) for name in entry["processes"]}
-        processes = section_class(f"Processes_{kind}", {n: (p, Field(default_factory=p)) for n, p in made.items()})
+        fields: dict[str, Any] = {n: (p, Field(default_factory=p)) for n, p in made.items()}
+        fields |= {n: (process_section(n) | None, None) for n in entry["optional"]}
+        processes = section_class(f"Processes_{kind}", fields)
         changes = {name: (_species_section(name, one) | None, None) for name, one in entry["species"].items()}
         species = section_class(f"Species_{kind}", changes)
         parts = {"processes": (processes, Field(default_factory=processes)), "species": (species | None, None)}
         out[kind] = section_of(f"Model_{kind}", entry, kind=kind, **parts)
     return out
+
+
+def carried(model: Section, interventions: Mapping[str, Any]) -> set[str]:
+    """The optional processes that a model carries: of its milieu, given by name, or needed by an intervention."""
+    entry = catalogue()["models"][model.kind]  # type: ignore[attr-defined]
+    waiting = [n for n in entry["optional"] if getattr(model.processes, n) is not None]  # type: ignore[attr-defined]
+    waiting += entry["options"]["milieu"]["groups"][model.milieu]  # type: ignore[attr-defined]
+    for section in interventions.values():
+        waiting += catalogue()["interventions"].get(getattr(section, "kind", ""), {}).get("requires", ())
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in entry["optional"] and name not in found:
+            found.add(name)
+            waiting += entry["optional"][name]
+    return found
 
 
 def model_section(table: Any) -> Section:

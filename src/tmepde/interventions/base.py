@@ -9,7 +9,7 @@ matter, and strength 0 is absence.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 
@@ -42,7 +42,14 @@ class Effects(eqx.Module):
 
 
 class Intervention(eqx.Module):
-    """Base of all therapies. ``strength`` is traced: 0 = off, 1 = as prescribed."""
+    """Base of all therapies. ``strength`` is traced: 0 = off, 1 = as prescribed.
+
+    ``requires`` names the processes of the model that must be there for the therapy to act on; ``reviews`` the rows of
+    the mechanism table (docs) that the therapy covers.
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ()
+    reviews: ClassVar[tuple[int, ...]] = ()
 
     strength: Any = param(
         "1", doc="0 is off, 1 is as prescribed", default=1.0, bounds=(0.0, 1.0), status="derived", kw_only=True

@@ -89,7 +89,7 @@ def interstitial(name: str, diffusivity: Any) -> Species:
 def wall_exchange(diameter: Any, state: Any, tissue: Any) -> Any:
     """ν f_p P/φ_i in 1/h for a molecule of hydrodynamic ``diameter`` nm."""
     permeability = wall_permeability(diameter, state["pore_diameter"], PORE_AREA, WALL)
-    return state["vessel_surface"] * tissue["perfusion"] * permeability / tissue["interstitium"]
+    return state["vessel_surface"] * tissue["perfusion"] * tissue["wall_factor"] * permeability / tissue["interstitium"]
 
 
 def drug_kinetics(

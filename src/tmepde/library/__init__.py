@@ -1,9 +1,9 @@
 """Ready-made models. ``MODELS`` names them as configurations do; ``BUILDERS`` are the classes with their numbers."""
 
 from tmepde.library.presets import BLOOD, STROMA
-from tmepde.library.solid_tumour import SolidTumour, default_processes, solid_tumour
+from tmepde.library.solid_tumour import SolidTumour, default_processes, milieu_of, solid_tumour
 
 MODELS = {"solid_tumour": solid_tumour}
 BUILDERS = {"solid_tumour": SolidTumour}
 
-__all__ = ["BLOOD", "BUILDERS", "MODELS", "STROMA", "SolidTumour", "default_processes", "solid_tumour"]
+__all__ = ["BLOOD", "BUILDERS", "MODELS", "STROMA", "SolidTumour", "default_processes", "milieu_of", "solid_tumour"]

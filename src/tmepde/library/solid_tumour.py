@@ -19,7 +19,7 @@ Left out: interstitial flow and convection, glucose, lactate and pH, suppressor 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -31,7 +31,7 @@ from tmepde.library.balance import balance, expected_oxygen
 from tmepde.library.tissue import base_quantities, capsule_ring, layered
 from tmepde.model import Model
 from tmepde.parameter import param, parameters
-from tmepde.physiology import REGISTRY
+from tmepde.physiology import MILIEU, OPTIONAL, REGISTRY, needed
 from tmepde.process import Process
 from tmepde.region import Region
 from tmepde.species import Species
@@ -195,30 +195,52 @@ class SolidTumour(eqx.Module):
         }
 
 
-def default_processes(overrides: Mapping[str, Any] | None = None) -> dict[str, Process]:
+def milieu_of(milieu: str | Sequence[str], therapies: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+    """Names of the optional processes of a ``milieu`` and of those that ``therapies`` need.
+
+    Args:
+        milieu: ``"core"`` (none), ``"full"`` (all), a group of :data:`tmepde.physiology.MILIEU`, or process names.
+    """
+    if isinstance(milieu, str):
+        groups = {"core": {}, "full": OPTIONAL, **MILIEU}
+        if milieu not in groups:
+            raise ValueError(unknown("milieu", milieu, groups))
+        milieu = tuple(groups[milieu])
+    wanted = [name for one in (therapies or {}).values() for name in one.requires]
+    return needed([*milieu, *wanted])
+
+
+def default_processes(overrides: Mapping[str, Any] | None = None, optional: Sequence[str] = ()) -> dict[str, Process]:
     """Every process of the model by name.
 
     Args:
-        overrides: by process name ``False`` (off), a :class:`Process` of your own, or ``{parameter: value}``, where
-            ``enabled=False`` switches off. New names add processes.
+        overrides: by process name ``False`` (off), ``True`` (on), a :class:`Process` of your own, or
+            ``{parameter: value}``, where ``enabled=False`` switches off. New names add processes.
+        optional: names of optional processes to include (see :func:`milieu_of`).
     """
-    chosen: dict[str, Process] = {name: cls() for name, cls in REGISTRY.items()}
+    known_processes = {**REGISTRY, **OPTIONAL}
+    asked = [n for n, c in (overrides or {}).items() if n in OPTIONAL and c is not False and not _off(c)]
+    chosen: dict[str, Process] = {n: known_processes[n]() for n in (*REGISTRY, *needed([*optional, *asked]))}
     for name, change in (overrides or {}).items():
         if isinstance(change, Process):
             chosen[name] = change
             continue
-        if name not in REGISTRY:
-            raise ValueError(unknown("process", name, REGISTRY))
+        if name not in known_processes:
+            raise ValueError(unknown("process", name, known_processes))
         values = {"enabled": change} if isinstance(change, bool) else dict(change)
         if not values.pop("enabled", True):
             chosen.pop(name, None)
             continue
-        known = parameters(REGISTRY[name])
+        known = parameters(known_processes[name])
         for key in values:
             if key not in known:
                 raise ValueError(unknown(f"parameter of {name!r}", key, known))
-        chosen[name] = REGISTRY[name](**values)
+        chosen[name] = known_processes[name](**values)
     return chosen
+
+
+def _off(change: Any) -> bool:
+    return isinstance(change, Mapping) and not change.get("enabled", True)
 
 
 def solid_tumour(
@@ -228,6 +250,8 @@ def solid_tumour(
     radius: Any = None,
     stroma: str = "excluded",
     blood: str = "human_solid",
+    milieu: str | Sequence[str] = "core",
+    therapies: Mapping[str, Any] | None = None,
     processes: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> Model:
@@ -239,6 +263,8 @@ def solid_tumour(
         radius: µm, of that nodule; default 0.4 of the smallest extent (of a radial grid: 0.4 of the radius).
         stroma: a preset of ``STROMA``: ``"excluded"`` (capsule, poor adhesion), ``"desmoplastic"`` or ``"inflamed"``.
         blood: a preset of ``BLOOD``: ``"human_solid"``, ``"human_leukaemia"`` or ``"mouse"``.
+        milieu: optional processes to carry, see :func:`milieu_of`; ``"core"`` carries none and stays small.
+        therapies: interventions by name; the optional processes that they need are carried too.
         processes: changes to processes, see :func:`default_processes`.
         values: parameters of :class:`SolidTumour`.
 
@@ -262,7 +288,9 @@ def solid_tumour(
         region = _nodule(grid, radius)
     elif radius is not None or (grid is not None and grid.shape != region.grid.shape):
         raise ValueError("Give either `grid` and `radius`, or a `region`, which brings its own grid.")
-    return SolidTumour(**{**STROMA[stroma], **values}).build(region, default_processes(overrides))
+    return SolidTumour(**{**STROMA[stroma], **values}).build(
+        region, default_processes(overrides, milieu_of(milieu, therapies))
+    )
 
 
 def _nodule(grid: Grid | None, radius: Any) -> Region:

@@ -9,6 +9,22 @@ from typing import Any
 
 import numpy as np
 
+#: what an optional milieu adds to, by base value: signals that nobody makes are 0, factors that nobody scales are 1
+SIGNALS = {
+    "acidity": 0.0,  # 7.4 - pH
+    "adenosine_signal": 0.0,  # nM
+    "kynurenine_signal": 0.0,  # nM
+    "suppressor_signal": 0.0,  # cells/mm^3
+    "vessel_oxygen_gain": 0.0,  # mmHg
+    "car_t_division": 1.0,
+    "car_t_cytolysis": 1.0,
+    "car_t_secretion": 1.0,
+    "car_t_exhaustion": 1.0,
+    "tumour_division": 1.0,
+    "tumour_respiration": 1.0,
+    "fibroblast_activity": 1.0,
+    "wall_factor": 1.0,
+}
 #: characters of a region that become static tissue quantities, read by observables and reports
 REGION_QUANTITIES = ("tumour", "stroma", "vessels", "nuclei", "margin_distance")
 
@@ -40,4 +56,5 @@ def base_quantities(region: Any) -> dict[str, Any]:
     one = ("motility", "perfusion")
     found: dict[str, Any] = {**dict.fromkeys(zero, 0.0), **dict.fromkeys(one, 1.0)}
     found.update({f"region_{name}": getattr(region, name) for name in REGION_QUANTITIES})
-    return {name: np.broadcast_to(np.asarray(value, float), region.grid.shape) for name, value in found.items()}
+    fields = {name: np.broadcast_to(np.asarray(value, float), region.grid.shape) for name, value in found.items()}
+    return fields | {name: np.asarray(value) for name, value in SIGNALS.items()}

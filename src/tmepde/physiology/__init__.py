@@ -1,5 +1,11 @@
-"""Mechanisms as small processes, one family per file; ``REGISTRY`` names them as configurations do."""
+"""Mechanisms as small processes, one family per file; ``REGISTRY`` names them as configurations do.
 
+``MILIEU`` groups the optional ones, which a model carries only when asked, or when a therapy needs them.
+"""
+
+from collections.abc import Iterable
+
+from tmepde.coefficients import unknown
 from tmepde.physiology.blood import BloodKinetics
 from tmepde.physiology.cytokines import Chemokine, GrowthFactor, InterferonGamma, TgfBeta, Vegf
 from tmepde.physiology.flow import Haptotaxis, InterstitialFlow
@@ -16,8 +22,9 @@ from tmepde.physiology.nanoparticles import (
 from tmepde.physiology.oxygen import OxygenSupply, OxygenUptake, PeroxideProduction
 from tmepde.physiology.tumour import AntigenLoss, Crowding, Growth, Necrosis
 from tmepde.physiology.vessels import Angiogenesis, Egress, Extravasation, Perfusion, PoreRelaxation, VegfSignal
+from tmepde.process import Process
 
-REGISTRY = {
+REGISTRY: dict[str, type[Process]] = {
     "crowding": Crowding,
     "growth": Growth,
     "necrosis": Necrosis,
@@ -57,7 +64,37 @@ REGISTRY = {
     "payload_release": PayloadRelease,
 }
 
+#: optional processes by group
+MILIEU: dict[str, dict[str, type[Process]]] = {}
+OPTIONAL: dict[str, type[Process]] = {name: cls for group in MILIEU.values() for name, cls in group.items()}
+
+
+def needed(names: Iterable[str]) -> tuple[str, ...]:
+    """The optional processes among ``names`` with all that they require in turn, sorted.
+
+    Raises:
+        ValueError: for a name that is no process, with the nearest valid one.
+    """
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in REGISTRY or name in found:
+            continue
+        if name not in OPTIONAL:
+            raise ValueError(unknown("optional process", name, OPTIONAL))
+        found.add(name)
+        waiting += OPTIONAL[name].requires
+    return tuple(sorted(found))
+
+
 #: processes that the solid-tumour model does not have; for models written in Python
 _MORE = (Haptotaxis, InterstitialFlow)
 
-__all__ = ["REGISTRY", *sorted(c.__name__ for c in (*REGISTRY.values(), *_MORE))]
+__all__ = [
+    "MILIEU",
+    "OPTIONAL",
+    "REGISTRY",
+    "needed",
+    *sorted(c.__name__ for c in (*REGISTRY.values(), *OPTIONAL.values(), *_MORE)),
+]

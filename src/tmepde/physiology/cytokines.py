@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
-from tmepde.physiology.rates import inhibition, saturation, secretion
+from tmepde.physiology.rates import hill, inhibition, saturation, secretion
 from tmepde.physiology.tumour import T_CELLS, TUMOUR
 from tmepde.process import Process
 
@@ -73,7 +73,7 @@ class GrowthFactor(Process):
 
 
 class InterferonGamma(Process):
-    """IFN-γ, quasi-steady: s = q A h_O E/φ_i, λ = k₀ + u N, N all cells.
+    """IFN-γ, quasi-steady: s = q A h_O f E/φ_i, λ = k₀ + u N, N all cells; f ``car_t_secretion`` and acid.
 
     Consumption in proportion to the local cell density gives the range √(D/λ) = 35 µm at 2.3e5 cells/mm³ (measured
     30–40 µm); cell-free decay alone would give 440 µm.
@@ -95,6 +95,14 @@ class InterferonGamma(Process):
         ref="Berahovich 2019",
         status="derived",
     )
+    acid_half: Any = param(
+        "1",
+        doc="drop of pH below 7.4 that halves secretion",
+        default=0.3,
+        bounds=(0.01, 5),
+        ref="Fischer 2007: cytokines -95 % at 20 mM",
+        status="derived",
+    )
     decay: Any = param(
         "1/h",
         doc="cell-free decay (6.5e-5/s)",
@@ -114,6 +122,7 @@ class InterferonGamma(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         active = tissue["antigen_contact"] * saturation(state["oxygen"], self.oxygen_half) * state["car_t"]
+        active = active * tissue["car_t_secretion"] * (1.0 - hill(tissue["acidity"], self.acid_half, 2))
         everyone = _tumour(state) + sum(state[name] for name in T_CELLS) + tissue["host_cells"]
         return {
             "ifn_gamma.source": secretion(self.secretion, active, tissue["interstitium"]),
@@ -141,7 +150,7 @@ class TgfBeta(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         made = secretion(self.tumour, _tumour(state), tissue["interstitium"])
-        made = made + secretion(self.host, tissue["host_cells"], tissue["interstitium"])
+        made = made + secretion(self.host, tissue["host_cells"] * tissue["fibroblast_activity"], tissue["interstitium"])
         return {"tgf_beta.source": made, "tgf_beta.loss": self.decay}
 
 

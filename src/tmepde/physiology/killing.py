@@ -1,6 +1,9 @@
 """How tumour cells die of T cells, and what weakens the killers.
 
-kill = k f E C₊/(h + E + C₊)         f = 1/((1 + T/K_T)(1 + (P/P₅₀)²)) · (m + (1 − m) O/(O + K_O))
+kill = k f E C₊/(h + E + C₊)         f = 1/((1 + T/K_T)(1 + (P/P₅₀)²)) · (m + (1 − m) O/(O + K_O)) · milieu
+
+Signals of an optional milieu (adenosine, kynurenine, acid, suppressor cells; tissue quantities of base 0) weaken
+killers further; where no process makes them their factors are 1.
 """
 
 from __future__ import annotations
@@ -69,10 +72,12 @@ class TgfBetaSignal(Process):
 
 
 class Killing(Process):
-    """λ_C₊ = k f_TGF f_PD1 f_O E/(h + E + C₊): saturates in killers and in targets, 2–16 kills/effector/day in crowds.
+    """λ_C₊ = k f_TGF f_PD1 f_O f_milieu E/(h + E + C₊): saturates in both, 2–16 kills/effector/day in crowds.
 
     Cytolysis survives hypoxia: f_O = 0.7 + 0.3 O/(O + 8 mmHg) (Berahovich 2019). At low densities the law is mass
-    action with k/h.
+    action with k/h. f_milieu = 1/((1 + A/K_A)(1 + Y/K_Y)(1 + S/K_S)) · (w + (1 − w)/(1 + (H/K_H)²)) with adenosine A,
+    kynurenine Y, suppressor cells S and acid H = 7.4 − pH: acid takes half of the killing (Fischer 2007), and what acts
+    is acid, not lactate (Mendler 2012). Engineering scales ``car_t_cytolysis`` (base 1).
     """
 
     rate: Any = param(
@@ -119,13 +124,52 @@ class Killing(Process):
         status="derived",
     )
 
+    adenosine_half: Any = param(
+        "nM",
+        doc="adenosine that halves killing",
+        default=1000.0,
+        bounds=(1.0, 1e6),
+        ref="A2aR, handbook table",
+        status="from memory",
+    )
+    kynurenine_half: Any = param(
+        "nM", doc="kynurenine that halves killing", default=2e4, bounds=(1.0, 1e7), ref="Shao 2021", status="assumed"
+    )
+    suppressor_half: Any = param(
+        "cells/mm^3", doc="suppressor cells that halve killing", default=2e4, bounds=(1, 1e7), status="assumed"
+    )
+    acid_half: Any = param(
+        "1",
+        doc="drop of pH below 7.4 of half effect",
+        default=0.5,
+        bounds=(0.01, 5),
+        ref="Fischer 2007: 20 mM lactic acid",
+        status="derived",
+    )
+    acid_floor: Any = param(
+        "1",
+        doc="killing left in strong acid",
+        default=0.5,
+        bounds=(0, 1),
+        ref="Fischer 2007, cytotoxicity -50 %",
+        status="seen",
+    )
+
+    def milieu(self, tissue: Any) -> Any:
+        """f_milieu: 1 where no process makes the signals."""
+        free = inhibition(tissue["adenosine_signal"], self.adenosine_half)
+        free = free * inhibition(tissue["kynurenine_signal"], self.kynurenine_half)
+        free = free * inhibition(tissue["suppressor_signal"], self.suppressor_half)
+        return free * (1.0 - (1.0 - self.acid_floor) * hill(tissue["acidity"], self.acid_half, 2))
+
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         suppression = inhibition(tissue["tgf_beta_signal"], self.tgf_beta_half)
         suppression = suppression * (1.0 - hill(tissue["pd1_engagement"], self.pd1_half, 2))
+        suppression = suppression * self.milieu(tissue) * tissue["car_t_cytolysis"]
         oxygen = self.anoxic_share + (1.0 - self.anoxic_share) * saturation(state["oxygen"], self.oxygen_half)
         effectors = state["car_t"]
         pressure = effectors / (self.half + effectors + state["tumour"])
-        return {"tumour.loss": self.rate * suppression * oxygen * pressure}
+        return {"tumour.death": self.rate * suppression * oxygen * pressure}
 
 
 class BystanderKilling(Process):
@@ -143,4 +187,4 @@ class BystanderKilling(Process):
     )
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        return {"tumour_negative.loss": self.rate * saturation(state["ifn_gamma"], self.interferon_half)}
+        return {"tumour_negative.death": self.rate * saturation(state["ifn_gamma"], self.interferon_half)}

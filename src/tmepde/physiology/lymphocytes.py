@@ -16,6 +16,27 @@ from tmepde.parameter import param
 from tmepde.physiology.rates import hill, inhibition, positive, saturation, tanh_ratio
 from tmepde.process import Process
 
+
+def taxis(grid: Any, ligand: Any, pace: Any, half: Any, cell_size: Any, threshold: Any) -> tuple[Any, ...]:
+    """pace·tanh(l) ∇c/|∇c| on faces, l = R K |∇c|/((K + c)² θ): bounded chemotaxis up a ``ligand`` (nM); µm/h.
+
+    Args:
+        pace: index times speed, a field in µm/h, never exceeded.
+        half: K in nM. cell_size: R in µm. threshold: occupancy difference θ across the cell that saturates.
+    """
+    steepness = cell_size * half / ((half + ligand) ** 2 * threshold)  # l = steepness·|∇c|
+    return tuple(
+        p * b * tanh_ratio(b * norm) * slope
+        for p, b, norm, slope in zip(
+            face_mean(grid, pace),
+            face_mean(grid, steepness),
+            face_norm(grid, ligand),
+            gradient(grid, ligand),
+            strict=True,
+        )
+    )
+
+
 _ARREST: dict[str, Any] = dict(
     doc="share of motility lost on antigen contact",
     default=0.7,
@@ -147,24 +168,18 @@ class Chemotaxis(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         grid, chemokine = tissue.grid, state["chemokine"]
-        steepness = self.cell_size * self.half / ((self.half + chemokine) ** 2 * self.threshold)  # l = steepness·|∇c|
         pace = self.index * self.speed * tissue["motility"] * (1.0 - self.arrest * tissue["antigen_contact"])
-        velocity = tuple(
-            p * b * tanh_ratio(b * norm) * slope
-            for p, b, norm, slope in zip(
-                face_mean(grid, pace),
-                face_mean(grid, steepness),
-                face_norm(grid, chemokine),
-                gradient(grid, chemokine),
-                strict=True,
-            )
-        )
+        velocity = taxis(grid, chemokine, pace, self.half, self.cell_size, self.threshold)
         room = positive(1.0 - (state["car_t"] + state["car_t_exhausted"]) / self.full)
         return {"car_t.velocity": downwind(grid, velocity, room)}
 
 
 class Expansion(Process):
-    """s_E = r · O/(O + K_O) · A · (b + (1 − b) G/(G + K_G)) · (1 − (E + X)/E_max)₊ · E: division on antigen."""
+    """s_E = r · O/(O + K_O) · A · (b + (1 − b) G/(G + K_G)) · f_milieu · (1 − (E + X)/E_max)₊ · E: division on antigen.
+
+    f_milieu = 1/((1 + (H/K_H)²)(1 + A/K_A)(1 + Y/K_Y)) with acid H = 7.4 − pH, adenosine and kynurenine, 1 without
+    them; ``car_t_division`` (base 1) is what arginine, fuel, costimulation and drugs scale.
+    """
 
     rate: Any = param(
         "1/h",
@@ -193,6 +208,20 @@ class Expansion(Process):
         ref="Berahovich 2019 (1 % O2)",
         status="derived",
     )
+    acid_half: Any = param(
+        "1",
+        doc="drop of pH below 7.4 that halves division",
+        default=0.3,
+        bounds=(0.01, 5),
+        ref="Fischer 2007: proliferation -95 % at 20 mM",
+        status="derived",
+    )
+    adenosine_half: Any = param(
+        "nM", doc="adenosine that halves division", default=2000.0, bounds=(1.0, 1e6), ref="A2aR", status="assumed"
+    )
+    kynurenine_half: Any = param(
+        "nM", doc="kynurenine that halves division", default=2e4, bounds=(1.0, 1e7), ref="Shao 2021", status="assumed"
+    )
     full: Any = param("cells/mm^3", **_FULL)
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
@@ -200,7 +229,10 @@ class Expansion(Process):
         drive = self.baseline + (1.0 - self.baseline) * saturation(state["growth_factor"], self.cytokine_half)
         room = positive(1.0 - (cells + state["car_t_exhausted"]) / self.full)
         rate = self.rate * saturation(state["oxygen"], self.oxygen_half) * tissue["antigen_contact"] * drive * room
-        return {"car_t.source": rate * cells}
+        milieu = 1.0 - hill(tissue["acidity"], self.acid_half, 2)
+        milieu = milieu * inhibition(tissue["adenosine_signal"], self.adenosine_half)
+        milieu = milieu * inhibition(tissue["kynurenine_signal"], self.kynurenine_half)
+        return {"car_t.source": rate * milieu * tissue["car_t_division"] * cells}
 
 
 class Turnover(Process):
@@ -224,11 +256,14 @@ class Turnover(Process):
     )
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        return {"car_t.loss": self.effector, "car_t_exhausted.loss": self.exhausted}
+        return {"car_t.death": self.effector, "car_t_exhausted.death": self.exhausted}
 
 
 class Exhaustion(Process):
-    """E → X at ε = (ε₀ + ε_A A)(1 + a_T T/(T + K_T))(1 + a_h (1 − h_O))(1 + a_P P²/(P² + P₅₀²))."""
+    """E → X at ε = (ε₀ + ε_A A)(1 + a_T T/(T + K_T))(1 + a_h (1 − h_O))(1 + a_P P²/(P² + P₅₀²)) f.
+
+    f is ``car_t_exhaustion`` (base 1), which engineering scales.
+    """
 
     basal: Any = param(
         "1/h", doc="rate without antigen", default=0.05 / 24, bounds=(0, 0.1), ref="SPQSP PDAC, basal", status="seen"
@@ -263,5 +298,5 @@ class Exhaustion(Process):
         rate = self.basal + self.antigen * tissue["antigen_contact"]
         rate = rate * (1.0 + self.tgf_beta * saturation(tissue["tgf_beta_signal"], self.tgf_beta_half))
         rate = rate * (1.0 + self.hypoxia * inhibition(state["oxygen"], self.oxygen_half))
-        rate = rate * (1.0 + self.pd1 * hill(tissue["pd1_engagement"], self.pd1_half, 2))
+        rate = rate * (1.0 + self.pd1 * hill(tissue["pd1_engagement"], self.pd1_half, 2)) * tissue["car_t_exhaustion"]
         return {"car_t.loss": rate, "car_t_exhausted.source": rate * state["car_t"]}

@@ -15,7 +15,10 @@ from tmepde.process import Process
 
 
 class CollagenTurnover(Process):
-    """s = k φ⁰ (½ + T/(T + K)), λ = k: TGF-β drives deposition; balanced at T = K; half-life 99 days."""
+    """s = k φ⁰ (½ + T/(T + K)) f, λ = k: TGF-β drives deposition; balanced at T = K; half-life 99 days.
+
+    f is ``fibroblast_activity`` (base 1): the share of matrix-making fibroblasts that is left.
+    """
 
     rate: Any = param(
         "1/h", doc="turnover (0.007/day)", default=0.007 / 24, bounds=(0, 1), ref="SPQSP PDAC k_col_deg", status="seen"
@@ -26,15 +29,17 @@ class CollagenTurnover(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         deposition = 0.5 + saturation(tissue["tgf_beta_signal"], self.tgf_beta_half)
+        deposition = deposition * tissue["fibroblast_activity"]
         return {"collagen.source": self.rate * tissue["collagen_base"] * deposition, "collagen.loss": self.rate}
 
 
 class HyaluronanTurnover(Process):
-    """s = k φ⁰, λ = k: hyaluronan is renewed within days, so that a degraded matrix grows back."""
+    """s = k φ⁰ f, λ = k: hyaluronan is renewed within days, so that a degraded matrix grows back; f as for collagen."""
 
     rate: Any = param(
         "1/h", doc="turnover (0.75/day)", default=0.75 / 24, bounds=(0, 1), ref="handbook 2.6", status="from memory"
     )
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        return {"hyaluronan.source": self.rate * tissue["hyaluronan_base"], "hyaluronan.loss": self.rate}
+        made = self.rate * tissue["hyaluronan_base"] * tissue["fibroblast_activity"]
+        return {"hyaluronan.source": made, "hyaluronan.loss": self.rate}

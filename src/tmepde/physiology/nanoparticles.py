@@ -38,10 +38,14 @@ class NanoparticlePlasma(Process):
 
 
 class NanoparticleExchange(Process):
-    """s = ν f_p P n_v/φ_i, λ = ν f_p P/φ_i, P = γ H(d/d_p) D₀/L: small pores stop large particles."""
+    """s = ν f_p P n_v/φ_i, λ = ν f_p P/φ_i, P = f γ H(d/d_p) D₀/L: small pores stop large particles.
+
+    f is ``wall_factor`` (base 1): heat or charge that eases the passage.
+    """
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         permeability = wall_permeability(tissue["particle_diameter"], state["pore_diameter"], PORE_AREA, WALL)
+        permeability = permeability * tissue["wall_factor"]
         rate = state["vessel_surface"] * tissue["perfusion"] * permeability / tissue["interstitium"]
         return {"nanoparticle.source": rate * state["nanoparticle_plasma"], "nanoparticle.loss": rate}
 

@@ -19,7 +19,10 @@ SOLUBILITY = 1380.0
 
 
 class OxygenUptake(Process):
-    """λ_O = (q_C (C₊ + C₋) + q_T (E + X) + q_H N_host)/(α (K + O)): Michaelis–Menten, 9.5 mmHg/s at 2.3e5 cells/mm³."""
+    """λ_O = (q_C f (C₊ + C₋) + q_T (E + X) + q_H N_host)/(α (K + O)): Michaelis–Menten, 9.5 mmHg/s at 2.3e5 cells/mm³.
+
+    f is ``tumour_respiration`` (base 1), which drugs scale.
+    """
 
     tumour: Any = param(
         "amol/s",
@@ -40,13 +43,15 @@ class OxygenUptake(Process):
     )
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        demand = self.tumour * sum(state[n] for n in TUMOUR) + self.lymphocyte * sum(state[n] for n in T_CELLS)
+        demand = self.tumour * tissue["tumour_respiration"] * sum(state[n] for n in TUMOUR) + self.lymphocyte * sum(
+            state[n] for n in T_CELLS
+        )
         demand = (demand + self.host * tissue["host_cells"]) * (UPTAKE / SOLUBILITY)
         return {"oxygen.loss": demand / (self.half + state["oxygen"])}
 
 
 class OxygenSupply(Process):
-    """s_O = k f_p (ν/ν₀) O_v, λ_O = k f_p (ν/ν₀): exchange with perfused vessels."""
+    """s_O = k f_p (ν/ν₀) (O_v + ΔO), λ_O = k f_p (ν/ν₀): exchange with perfused vessels; ΔO ``vessel_oxygen_gain``."""
 
     rate: Any = param(
         "1/h",
@@ -70,7 +75,8 @@ class OxygenSupply(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         rate = self.rate * tissue["perfusion"] * state["vessel_surface"] / self.reference
-        return {"oxygen.source": rate * self.vessel_oxygen, "oxygen.loss": rate}
+        inside = self.vessel_oxygen + tissue["vessel_oxygen_gain"]
+        return {"oxygen.source": rate * inside, "oxygen.loss": rate}
 
 
 class PeroxideProduction(Process):

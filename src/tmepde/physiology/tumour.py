@@ -38,7 +38,10 @@ class Crowding(Process):
 
 
 class Growth(Process):
-    """s_C = r · O/(O + K_O) · (1 − φ/φ_max)₊ · C for both antigen classes."""
+    """s_C = r · O/(O + K_O) · (1 − φ/φ_max)₊ · f · C for both antigen classes.
+
+    f is ``tumour_division`` (base 1), what fuel and drugs leave of it.
+    """
 
     rate: Any = param(
         "1/h",
@@ -62,7 +65,7 @@ class Growth(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         room = positive(1.0 - tissue["crowding"] / self.packing_limit)
-        rate = self.rate * saturation(state["oxygen"], self.oxygen_half) * room
+        rate = self.rate * saturation(state["oxygen"], self.oxygen_half) * room * tissue["tumour_division"]
         return {f"{name}.source": rate * state[name] for name in TUMOUR}
 
 
@@ -83,7 +86,7 @@ class Necrosis(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         rate = self.rate * (1.0 - hill(state["oxygen"], self.oxygen_half, 4))
-        return {f"{name}.loss": rate for name in TUMOUR}
+        return {f"{name}.death": rate for name in TUMOUR}
 
 
 class AntigenLoss(Process):
