@@ -89,7 +89,7 @@ def needed(names: Iterable[str]) -> tuple[str, ...]:
 
 
 #: processes that the solid-tumour model does not have; for models written in Python
-_MORE = (Haptotaxis, InterstitialFlow)
+_MORE: tuple[type[Process], ...] = (Haptotaxis, InterstitialFlow)
 
 __all__ = [
     "MILIEU",
