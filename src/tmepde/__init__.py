@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from tmepde.model import Model
     from tmepde.parameter import param
+    from tmepde.prior import drawn, priors, sample
     from tmepde.process import Process, process
     from tmepde.region import Region
     from tmepde.scenario import Scenario
@@ -77,6 +78,7 @@ _HOMES = {
     ),
     "model": ("Model",),
     "parameter": ("param",),
+    "prior": ("drawn", "priors", "sample"),
     "process": ("Process", "process"),
     "region": ("Region",),
     "scenario": ("Scenario",),
@@ -134,6 +136,7 @@ __all__ = [
     "Status",
     "StepControl",
     "__version__",
+    "drawn",
     "every",
     "interventions",
     "library",
@@ -141,8 +144,10 @@ __all__ = [
     "operators",
     "param",
     "physiology",
+    "priors",
     "process",
     "run_arms",
+    "sample",
     "simulate",
     "simulate_batch",
     "steady_state",

@@ -47,7 +47,7 @@ def _differs(found, wanted):
 
 
 def test_off_is_absent_bitwise(registry, compiled, full, clock, populated_registry):
-    """1 + 0·(f − 1) = 1 and x + 0·r = x exactly; compiled, two programs may contract a product and a sum differently."""
+    """1 + 0·(f − 1) = 1 and x + 0·r = x exactly; compiled, programs may contract products and sums differently."""
     absent = System(full, {})
     bare = {k: v for k, v in populated_registry.items() if k in full.species}
     off = registry.only()

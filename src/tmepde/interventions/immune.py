@@ -17,6 +17,8 @@ class CheckpointBlockade(Intervention):
     largest there.
     """
 
+    reviews = (26,)
+
     dose: Any = dose("nmol", doc="antibody into plasma; 200 mg is 1400 nmol")
     affinity: Any = param(
         "nM", doc="interstitial level that halves engagement", default=1.0, bounds=(1e-4, 1e4), status="assumed"

@@ -27,6 +27,8 @@ class OxygenGenerator(Intervention):
     nanoparticle. Oxygen feeds T cells and tumour alike.
     """
 
+    reviews = (1, 4, 16)
+
     dose: Any = dose("nmol", doc="particles into plasma or tissue")
     route: str = choice(*ROUTES, doc="into plasma, or a depot in the tissue")
     oxygen_yield: Any = param(
