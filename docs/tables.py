@@ -69,7 +69,7 @@ def mechanisms() -> str:
     lines = ["# Strategies of the reviews", "", NOTE, ""]
     lines += [
         "What two reviews of CAR-T therapy of solid tumours discuss (Small Science 2026, PMC12928070; Chinese Medical",
-        "Journal 138(19), 2025), and the therapies that stand for it. `tmepde list interventions WORD` searches the same.",
+        "Journal 138(19), 2025), and the therapies for it. `tmepde list interventions WORD` searches the same.",
         "",
         "| | strategy | therapies |",
         "|---|---|---|",
