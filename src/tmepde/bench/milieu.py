@@ -1,7 +1,7 @@
 """milieu: the solid tumour with every optional process on, four weeks, in the plane (128²) and in space (64³).
 
-A nodule with CAR-T cells, anti-VEGF, hyaluronidase and oxygen-generating particles. Beside it the core model on the same
-plane: what a model that carries nothing optional costs.
+A nodule with CAR-T cells, anti-VEGF, hyaluronidase and oxygen-generating particles. Beside it the core model on the
+same plane: what a model that carries nothing optional costs.
 """
 
 from __future__ import annotations
