@@ -33,8 +33,8 @@ ABOUT = {
     "from cell to cell.",
     "reference": "The whole model of a solid tumour with all its species: seconds per simulated day, and the error "
     "against a tenth of the tolerance. Explicit steps: one measured step times the steps that stability demands.",
-    "milieu": "The solid tumour with every optional process on and four therapies, four weeks, and the core model beside "
-    "it; seconds of the time loop, compilation apart.",
+    "milieu": "The solid tumour with every optional process on and four therapies, four weeks, and the core model "
+    "beside it; seconds of the time loop, compilation apart.",
     "gradient": "Value and gradient of the tumour's cells at the end with respect to ten parameters, in reverse.",
     "batch": "Members per second, all at once against one after the other.",
     "gpu": "Float32 at 256³ against the copy bandwidth of the card.",
