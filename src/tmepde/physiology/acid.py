@@ -32,7 +32,7 @@ class AcidBalance(Process):
     capacity: Any = param(
         "mM",
         doc="apparent buffer capacity per unit of pH",
-        default=20.0,
+        default=16.0,
         bounds=(1, 200),
         ref="10-40, calibrated to pH 6.7 in a nodule of 1.2 mm",
         status="assumed",
