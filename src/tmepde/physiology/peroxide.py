@@ -26,7 +26,7 @@ class PeroxideKinetics(Process):
     )
 
     def brings(self, tissue: Any) -> dict[str, Any]:
-        field = Species(5e3, 1400.0 * 3600.0, None, 1.0, "quasi_steady", "nM", "Hydrogen peroxide")
+        field = Species(0.0, 1400.0 * 3600.0, None, 1.0, "quasi_steady", "nM", "Hydrogen peroxide")
         return {"peroxide": field}
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
