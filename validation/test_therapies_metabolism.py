@@ -31,7 +31,7 @@ def _double() -> Any:
 
 
 def culture(milieu: Any = "core") -> Any:
-    """Tumour and CAR-T cells side by side as in a dish: ``rates(**state) → division, IFN-γ, kills`` per effector and h."""
+    """Tumour and CAR-T cells side by side as in a dish: ``rates(**state) → division, IFN-γ, kills`` per hour."""
     model = tme.library.solid_tumour(tme.Grid.line(40.0, 2), radius=100.0, milieu=milieu)
     system = System(model, {})
     start = system.initial_state(jnp.float64)
@@ -68,11 +68,11 @@ def acid(lactate: Any = (20.0,), neutralised: bool = False) -> np.ndarray:
     still = {"glucose": 5.0, "acid_memory": 0.0, "nitric_oxide": 0.0, "arginine": 1e5, "adenosine": 0.0}
     fresh = rates(lactate=1.0, buffer_base=0.0, **still)
     base = [level - 1.0 if neutralised else 0.0 for level in lactate]
-    return np.stack([rates(lactate=l, buffer_base=b, **still) / fresh for l, b in zip(lactate, base, strict=True)])
+    return np.stack([rates(lactate=a, buffer_base=b, **still) / fresh for a, b in zip(lactate, base, strict=True)])
 
 
 def recovery(lactate: float = 20.0, exposed: float = 48.0, hours: Any = (0.0, 6.0, 12.0, 24.0, 36.0)) -> np.ndarray:
-    """Division of T cells, relative to fresh ones, ``hours`` (from 0) after acid is taken away (Fischer 2007: a day)."""
+    """Division, relative to fresh T cells, ``hours`` (from 0) after acid is taken away (Fischer 2007: a day)."""
     changes = {"glycolysis": {"plasma_lactate": lactate, "lactate_exchange": 1e4, "tumour": 0.0}}
     model = tme.library.solid_tumour(tme.Grid.line(40.0, 2), radius=100.0, milieu=("glycolysis",), processes=changes)
     scenario = tme.Scenario(model, until=max(exposed, max(hours)))
@@ -101,8 +101,8 @@ def v18(hours: Any = (1.0, 6.0, 24.0)) -> dict[str, Any]:
     """V18, MnO₂ in a nodule of 1.2 mm (Prasad 2014: oxygen +45 %, pH 6.7 → 7.2).
 
     Returns:
-        hours; oxygen with and without particles (mmHg) and their ratio − 1 as ``gain``; pH with and without; ``barren``,
-        the gain where no peroxide is made; ``catalase``, the gain of catalase.
+        hours; oxygen without and with particles (mmHg) and their ratio − 1 as ``gain``; pH without and with;
+        ``barren``, the gain where no peroxide is made; ``catalase``, the gain of catalase.
     """
     plan = {"particles": _particles()}
     scenario = _nodule(("glycolysis", "peroxide_kinetics"), plan, 11 * day)
@@ -127,7 +127,7 @@ def v18(hours: Any = (1.0, 6.0, 24.0)) -> dict[str, Any]:
 
 
 def loss_of_gain(seconds: Any = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)) -> np.ndarray:
-    """Gain in oxygen, relative to before, after the production of peroxide stops; oxygen and peroxide as dynamic fields."""
+    """Share of the gain in oxygen left after peroxide is no longer made; oxygen and peroxide as dynamic fields."""
     plan = {"particles": _particles()}
     scenario = _nodule(("glycolysis", "peroxide_kinetics"), plan, 10 * day + 0.05)  # before vessels respond
     model, fields = scenario.model, {}
@@ -226,7 +226,7 @@ def test_hypoxia_cuts_expansion_and_cytokines_but_not_killing() -> None:
 
 
 def test_acid_not_lactate_disarms() -> None:
-    """Fischer 2007: proliferation and cytokines down by up to 95 %, cytotoxicity by half; Mendler 2012: the salt does not."""
+    """Fischer 2007: proliferation and cytokines −95 %, cytotoxicity −50 %; Mendler 2012: not at neutral pH."""
     division, secretion, killing = acid()[0]
     assert division < 0.1 and secretion < 0.1 and 0.45 < killing < 0.65
     np.testing.assert_allclose(acid(neutralised=True)[0], 1.0, rtol=1e-12)

@@ -23,7 +23,7 @@ CASES = {
     ),
     "buffer_local": (
         "buffer",
-        tme.Buffer(dose=tme.Infusion(0.6, 1e-3, 1.2), route="intratumoral", site=[420.0], width=150.0),
+        tme.Buffer(dose=tme.Infusion(0.6, 5e-6, 1.2), route="intratumoral", site=[420.0], width=150.0),
     ),
     "glycolysis_inhibitor": ("glycolysis_inhibitor", tme.GlycolysisInhibitor(dose=tme.Infusion(0.8, 27.0, 0.9))),
     "glutamine_antagonist": ("glutamine_antagonist", tme.GlutamineAntagonist(dose=tme.Infusion(0.8, 1e5, 0.9))),
@@ -41,8 +41,8 @@ CASES = {
         tme.TgfBetaInhibitor(dose=tme.Infusion(0.9, 300.0, 0.6), carrier="nanoparticle", volume=3.0),
     ),
 }
-#: label → (species that takes the dose, amount of it per unit of dose); absent amount: a depot in the tissue, in nM (mM)
-#: of interstitial fluid per nmol (mmol)
+#: label → (species that takes the dose, amount of it per unit of dose); no amount: a depot in the tissue, in nM (mM) of
+#: interstitial fluid per nmol (mmol)
 ENTRIES = {
     "oxygen_generator_catalase": ("nanoparticle_plasma", 1 / 3.0),
     "oxygen_carrier": ("oxygen_carrier_plasma", 1 / 3.0),

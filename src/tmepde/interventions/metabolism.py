@@ -28,11 +28,11 @@ from tmepde.species import Species
 
 
 class Buffer(Intervention):
-    """s_B = z k H e, ∂e/∂t = … − k H e: calcium carbonate dissolves where it is acid and leaves a base of two charges.
+    """s_B = z k H e K/(K + e): calcium carbonate dissolves where it is acid and leaves a base of two charges.
 
-    Bicarbonate is a base of one charge wherever it is (s_B = k e). pH rises towards 7.4; without acid nothing happens.
-    Acid that is gone no longer holds T cells, which takes them a day to notice. Limits: what a dose does to the pH of
-    blood is not in the model.
+    ∂e/∂t = … − k H e K/(K + e). Bicarbonate is a base of one charge wherever it is (H = 1). pH rises towards 7.4;
+    without acid nothing happens. Acid that is gone no longer holds T cells, which takes them a day to notice. Limits:
+    what a dose does to the pH of blood is not in the model.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("acid_balance",)
@@ -46,6 +46,13 @@ class Buffer(Intervention):
         doc="dissolution per unit of pH below 7.4; of bicarbonate at any pH",
         default=5.0,
         bounds=(0, 1e4),
+        status="assumed",
+    )
+    limit: Any = param(
+        "mM",
+        doc="level K beyond which more carbonate dissolves no faster",
+        default=20.0,
+        bounds=(0.01, 1e6),
         status="assumed",
     )
     diameter: Any = param(
@@ -86,7 +93,7 @@ class Buffer(Intervention):
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         solid = self.agent == "calcium_carbonate"
-        speed = self.dissolution * (tissue["acidity"] if solid else 1.0)
+        speed = self.dissolution * (tissue["acidity"] if solid else 1.0) * inhibition(state["carbonate"], self.limit)
         rate = clock.rate(self.dose)
         if self.route == "intravenous":
             entry = {"carbonate_plasma.source": rate / self.volume}
