@@ -48,7 +48,7 @@ class Total(Observable):
 
 
 class NestMean(Observable):
-    """∫ u w dV/∫ w dV: mean over the tumour nests."""
+    """∫ u w dV/∫ w dV: mean over the tumour nests, of a species or of a tissue quantity such as ``"acidity"``."""
 
     species: str = eqx.field(static=True)
     long_name: str = eqx.field(static=True)
@@ -56,7 +56,8 @@ class NestMean(Observable):
 
     def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
         nest = tissue["region_tumour"]
-        return _ratio(tissue.grid.integrate(nest * state[self.species]), tissue.grid.integrate(nest))
+        value = state[self.species] if self.species in state else tissue[self.species]
+        return _ratio(tissue.grid.integrate(nest * value), tissue.grid.integrate(nest))
 
 
 class HypoxicFraction(Observable):

@@ -10,9 +10,11 @@ from tmepde.interventions.base import Effects, Intervention
 from tmepde.interventions.cells import CellInfusion, Secretes
 from tmepde.interventions.cytotoxic import Radiotherapy
 from tmepde.interventions.immune import CheckpointBlockade
-from tmepde.interventions.oxygen import OxygenGenerator
+from tmepde.interventions.metabolism import ArginineSupplement, Buffer, GlutamineAntagonist, GlycolysisInhibitor
+from tmepde.interventions.oxygen import OxygenCarrier, OxygenGel, OxygenGenerator
 from tmepde.interventions.registry import GROUP, names, resolve_from
 from tmepde.interventions.stroma import MatrixEnzyme
+from tmepde.interventions.suppression import AdenosineBackpack, AdenosineBlockade, IdoInhibitor, TgfBetaInhibitor
 from tmepde.interventions.vasculature import AntiVEGF
 
 REGISTRY: dict[str, type[Intervention]] = {
@@ -22,6 +24,17 @@ REGISTRY: dict[str, type[Intervention]] = {
     "oxygen_generator": OxygenGenerator,
     "checkpoint_blockade": CheckpointBlockade,
     "radiotherapy": Radiotherapy,
+    # metabolism
+    "adenosine_backpack": AdenosineBackpack,
+    "adenosine_blockade": AdenosineBlockade,
+    "arginine_supplement": ArginineSupplement,
+    "buffer": Buffer,
+    "glutamine_antagonist": GlutamineAntagonist,
+    "glycolysis_inhibitor": GlycolysisInhibitor,
+    "ido_inhibitor": IdoInhibitor,
+    "oxygen_carrier": OxygenCarrier,
+    "oxygen_gel": OxygenGel,
+    "tgf_beta_inhibitor": TgfBetaInhibitor,
 }
 
 
@@ -41,15 +54,25 @@ def resolve(kind: str, beside: str = ".") -> type[Intervention]:
 __all__ = [
     "GROUP",
     "REGISTRY",
+    "AdenosineBackpack",
+    "AdenosineBlockade",
     "AntiVEGF",
+    "ArginineSupplement",
+    "Buffer",
     "CellInfusion",
     "CheckpointBlockade",
     "Effects",
+    "GlutamineAntagonist",
+    "GlycolysisInhibitor",
+    "IdoInhibitor",
     "Intervention",
     "MatrixEnzyme",
+    "OxygenCarrier",
+    "OxygenGel",
     "OxygenGenerator",
     "Radiotherapy",
     "Secretes",
+    "TgfBetaInhibitor",
     "names",
     "resolve",
 ]

@@ -6,9 +6,13 @@
 from collections.abc import Iterable
 
 from tmepde.coefficients import unknown
+from tmepde.physiology.acid import AcidBalance
+from tmepde.physiology.adenosine import AdenosineKinetics
+from tmepde.physiology.arginine import ArginineMetabolism
 from tmepde.physiology.blood import BloodKinetics
 from tmepde.physiology.cytokines import Chemokine, GrowthFactor, InterferonGamma, TgfBeta, Vegf
 from tmepde.physiology.flow import Haptotaxis, InterstitialFlow
+from tmepde.physiology.glycolysis import Glycolysis
 from tmepde.physiology.killing import AntigenContact, BystanderKilling, CheckpointEngagement, Killing, TgfBetaSignal
 from tmepde.physiology.lymphocytes import Chemotaxis, Exhaustion, Expansion, MatrixHindrance, Motility, Turnover
 from tmepde.physiology.matrix import CollagenTurnover, HyaluronanTurnover
@@ -20,6 +24,8 @@ from tmepde.physiology.nanoparticles import (
     PayloadRelease,
 )
 from tmepde.physiology.oxygen import OxygenSupply, OxygenUptake, PeroxideProduction
+from tmepde.physiology.peroxide import PeroxideKinetics
+from tmepde.physiology.tryptophan import TryptophanCatabolism
 from tmepde.physiology.tumour import AntigenLoss, Crowding, Growth, Necrosis
 from tmepde.physiology.vessels import Angiogenesis, Egress, Extravasation, Perfusion, PoreRelaxation, VegfSignal
 from tmepde.process import Process
@@ -65,7 +71,16 @@ REGISTRY: dict[str, type[Process]] = {
 }
 
 #: optional processes by group
-MILIEU: dict[str, dict[str, type[Process]]] = {}
+MILIEU: dict[str, dict[str, type[Process]]] = {
+    "metabolism": {
+        "glycolysis": Glycolysis,
+        "acid_balance": AcidBalance,
+        "peroxide_kinetics": PeroxideKinetics,
+        "adenosine_kinetics": AdenosineKinetics,
+        "tryptophan_catabolism": TryptophanCatabolism,
+        "arginine_metabolism": ArginineMetabolism,
+    },
+}
 OPTIONAL: dict[str, type[Process]] = {name: cls for group in MILIEU.values() for name, cls in group.items()}
 
 

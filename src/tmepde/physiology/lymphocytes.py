@@ -232,7 +232,7 @@ class Expansion(Process):
         milieu = 1.0 - hill(tissue["acidity"], self.acid_half, 2)
         milieu = milieu * inhibition(tissue["adenosine_signal"], self.adenosine_half)
         milieu = milieu * inhibition(tissue["kynurenine_signal"], self.kynurenine_half)
-        return {"car_t.source": rate * milieu * tissue["car_t_division"] * cells}
+        return {"car_t.source": rate * milieu * positive(tissue["car_t_division"]) * cells}
 
 
 class Turnover(Process):

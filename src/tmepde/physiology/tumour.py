@@ -65,7 +65,7 @@ class Growth(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         room = positive(1.0 - tissue["crowding"] / self.packing_limit)
-        rate = self.rate * saturation(state["oxygen"], self.oxygen_half) * room * tissue["tumour_division"]
+        rate = self.rate * saturation(state["oxygen"], self.oxygen_half) * room * positive(tissue["tumour_division"])
         return {f"{name}.source": rate * state[name] for name in TUMOUR}
 
 
