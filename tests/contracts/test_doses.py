@@ -33,7 +33,7 @@ def test_delivered_is_prescribed(registry, entries, step):
     for label, (species, per_unit) in entries.items():
         total = sum(np.asarray(p[label]) for p in parts)
         if per_unit is None:
-            unit = 1.0 if system.species[species].unit == "cells/mm^3" else NANOMOLAR
+            unit = NANOMOLAR if system.species[species].unit == "nM" else 1.0
             delivered = float(system.grid.integrate(np.broadcast_to(total, system.grid.shape))) * ROD * unit
         else:
             delivered = float(total) / per_unit
