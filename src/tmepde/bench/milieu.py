@@ -22,7 +22,7 @@ def measure(name: str, options: Options) -> Record:
     plane = tme.Grid.square(1500.0, options.size(128, 12))
     rows = [case("full, plane", plane, "full", days), case("core, plane", plane, "core", days)]
     if not options.quick:
-        rows.append(case("full, space", tme.Grid.cube(1280.0, options.cells or 64), "full", days))
+        rows.append(case("full, space", tme.Grid.cube(1280.0, (options.cells or 128) // 2), "full", days))
     head = rows[0]
     return Record(
         name,
