@@ -177,6 +177,10 @@ class SeparableOperator(eqx.Module):
     def __call__(self, u: Any) -> Any:
         return self.diagonal * u + self.volumes() * self.flux_divergence(u)
 
+    def sums(self) -> Any:
+        """Σ_f Φ_f of each cell, the step weight included."""
+        return self.couplings()
+
     def couplings(self) -> Any:
         """Σ_f Φ_f of each cell."""
         total: Any = 0.0

@@ -131,7 +131,7 @@ class StageSolver:
             assert first.laplacian is not None
             stacked = jnp.stack([self.rate[n] for n in names])
             self.operator = problem.shifted(first.laplacian, stacked, weight)
-            self.solve = prepare(self.operator, problem.solver)
+            self.solve = prepare(self.operator, problem.solver, definite=True)  # c = V (1 + γΔt λ)
             scales = jnp.stack([jnp.broadcast_to(scale[n], problem.grid.shape) for n in names])
             positive = scales > 0
             self.error_weight = freeze(jnp.where(positive, dt / jnp.where(positive, scales, 1.0), 1e15))
