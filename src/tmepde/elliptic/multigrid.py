@@ -27,7 +27,24 @@ from tmepde.operators.faces import pad
 _SHORT = 4
 
 
-def _inverse(x: Any) -> Any:
+def _chebyshev(low: float, high: float) -> tuple[float, float, float]:
+    """(first, keep, take) of two steps of Chebyshev iteration on D⁻¹A over [low, high], with t = D⁻¹(b − A u) (Saad
+    2003, Iterative Methods for Sparse Linear Systems, algorithm 12.1):
+
+    u₁ = u₀ + first·t₀ ,   u₂ = u₁ + keep (u₁ − u₀) + take·t₁
+    """
+    theta, delta = 0.5 * (high + low), 0.5 * (high - low)
+    sigma = theta / delta
+    following = 1.0 / (2.0 * sigma - 1.0 / sigma)
+    return 1.0 / theta, following / sigma, 2.0 * following / delta
+
+
+#: D⁻¹A has no eigenvalue beyond 2 (Gershgorin); those below a quarter of that are left to the coarser levels
+_FIRST, _KEEP, _TAKE = _chebyshev(0.5, 2.0)
+
+
+def reciprocal(x: Any) -> Any:
+    """1/x, 0 where x is 0."""
     positive = x > 0
     return jnp.where(positive, 1.0 / jnp.where(positive, x, 1.0), 0.0)
 
@@ -78,40 +95,32 @@ def _plan(shape: tuple[int, ...], periodic: tuple[bool, ...], aspect: tuple[int,
 
 
 class _Level(eqx.Module):
-    """An operator with 1/(c + w Σ_f Φ_f), 0 in inert cells, and the interval of the smoother."""
+    """An operator with D⁻¹ = 1/(c + w Σ_f Φ_f), 0 in inert cells."""
 
     operator: EllipticOperator
     inverse: Any
-    low: Any
-    high: Any
     coarsen: tuple[bool, ...] = eqx.field(static=True)
-
-
-def _level(op: EllipticOperator, coarsen: tuple[bool, ...]) -> _Level:
-    couplings = op.couplings()
-    inverse = _inverse(op.diagonal + couplings)
-    axes = tuple(range(1, op.ndim + 1))
-    reach = jnp.max(couplings * inverse, axis=axes, keepdims=True)
-    high = 1.0 + reach  # Gershgorin bound of D⁻¹A
-    return _Level(op, inverse, jnp.maximum(1.0 - reach, 0.25 * high), high, coarsen)
 
 
 class Multigrid(eqx.Module):
     """V(2,2) hierarchy of an :class:`EllipticOperator`; calling it applies the cycle to a residual ``(S, *cells)``.
 
-    The value is 0 in inert cells.
+    The value is 0 in inert cells. ``inverse``: D⁻¹ of ``op``, where it is at hand.
     """
 
     levels: list[_Level]
     coarsest: Any
 
-    def __init__(self, op: EllipticOperator):
-        levels = []
+    def __init__(self, op: EllipticOperator, inverse: Any = None):
+        levels: list[_Level] = []
+        inverse = None if op.links else inverse
         op = op.folded()
         for coarsen in _plan(op.diagonal.shape[1:], op.periodic, op.aspect):
-            op = _pad_even(op, coarsen)
-            levels.append(_level(op, coarsen))
-            op = _coarse(op, coarsen)
+            even = _pad_even(op, coarsen)
+            if inverse is None or levels or even.diagonal.shape != op.diagonal.shape:
+                inverse = reciprocal(even.diagonal + even.couplings())
+            levels.append(_Level(even, inverse, coarsen))
+            op = _coarse(even, coarsen)
         self.levels = levels
         self.coarsest = _dense_inverse(op)
 
@@ -148,15 +157,6 @@ def _apart(function: Callable[..., Any], *values: Any) -> Any:
     return jax.lax.cond(always, function, lambda *_: jnp.zeros(like.shape, like.dtype), *values)
 
 
-def _chebyshev(level: _Level) -> tuple[Any, tuple[Any, Any]]:
-    """First step and (keep, take) of the second of a Chebyshev iteration over [low, high] (Saad 2003, Iterative
-    Methods for Sparse Linear Systems, alg. 12.1):  u₁ = u₀ + first·t₀ ,  u₂ = u₁ + keep (u₁ − u₀) + take·t₁ ."""
-    theta, delta = 0.5 * (level.high + level.low), 0.5 * (level.high - level.low) + 1e-6
-    sigma = theta / delta
-    following = 1.0 / (2.0 * sigma - 1.0 / sigma)
-    return 1.0 / theta, (following / sigma, 2.0 * following / delta)
-
-
 def _defect(level: _Level, u: Any, scaled: Any) -> Any:
     """t = D⁻¹(b − A u) from ``scaled`` = D⁻¹b. Its round-off, that of u, is of no consequence in a preconditioner, and
     neither c nor the differences of neighbours need be read."""
@@ -165,9 +165,8 @@ def _defect(level: _Level, u: Any, scaled: Any) -> Any:
 
 def _presmooth(level: _Level, b: Any) -> Any:
     """Two sweeps from zero."""
-    first, (keep, take_up) = _chebyshev(level)
-    start = _apart(lambda b: first * level.inverse * b, b)
-    return _apart(lambda u: (1.0 + keep) * u + take_up * _defect(level, u, u / first), start)
+    start = _apart(lambda b: _FIRST * level.inverse * b, b)
+    return _apart(lambda u: (1.0 + _KEEP) * u + _TAKE * _defect(level, u, u / _FIRST), start)
 
 
 def _residual(level: _Level, u: Any, b: Any) -> Any:
@@ -190,11 +189,10 @@ def _corrected(level: _Level, u: Any, correction: Any) -> Any:
 
 def _postsmooth(level: _Level, start: Any, b: Any) -> Any:
     """Two sweeps from ``start``, and 0 in inert cells, into which the prolongation spreads."""
-    first, (keep, take_up) = _chebyshev(level)
-    u = _apart(lambda u, b: u + first * _defect(level, u, level.inverse * b), start, b)
+    u = _apart(lambda u, b: u + _FIRST * _defect(level, u, level.inverse * b), start, b)
 
     def last(u: Any, start: Any, b: Any) -> Any:
-        u = u + keep * (u - start) + take_up * _defect(level, u, level.inverse * b)
+        u = u + _KEEP * (u - start) + _TAKE * _defect(level, u, level.inverse * b)
         return jnp.where(level.inverse > 0, u, 0.0)
 
     return _apart(last, u, start, b)

@@ -75,6 +75,10 @@ class EllipticOperator(eqx.Module):
         """w Σ_f Φ_f of each cell."""
         return self.weight * self.sums()
 
+    def alone(self) -> Any:
+        """Cells that nothing joins to another, broadcastable to ``(S, *cells)``."""
+        return self.sums() == 0
+
     def folded(self) -> EllipticOperator:
         """Without links: L (Σ_k o_k ∂_k u)² is replaced by its diagonal part Σ_k o_k² L (∂_k u)², half of it on either
         side of the two cells. Spectrally equivalent, so that it serves as a preconditioner."""

@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 
 from tmepde.elliptic.fast_diagonal import FastDiagonal
-from tmepde.elliptic.multigrid import Multigrid
+from tmepde.elliptic.multigrid import Multigrid, reciprocal
 from tmepde.elliptic.operator import EllipticOperator
 from tmepde.elliptic.separable import SeparableOperator
 from tmepde.operators.faces import take
@@ -95,34 +95,22 @@ def prepare(op: Operator, method: str = "auto", definite: bool = False) -> Solve
     frozen = jax.lax.stop_gradient(op)
     name = choose(frozen, method)
     if name == "fast_diagonal" and isinstance(frozen, SeparableOperator):
-        return _conjugate_gradients(frozen, FastDiagonal(frozen), definite, exact=True)
+        return _conjugate_gradients(frozen, FastDiagonal(frozen), None, definite)
     full = frozen.expanded() if isinstance(frozen, SeparableOperator) else frozen
     if name == "direct":
         return _direct(full)
+    inverse = reciprocal(full.diagonal + full.couplings())
     if name == "jacobi":
-        return _conjugate_gradients(full, _jacobi(full), definite)
-    cycles = _multigrid_or_jacobi(full) if method == "auto" else Multigrid(full)
-    return _conjugate_gradients(full, cycles, definite)
+        return _conjugate_gradients(full, lambda residual: inverse * residual, inverse, definite)
+    levels = Multigrid(full, inverse)
+    if method != "auto":
+        return _conjugate_gradients(full, levels, inverse, definite)
+    weak = full.weight * jnp.max(full.sums() * inverse) <= WEAK / (1.0 + WEAK)
 
+    def either(residual: Any) -> Any:
+        return jax.lax.cond(weak, lambda r: inverse * r, lambda r: levels(r), residual)
 
-def _reciprocal(op: Operator) -> Any:
-    """1/(c + w Σ_f Φ_f), 0 in inert cells."""
-    own = op.diagonal + op.couplings()
-    return jnp.where(own > 0, 1.0 / jnp.where(own > 0, own, 1.0), 0.0)
-
-
-def _jacobi(op: EllipticOperator) -> Callable[[Any], Any]:
-    inverse = _reciprocal(op)
-    return lambda residual: inverse * residual
-
-
-def _multigrid_or_jacobi(op: EllipticOperator) -> Callable[[Any], Any]:
-    """V-cycles, but the diagonal alone where all cells are weakly coupled."""
-    couplings = op.couplings()
-    weak = jnp.all(couplings <= WEAK * op.diagonal)
-    levels = Multigrid(op)
-    diagonal = _jacobi(op)
-    return lambda residual: jax.lax.cond(weak, diagonal, lambda r: levels(r), residual)
+    return _conjugate_gradients(full, either, inverse, definite)
 
 
 def _direct(op: EllipticOperator) -> Solver:
@@ -176,32 +164,33 @@ class _Content:
     """Σ(b − A u) = Σb − Σ c u = 0 after a shift of each field by a constant: mass is conserved to round-off. Cells that
     nothing couples (held, or D = 0 around) have their own exact solution b/c."""
 
-    def __init__(self, op: Operator):
-        self.diagonal = op.diagonal
-        self.alone = op.sums() == 0
+    def __init__(self, op: Operator, inverse: Any):
+        self.diagonal, self.alone = op.diagonal, op.alone()
+        self.inverse = reciprocal(op.diagonal) if inverse is None else inverse  # the same where nothing couples
         self.joined = jnp.where(self.alone, 0.0, 1.0).astype(op.diagonal.dtype)
         self.total = _inner(op.diagonal, self.joined)
 
-    def balanced(self, u: Any, b: Any) -> tuple[Any, Any]:
-        """u after the shift, and per field whether all of it is finite (NaN anywhere makes the sum NaN)."""
-        lossy = self.diagonal > 0
-        u = jnp.where(self.alone & lossy, b / jnp.where(lossy, self.diagonal, 1.0), u)
+    def balanced(self, u: Any, b: Any, everywhere: bool) -> tuple[Any, Any]:
+        """u after the shift (in cells with a loss, or ``everywhere`` where all have one), and per field whether all of
+        it is finite (NaN anywhere makes the sum NaN)."""
         lack = _inner(b - self.diagonal * u, self.joined)
         some = self.total > 0
         shift = jnp.where(some, lack / jnp.where(some, self.total, 1.0), 0.0)
-        return jnp.where(lossy, u + self.joined * shift, u), jnp.isfinite(lack).reshape(-1)
+        if not everywhere:
+            shift = jnp.where(self.diagonal > 0, shift, 0.0)
+        return jnp.where(self.alone, self.inverse * b, u + shift), jnp.isfinite(lack).reshape(-1)
 
 
-def _conjugate_gradients(
-    op: Operator, precondition: Callable[[Any], Any], definite: bool = False, exact: bool = False
-) -> Solver:
+def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inverse: Any, definite: bool) -> Solver:
     """Iteration ends when the preconditioned residual z, an estimate of the error, is small, or when it would be, were
-    it computed once more: the error falls about as the residual does in the norm of D⁻¹ (of which smooth errors, that
-    the preconditioner removes best, are the smaller part). With ``exact``, where the preconditioner is nearly the
-    inverse, as the plain residual does."""
-    content = _Content(op)
+    it computed once more: the error falls at least as the residual does in the norm of D⁻¹ = ``inverse``, of which
+    smooth errors, that the preconditioner removes best, are the smaller part. Without ``inverse`` the preconditioner is
+    nearly A⁻¹, and the error falls as the plain residual does."""
+    content = _Content(op, inverse)
     null = None if definite else _Null(op)
-    own = 1.0 if exact else _reciprocal(op)
+
+    def measure(residual: Any) -> Any:
+        return _inner(residual, residual if inverse is None else inverse * residual)
 
     def solve(
         b: Any, guess: Any = None, weight: Any = 1.0, tolerance: Any = 0.0, control: LinearControl = LinearControl()
@@ -209,12 +198,12 @@ def _conjugate_gradients(
         solvable: Any = True
         if null is not None:
             solvable, b = null.solvable(b), null.centred(b)
-        cells = b[0].size
 
-        def unfinished(size: Any, product: Any, reference: Any) -> Any:
-            small = (size <= tolerance) & (product <= _REDUCTION**2 * reference)
-            enough = small | (product <= control.relative**2 * reference)
-            return ~enough & (product > 0)
+        def size(z: Any, on: Any) -> Any:
+            """The weighted norm of z, which is not needed before the least reduction has been reached."""
+            weighted = lambda z: _inner(z * weight, z * weight) / z[0].size  # noqa: E731
+            far = lambda z: jnp.full(on.shape, jnp.inf, z.dtype)  # noqa: E731
+            return jax.lax.cond(jnp.any(on), weighted, far, z)
 
         def keep_going(carry: tuple[Any, ...]) -> Any:
             return jnp.any(carry[3]) & (carry[7] < control.limit)
@@ -225,26 +214,26 @@ def _conjugate_gradients(
             z = precondition(residual)
             updated = _inner(residual, z)
             reference = jnp.where(count == 0, updated, reference)
-            size = jnp.sqrt(_inner(z * weight, z * weight) / cells)
-            on = on & unfinished(size, updated, reference)
             beta = jnp.where(product > 0, updated / jnp.where(product > 0, product, 1.0), 0.0)
             p = z + beta * p
             ap = op(p)
             curvature = _inner(p, ap)
             step = jnp.where(on & (curvature > 0), updated / jnp.where(curvature > 0, curvature, 1.0), 0.0)
             rest = residual - step * ap
-            after = _inner(rest, own * rest)
-            shrunk = jnp.where(before > 0, after / jnp.where(before > 0, before, 1.0), 0.0)
-            on = on & unfinished(size * jnp.sqrt(shrunk), updated * shrunk, reference)
+            after = measure(rest)
+            left = jnp.minimum(1.0, jnp.where(before > 0, after / jnp.where(before > 0, before, 1.0), 0.0))
+            near = left * updated <= _REDUCTION**2 * reference
+            small = near & (left * size(z, on & near) <= tolerance**2)
+            on = on & ~small & (left * updated > control.relative**2 * reference)
             return u + step * p, rest, p, on, updated, reference, after, count + 1
 
         u = jnp.zeros_like(b) if guess is None else guess
         residual = b if guess is None else b - op(u)
         zero = jnp.zeros((b.shape[0],) + (1,) * (b.ndim - 1), b.dtype)
-        first = _inner(residual, own * residual)
+        first = measure(residual)
         start = (u, residual, jnp.zeros_like(b), first != 0, zero, zero, first, jnp.asarray(0))
         u, _, _, on, _, _, _, count = jax.lax.while_loop(keep_going, iterate, start)
-        value, finite = content.balanced(u, b)
+        value, finite = content.balanced(u, b, definite)
         value = value if null is None else null.centred(value)
         return LinearResult(value, solvable & finite & ~on.reshape(-1), count)
 
