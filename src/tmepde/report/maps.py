@@ -39,8 +39,10 @@ def shown_times(days: np.ndarray, count: int) -> list[int]:
 
 
 def middle(values: xr.DataArray) -> xr.DataArray:
-    """2-D of 3-D: the slice through the middle of z."""
-    return values.isel(z=values.sizes["z"] // 2) if "z" in values.dims and "r" not in values.dims else values
+    """2-D of 3-D: the slice through the middle of z, seen with y upwards (a picture's y runs down its rows)."""
+    if "z" not in values.dims or "r" in values.dims:
+        return values
+    return values.isel(z=values.sizes["z"] // 2, y=slice(None, None, -1))
 
 
 def plane(dataset: xr.Dataset) -> tuple[str, str]:
@@ -129,7 +131,8 @@ def _tissue_image(dataset: xr.Dataset) -> str:
     from matplotlib.patches import Patch
 
     extent = _extent(dataset)
-    known = [n for n in ("region_vessels", "region_nuclei", "region_margin_distance") if n in dataset]
+    shown = ("region_vessels", "region_nuclei", "region_margin_distance", "region_motility")
+    known = [n for n in shown if n in dataset]
     extras = [n for n in known if float(dataset[n].max() - dataset[n].min()) > 0]
     columns = 1 + len(extras)
     tall = min(1.4, (extent[2] - extent[3]) / (extent[1] - extent[0]))
@@ -148,6 +151,7 @@ def _tissue_image(dataset: xr.Dataset) -> str:
         "region_vessels": "Vessel density (typical host = 1)",
         "region_nuclei": "Nuclei density (nest mean = 1)",
         "region_margin_distance": "Distance to the margin (µm)",
+        "region_motility": "Tumour motility (as stated = 1)",
     }
     lines = _margin_lines(dataset)
     for axes, bar, name in zip(panels[1:], bars[1:], extras, strict=True):
