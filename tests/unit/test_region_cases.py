@@ -74,7 +74,7 @@ def test_no_vessels_in_culture():
         Region.nodule(tme.Grid.radial(600.0, 30), 300.0, vessels=-1.0)
 
 
-# -- a brain, on maps made up for the purpose ---------------------------------------------------------------------------
+# -- a brain, on maps made up for the purpose ----------------------------------------------------------------------
 
 
 def made_up(n=20):
@@ -150,7 +150,8 @@ def test_missing_package_is_named_with_its_remedy(monkeypatch):
 
 
 @pytest.mark.skipif(
-    not all(importlib.util.find_spec(p) for p in ("nilearn", "nibabel")), reason="needs nilearn and nibabel for the maps"
+    not all(importlib.util.find_spec(p) for p in ("nilearn", "nibabel")),
+    reason="needs nilearn and nibabel for the maps",
 )
 def test_mni_maps_show_a_brain():
     maps = read_maps()

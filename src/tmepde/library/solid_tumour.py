@@ -113,7 +113,9 @@ class SolidTumour(eqx.Module):
         initial = self._initial(region, processes)
         initial |= {"collagen": collagen, "hyaluronan": hyaluronan}
         motility = self.tumour_motility * (1.0 if region.motility is None else region.motility)
-        return Model(region.grid, self._species(initial, motility), processes, self._tissue(region, collagen, hyaluronan, ring))
+        return Model(
+            region.grid, self._species(initial, motility), processes, self._tissue(region, collagen, hyaluronan, ring)
+        )
 
     def _tissue(self, region: Region, collagen: Any, hyaluronan: Any, ring: Any) -> dict[str, Any]:
         dense = max(float(self.collagen_capsule + self.hyaluronan_capsule), 1e-6)

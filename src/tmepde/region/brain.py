@@ -51,7 +51,7 @@ def read_maps() -> Maps:
     for package in ("nilearn", "nibabel"):
         if importlib.util.find_spec(package) is None:
             raise ImportError(
-                f"The tissue 'brain_mni' needs {package} for its brain maps. Install it with `pip install 'tmepde[image]'`."
+                f"The tissue 'brain_mni' needs {package} for its maps. Install it with `pip install 'tmepde[image]'`."
             )
     import nibabel
 

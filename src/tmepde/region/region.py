@@ -44,8 +44,8 @@ class Region(eqx.Module):
         motility: random motility of tumour cells relative to that of the model (1), or ``None`` where it is the same
             everywhere: white and grey matter, say.
 
-    Use :meth:`uniform`, :meth:`nodule`, :meth:`from_labels`, or :mod:`tmepde.region.histology` for pictures of sections,
-    :mod:`tmepde.region.retina` for a vessel network and :mod:`tmepde.region.brain` for a brain.
+    Use :meth:`uniform`, :meth:`nodule`, :meth:`from_labels`, or :mod:`tmepde.region.histology` for pictures of
+    sections, :mod:`tmepde.region.retina` for a vessel network and :mod:`tmepde.region.brain` for a brain.
     """
 
     grid: Grid
@@ -75,9 +75,7 @@ class Region(eqx.Module):
         return cls(grid, inside, 0.0 * inside, inside, inside, np.full(grid.shape, -_diagonal(grid)))
 
     @classmethod
-    def nodule(
-        cls, grid: Grid, radius: float, center: Sequence[float] | None = None, vessels: float = 1.0
-    ) -> Region:
+    def nodule(cls, grid: Grid, radius: float, center: Sequence[float] | None = None, vessels: float = 1.0) -> Region:
         """A round nodule of ``radius`` µm in stroma: an interval, a disc or a ball; vessels everywhere alike.
 
         Args:
@@ -87,7 +85,9 @@ class Region(eqx.Module):
             vessels: their density relative to typical host tissue; 0 for a spheroid in culture.
         """
         if not (np.ndim(vessels) == 0 and np.isfinite(vessels) and vessels >= 0):
-            raise ValueError(f"`vessels` must be a finite number of at least 0, but {vessels!r} was given. Write 0 or 1.")
+            raise ValueError(
+                f"`vessels` must be a finite number of at least 0, but {vessels!r} was given. Write 0 or 1."
+            )
         if not (np.ndim(radius) == 0 and np.isfinite(radius) and radius > 0):
             raise ValueError(f"`radius` must be a positive length in µm, but {radius!r} was given.")
         distance = _from_center(grid, center) - float(radius)

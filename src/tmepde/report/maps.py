@@ -63,6 +63,11 @@ def pretty(unit: str) -> str:
     return unit
 
 
+def length(span: float) -> tuple[float, str]:
+    """Factor and unit in which lengths up to ``span`` µm are shown."""
+    return (1e-3, "mm") if span > 5e3 else (1.0, "µm")
+
+
 def _extent(dataset: xr.Dataset) -> tuple[float, float, float, float]:
     """Left, right, bottom, top for an image whose first row is on top, as in a micrograph."""
     across, down = plane(dataset)
@@ -147,16 +152,18 @@ def _tissue_image(dataset: xr.Dataset) -> str:
     bars[0].axis("off")
     bars[0].legend(handles=patches[::-1], loc="center", ncols=3, handlelength=1, columnspacing=1, borderpad=0)
     _scale_bar(panels[0], extent, style.INK)
+    size, unit = length(extent[1] - extent[0])
     titles = {
         "region_vessels": "Vessel density (typical host = 1)",
         "region_nuclei": "Nuclei density (nest mean = 1)",
-        "region_margin_distance": "Distance to the margin (µm)",
+        "region_margin_distance": f"Distance to the margin ({unit})",
         "region_motility": "Tumour motility (as stated = 1)",
     }
     lines = _margin_lines(dataset)
     for axes, bar, name in zip(panels[1:], bars[1:], extras, strict=True):
         values = middle(dataset[name]).values
         signed = name == "region_margin_distance"
+        values = size * values if signed else values
         span = float(np.nanmax(np.abs(values))) or 1.0
         options = {"cmap": "PuOr_r", "vmin": -span, "vmax": span} if signed else {"cmap": "cividis", "vmin": 0.0}
         image = axes.imshow(values, extent=extent, interpolation="nearest", **options)
