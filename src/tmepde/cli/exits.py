@@ -53,6 +53,8 @@ def _known(error: Exception) -> int | None:
         return _say(str(error), BAD_INPUT)
     if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("tmepde"):
         return _say(f"This needs the package {error.name!r}. Install it with: pip install 'tmepde[all]'", ENVIRONMENT)
+    if isinstance(error, ImportError) and error.name is None:  # ours: the sentence names the package and the remedy
+        return _say(str(error), ENVIRONMENT)
     name = type(error).__name__
     if name == "StoreError":
         return _say(str(error), BAD_INPUT)

@@ -89,9 +89,15 @@ def region_of(config: Any) -> Region:
     """The region of ``[tissue]``, on the grid of ``[grid]`` or its own."""
     tissue = config.tissue
     if tissue.kind == "nodule":
-        return Region.nodule(grid_of(config.grid), tissue.radius, tissue.center)
+        return Region.nodule(grid_of(config.grid), tissue.radius, tissue.center, tissue.vessels)
     if tissue.kind == "uniform":
         return Region.uniform(grid_of(config.grid))
+    if tissue.kind in ("retina", "brain_mni"):
+        from tmepde.region.brain import brain_mni
+        from tmepde.region.retina import retina
+
+        keys = {name: value for name, value in _values(tissue).items() if name != "kind"}
+        return retina(**keys) if tissue.kind == "retina" else brain_mni(**keys)
     from tmepde.region import histology
 
     keys = {"pixel_size": tissue.pixel_size, "cell_size": tissue.cell_size, "crop": tissue.crop}

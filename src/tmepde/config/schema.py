@@ -88,6 +88,7 @@ class Nodule(Section):
     kind: Literal["nodule"] = "nodule"
     radius: Annotated[Any, _LENGTH]
     center: Annotated[Any, _PLACE] = None
+    vessels: Annotated[Any, Quantity("1", low=0.0, doc="vessel density relative to typical host tissue")] = 1.0
 
 
 class Uniform(Section):
@@ -125,6 +126,50 @@ class Image(_Picture):
     pixel_size: Annotated[Any, _LENGTH]
     cell_size: Annotated[Any, _LENGTH]
     crop: Crop | None = None
+
+
+class Retina(_Picture):
+    """The vessels of the retina bundled with scikit-image, and a round nodule among them; it brings its own grid."""
+
+    kind: Literal["retina"] = "retina"
+    pixel_size: Annotated[Any, _LENGTH]
+    cell_size: Annotated[Any, _LENGTH]
+    radius: Annotated[Any, _LENGTH]
+    center: Annotated[Any, _PLACE] = None
+    crop: Crop | None = None
+
+    @model_validator(mode="after")
+    def _flat(self) -> Retina:
+        if self.center is not None and len(self.center) != 2:
+            raise at("center", f"must have 2 entries (y, x), but {len(self.center)} were given. Write both.")
+        return self
+
+
+class BrainMni(Section):
+    """A tumour, and the cavity of its resection, in the MNI ICBM152 brain; it brings its own grid.
+
+    Places are MNI coordinates in the order (z, y, x): up, forward, right.
+    """
+
+    kind: Literal["brain_mni"] = "brain_mni"
+    voxel_size: Annotated[Any, Quantity("um", low=1000.0, bare=False, doc="the maps have voxels of 1 mm")]
+    extent: Annotated[Any, _LENGTHS]
+    center: Annotated[Any, _PLACE]
+    radius: Annotated[Any, _LENGTH]
+    tumour_center: Annotated[Any, _PLACE] = None
+    infiltration: Annotated[Any, Quantity("um", low=0.0, bare=False, doc="length over which the margin fades")] = 0.0
+    cavity_radius: Annotated[Any, Quantity("um", low=0.0, bare=False, doc="0 is no cavity")] = 0.0
+    cavity_center: Annotated[Any, _PLACE] = None
+    contrast: Annotated[Any, Quantity("1", low=1.0, high=100.0, doc="tumour motility in white over grey matter")] = 5.0
+    white_vessels: Annotated[Any, Quantity("1", low=0.0, high=10.0, doc="vessels in white over grey matter")] = 0.5
+
+    @model_validator(mode="after")
+    def _three_axes(self) -> BrainMni:
+        for name in ("extent", "center", "tumour_center", "cavity_center"):
+            value = getattr(self, name)
+            if value is not None and len(value) != 3:
+                raise at(name, f"must have 3 entries (z, y, x), but {len(value)} were given. Write all three.")
+        return self
 
 
 class Save(Section):
@@ -173,6 +218,13 @@ class Run(Section):
 
 
 GRIDS: dict[str, type[Section]] = {"box": Box, "radial": Radial}
-TISSUES: dict[str, type[Section]] = {"nodule": Nodule, "uniform": Uniform, "colon_ihc": ColonIhc, "image": Image}
+TISSUES: dict[str, type[Section]] = {
+    "nodule": Nodule,
+    "uniform": Uniform,
+    "colon_ihc": ColonIhc,
+    "image": Image,
+    "retina": Retina,
+    "brain_mni": BrainMni,
+}
 #: tissues that bring their own grid
-PICTURES = ("colon_ihc", "image")
+PICTURES = ("colon_ihc", "image", "retina", "brain_mni")

@@ -12,7 +12,7 @@ Tissue quantities, which therapies may scale or add to
     crowding, antigen_contact, pd1_engagement (1/µm²), tgf_beta_signal, vegf_signal (nM), matrix, motility, perfusion,
     adhesion, alignment, peroxide_production (nM/h), host_cells (cells/mm³), interstitium, particle_diameter (nm),
     collagen_base, hyaluronan_base, vessel_base, region_tumour, region_stroma, region_vessels, region_nuclei,
-    region_margin_distance (µm)
+    region_margin_distance (µm), region_motility (of tumour cells, where the region has it)
 
 Left out: interstitial flow and convection, glucose, lactate and pH, suppressor cells as such, mechanics.
 """
@@ -112,7 +112,10 @@ class SolidTumour(eqx.Module):
         hyaluronan = layered(region, self.hyaluronan_tumour, self.hyaluronan_host, self.hyaluronan_capsule, ring)
         initial = self._initial(region, processes)
         initial |= {"collagen": collagen, "hyaluronan": hyaluronan}
-        return Model(region.grid, self._species(initial), processes, self._tissue(region, collagen, hyaluronan, ring))
+        motility = self.tumour_motility * (1.0 if region.motility is None else region.motility)
+        return Model(
+            region.grid, self._species(initial, motility), processes, self._tissue(region, collagen, hyaluronan, ring)
+        )
 
     def _tissue(self, region: Region, collagen: Any, hyaluronan: Any, ring: Any) -> dict[str, Any]:
         dense = max(float(self.collagen_capsule + self.hyaluronan_capsule), 1e-6)
@@ -159,13 +162,13 @@ class SolidTumour(eqx.Module):
         source = SECRETION * cells / max(float(self.interstitium), 1e-6)
         return balance(region.grid, float(diffusivity), max(float(made.decay), 1e-6), source)
 
-    def _species(self, initial: Mapping[str, Any]) -> dict[str, Species]:
+    def _species(self, initial: Mapping[str, Any], motility: Any) -> dict[str, Species]:
         def one(
             name: str, unit: str, long_name: str, negligible: float, d: Any = 0.0, kind: str = "transported"
         ) -> Species:
             return Species(initial.get(name, 0.0), d, None, negligible, kind, unit, long_name)
 
-        cells, motility = "cells/mm^3", self.tumour_motility
+        cells = "cells/mm^3"
         return {
             "tumour": one("tumour", cells, "Antigen-positive tumour cells", 100.0, motility),
             "tumour_negative": one("tumour_negative", cells, "Antigen-negative tumour cells", 100.0, motility),

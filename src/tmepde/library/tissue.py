@@ -57,5 +57,7 @@ def base_quantities(region: Any) -> dict[str, Any]:
     one = ("motility", "perfusion")
     found: dict[str, Any] = {**dict.fromkeys(zero, 0.0), **dict.fromkeys(one, 1.0)}
     found.update({f"region_{name}": getattr(region, name) for name in REGION_QUANTITIES})
+    if region.motility is not None:
+        found["region_motility"] = region.motility
     fields = {name: np.broadcast_to(np.asarray(value, float), region.grid.shape) for name, value in found.items()}
     return fields | {name: np.asarray(value) for name, value in SIGNALS.items()}

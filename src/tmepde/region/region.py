@@ -18,14 +18,15 @@ ARRAYS = {
     "vessels": ("1", "Vessel density relative to typical host tissue"),
     "nuclei": ("1", "Nuclei density relative to the mean of the tumour nests"),
     "margin_distance": ("um", "Signed distance to the tumour margin, negative inside the tumour"),
+    "motility": ("1", "Random motility of tumour cells relative to the stated one"),
 }
 
 CLASSES = ("tumour", "stroma", "vessel")
 
 
-def _host(value: Any) -> np.ndarray:
-    """A float64 numpy array on the host; abstract values (inside a trace) pass."""
-    return np.asarray(value, np.float64) if not hasattr(value, "aval") else value
+def _host(value: Any) -> Any:
+    """A float64 numpy array on the host; abstract values (inside a trace) and ``None`` pass."""
+    return value if value is None or hasattr(value, "aval") else np.asarray(value, np.float64)
 
 
 class Region(eqx.Module):
@@ -40,8 +41,11 @@ class Region(eqx.Module):
         margin_distance: µm to the boundary between nest and stroma, negative inside the nests. A lumen is no margin:
             depth is counted from the stroma, where T cells enter. Where no margin exists, plus or minus the diagonal
             of the domain.
+        motility: random motility of tumour cells relative to that of the model (1), or ``None`` where it is the same
+            everywhere: white and grey matter, say.
 
-    Use :meth:`uniform`, :meth:`nodule`, :meth:`from_labels`, or :mod:`tmepde.region.histology` for pictures.
+    Use :meth:`uniform`, :meth:`nodule`, :meth:`from_labels`, or :mod:`tmepde.region.histology` for pictures of
+    sections, :mod:`tmepde.region.retina` for a vessel network and :mod:`tmepde.region.brain` for a brain.
     """
 
     grid: Grid
@@ -50,6 +54,7 @@ class Region(eqx.Module):
     vessels: Any = eqx.field(converter=_host)
     nuclei: Any = eqx.field(converter=_host)
     margin_distance: Any = eqx.field(converter=_host)
+    motility: Any = eqx.field(converter=_host, default=None)
 
     def __check_init__(self) -> None:
         for name in ARRAYS:
@@ -70,14 +75,19 @@ class Region(eqx.Module):
         return cls(grid, inside, 0.0 * inside, inside, inside, np.full(grid.shape, -_diagonal(grid)))
 
     @classmethod
-    def nodule(cls, grid: Grid, radius: float, center: Sequence[float] | None = None) -> Region:
-        """A round nodule of ``radius`` µm in stroma: an interval, a disc or a ball; vessels everywhere.
+    def nodule(cls, grid: Grid, radius: float, center: Sequence[float] | None = None, vessels: float = 1.0) -> Region:
+        """A round nodule of ``radius`` µm in stroma: an interval, a disc or a ball; vessels everywhere alike.
 
         Args:
             grid: any; on a radial grid the nodule is r < ``radius``.
             radius: µm, > 0.
             center: µm per axis in array order (z, y, x); default the middle of the domain. Not for radial grids.
+            vessels: their density relative to typical host tissue; 0 for a spheroid in culture.
         """
+        if not (np.ndim(vessels) == 0 and np.isfinite(vessels) and vessels >= 0):
+            raise ValueError(
+                f"`vessels` must be a finite number of at least 0, but {vessels!r} was given. Write 0 or 1."
+            )
         if not (np.ndim(radius) == 0 and np.isfinite(radius) and radius > 0):
             raise ValueError(f"`radius` must be a positive length in µm, but {radius!r} was given.")
         distance = _from_center(grid, center) - float(radius)
@@ -90,7 +100,7 @@ class Region(eqx.Module):
                 f"for cells of {width:g} µm. Enlarge `radius` or move `center` into the tissue."
             )
         ones = inside.astype(float)
-        return cls(grid, fraction, ones - fraction, ones, ones, distance)
+        return cls(grid, fraction, ones - fraction, float(vessels) * ones, ones, distance)
 
     @classmethod
     def from_labels(cls, grid: Grid, labels: Any, classes: Mapping[str, int | Sequence[int]]) -> Region:

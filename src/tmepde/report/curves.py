@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from tmepde.report import style
-from tmepde.report.maps import label, shown_times, space
+from tmepde.report.maps import label, length, shown_times, space
 from tmepde.report.measures import AMOUNTS, CAR_T, HYPOXIA, Arm, distance_edges
 
 #: title, unit, logarithmic if it spreads far, one line per arm
@@ -63,7 +63,8 @@ def _overview_panels(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> list[Panel
     if "car_t_plasma" in some.dataset:
         blood = {name: arm.dataset["car_t_plasma"].values for name, arm in arms.items()}
         lines = {name: np.where(values > 0, values, np.nan) for name, values in blood.items()}
-        found.append(("CAR-T cells in blood", "cells/µL", True, lines))
+        if any(np.isfinite(values).any() for values in lines.values()):
+            found.append(("CAR-T cells in blood", "cells/µL", True, lines))
     return found
 
 
@@ -119,6 +120,7 @@ def infiltration(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
     treated = {n: a for n, a in arms.items() if a.has("car_t") and a.amount(CAR_T, a.last) > 0}
     if edges is None or not treated:
         return ""
+    size, unit = length(edges[-1] - edges[0])
     days = next(iter(treated.values())).days
     times = [t for t in shown_times(days, 6) if t > 0] or [0]
     lines = {n: [a.profile(t, edges) for t in times if t <= a.last] for n, a in treated.items()}
@@ -129,12 +131,12 @@ def infiltration(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     logarithmic = max(peaks) > 20 * max(min(peaks), 1e-9)
     for axes, (name, profiles) in zip(panels, lines.items(), strict=False):
-        axes.axvspan(edges[0], 0, color=style.TISSUE["tumour nest"], alpha=0.16, lw=0)
+        axes.axvspan(size * edges[0], 0, color=style.TISSUE["tumour nest"], alpha=0.16, lw=0)
         for k, profile in enumerate(profiles):
             day = f"day {days[times[k]]:.3g}"
-            axes.plot(profile.centers, profile.values, color=_ramp(k, len(times)), lw=1.5, label=day)
+            axes.plot(size * profile.centers, profile.values, color=_ramp(k, len(times)), lw=1.5, label=day)
         axes.set_title(name, loc="left")
-        axes.set_xlim(edges[0], edges[-1])
+        axes.set_xlim(size * edges[0], size * edges[-1])
         if logarithmic:
             axes.set_yscale("log")
             axes.set_ylim(max(peaks) * 1e-4, max(peaks) * 2)
@@ -145,7 +147,7 @@ def infiltration(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
     for x, side, text, color in ((0.02, "left", "nest", "#7a4a22"), (0.98, "right", "stroma", "#4a6578")):
         panels[0].text(x, 0.97, text, transform=panels[0].transAxes, va="top", ha=side, fontsize=8, color=color)
     _plain(panels)
-    figure.supxlabel("distance to the tumour margin (µm)", fontsize=8.5)
+    figure.supxlabel(f"distance to the tumour margin ({unit})", fontsize=8.5)
     figure.supylabel("CAR-T cells/mm³", fontsize=8.5)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
@@ -165,18 +167,19 @@ def radial(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
     names = [n for n in ("tumour", "oxygen", "car_t", "chemokine", "collagen") if next(iter(arms.values())).has(n)][:4]
     if edges is None or not names:
         return ""
+    size, unit = length(edges[-1] - edges[0])
     figure = style.new(3.0 * len(names) + 0.3, 2.9)
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
-        axes.axvspan(edges[0], 0, color=style.TISSUE["tumour nest"], alpha=0.16, lw=0)
+        axes.axvspan(size * edges[0], 0, color=style.TISSUE["tumour nest"], alpha=0.16, lw=0)
         for i, (arm, one) in enumerate(arms.items()):
             profile = one.profile(one.last, edges, (name,))
-            axes.plot(profile.centers, profile.values, label=arm, **style.arm_style(i))
+            axes.plot(size * profile.centers, profile.values, label=arm, **style.arm_style(i))
         axes.set_title(label(dataset[name]), loc="left", fontsize=8)
-        axes.set_xlim(edges[0], edges[-1])
+        axes.set_xlim(size * edges[0], size * edges[-1])
         axes.set_ylim(bottom=0)
     _plain(panels)
-    figure.supxlabel("distance to the tumour margin (µm)", fontsize=8.5)
+    figure.supxlabel(f"distance to the tumour margin ({unit})", fontsize=8.5)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))
     return style.embed(figure, "Final profiles against signed distance to the tumour margin")

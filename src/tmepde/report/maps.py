@@ -39,8 +39,10 @@ def shown_times(days: np.ndarray, count: int) -> list[int]:
 
 
 def middle(values: xr.DataArray) -> xr.DataArray:
-    """2-D of 3-D: the slice through the middle of z."""
-    return values.isel(z=values.sizes["z"] // 2) if "z" in values.dims and "r" not in values.dims else values
+    """2-D of 3-D: the slice through the middle of z, seen with y upwards (a picture's y runs down its rows)."""
+    if "z" not in values.dims or "r" in values.dims:
+        return values
+    return values.isel(z=values.sizes["z"] // 2, y=slice(None, None, -1))
 
 
 def plane(dataset: xr.Dataset) -> tuple[str, str]:
@@ -59,6 +61,11 @@ def pretty(unit: str) -> str:
     for plain, nice in _PRETTY.items():
         unit = unit.replace(plain, nice)
     return unit
+
+
+def length(span: float) -> tuple[float, str]:
+    """Factor and unit in which lengths up to ``span`` µm are shown."""
+    return (1e-3, "mm") if span > 5e3 else (1.0, "µm")
 
 
 def _extent(dataset: xr.Dataset) -> tuple[float, float, float, float]:
@@ -129,7 +136,8 @@ def _tissue_image(dataset: xr.Dataset) -> str:
     from matplotlib.patches import Patch
 
     extent = _extent(dataset)
-    known = [n for n in ("region_vessels", "region_nuclei", "region_margin_distance") if n in dataset]
+    shown = ("region_vessels", "region_nuclei", "region_margin_distance", "region_motility")
+    known = [n for n in shown if n in dataset]
     extras = [n for n in known if float(dataset[n].max() - dataset[n].min()) > 0]
     columns = 1 + len(extras)
     tall = min(1.4, (extent[2] - extent[3]) / (extent[1] - extent[0]))
@@ -144,15 +152,18 @@ def _tissue_image(dataset: xr.Dataset) -> str:
     bars[0].axis("off")
     bars[0].legend(handles=patches[::-1], loc="center", ncols=3, handlelength=1, columnspacing=1, borderpad=0)
     _scale_bar(panels[0], extent, style.INK)
+    size, unit = length(extent[1] - extent[0])
     titles = {
         "region_vessels": "Vessel density (typical host = 1)",
         "region_nuclei": "Nuclei density (nest mean = 1)",
-        "region_margin_distance": "Distance to the margin (µm)",
+        "region_margin_distance": f"Distance to the margin ({unit})",
+        "region_motility": "Tumour motility (as stated = 1)",
     }
     lines = _margin_lines(dataset)
     for axes, bar, name in zip(panels[1:], bars[1:], extras, strict=True):
         values = middle(dataset[name]).values
         signed = name == "region_margin_distance"
+        values = size * values if signed else values
         span = float(np.nanmax(np.abs(values))) or 1.0
         options = {"cmap": "PuOr_r", "vmin": -span, "vmax": span} if signed else {"cmap": "cividis", "vmin": 0.0}
         image = axes.imshow(values, extent=extent, interpolation="nearest", **options)

@@ -150,7 +150,8 @@ def _tissue_note(dataset: xr.Dataset) -> str:
     words = f"Nests are {nest:.0%} of the tissue volume. "
     if outside:
         words += f"{outside:.0%} of the grid is outside the tissue (lumen, vessel, background): no flux. "
-    words += "The slice runs through the middle of z. " if "z" in dataset.dims and "r" not in dataset.dims else ""
+    if "z" in dataset.dims and "r" not in dataset.dims:
+        words += "The slice runs through the middle of z, seen with y upwards. "
     return f'<p class="note">{words}</p>'
 
 
