@@ -85,6 +85,29 @@ def test_blood_is_mixed_by_flow_where_vessels_join():
     assert set(network.inlets) == {0, 1}
 
 
+@pytest.mark.slow
+def test_a_branching_network_balances_and_hardly_depends_on_the_grid():
+    """An arteriole that splits in two and joins again: what it gives is consumed, and dx = 12 and 6 µm agree."""
+    nodes = [[60.0, 60.0, 0.0], [60.0, 60.0, 40.0], [30.0, 35.0, 90.0], [85.0, 90.0, 80.0], [60.0, 60.0, 140.0]]
+    nodes.append([60.0, 60.0, 180.0])
+    pairs, diameter = [[0, 1], [1, 2], [1, 3], [2, 4], [3, 4], [4, 5]], [14.0, 8.0, 9.0, 8.0, 9.0, 16.0]
+    flow = np.asarray([3.0, 1.0, 2.0, 1.0, 2.0, 3.0]) * 1e6 * 60.0
+    mean = {}
+    for step in (12.0, 6.0):
+        cells = tuple(round(v / step) for v in (120.0, 120.0, 180.0))
+        grid = tme.Grid.box((120.0, 120.0, 180.0), cells)
+        model, vessels = _model(grid, VesselNetwork(nodes, pairs, diameter, flow), demand=2e-4 / second)
+        oxygen = _settled(model)
+        around = np.bincount(vessels.piece, vessels.weight * oxygen.ravel()[vessels.cell])
+        given = np.sum(vessels.exchange * (np.asarray(vessels.blood(jnp.asarray(oxygen))) - around))
+        eaten = np.sum(grid.volumes() * float(vessels.demand) * oxygen / (1.0 + oxygen))
+        assert given == pytest.approx(eaten, rel=1e-6)
+        mean[step] = oxygen.mean()
+    # the place of a wall within a cell is worth 0.05 J/2πDα (see Krogh's cylinder): 0.5 mmHg here
+    per_length = 2e-4 / second * 120.0 * 120.0
+    assert mean[12.0] == pytest.approx(mean[6.0], abs=0.05 * per_length / (2 * np.pi * KROGH))
+
+
 def test_where_blood_hardly_flows_it_has_the_oxygen_of_its_tissue():
     network = VesselNetwork([[25.0, 25.0, 5.0], [25.0, 25.0, 95.0]], [[0, 1]], [8.0], [1.0])
     grid = tme.Grid.box((50.0, 50.0, 100.0), (5, 5, 10))

@@ -20,7 +20,7 @@ from tmepde.units import day, mm, second
 #: a small grid that suits each model
 GRIDS = {
     "anderson_chaplain_1998": tme.Grid.line(2 * mm, 40),
-    "baxter_jain_embedded": tme.Grid.radial(2 * mm, 40),
+    "baxter_jain_embedded": tme.Grid.radial(12 * mm, 60),
     "baxter_jain_isolated": tme.Grid.radial(1 * mm, 40),
     "matzavinos_2004": tme.Grid.line(10 * mm, 40),
     "physicell_immune": tme.Grid.square(1.5 * mm, 24),
@@ -65,6 +65,33 @@ def test_every_number_has_a_source(name):
         assert p.unit and p.doc and not p.doc.endswith("."), label
         assert p.status in STATUSES and (p.ref or p.status == "assumed"), label
         assert p.problem(p.default) is None and None not in p.bounds, label
+
+
+def _leaves(model):
+    """What the model starts from and its waist, early and late."""
+    system = System(model)
+    state = system.initial_state(jnp.float64)
+    clocks = [Clock(*(jnp.asarray(v) for v in (t, 0.0, 0.0, 0.5))) for t in (0.0, 1000.0)]
+    raised = {k: v + 0.1 * jnp.arange(1.0, v.size + 1.0).reshape(v.shape) for k, v in state.items()}  # with gradients
+    return jax.tree.leaves((state, model.species, [system.coefficients(c, raised) for c in clocks]))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_no_number_is_dead(name):
+    grid = GRIDS.get(name)
+    more = {"white": 0.5} if name == "swanson_glioma" else {}
+    usual = _leaves(published(name, grid, **more))
+    for label, p in parameters(PUBLISHED[name]).items():
+        changed = _leaves(published(name, grid, **more, **{label: 0.5 * p.default}))
+        assert any(not np.array_equal(a, b) for a, b in zip(usual, changed, strict=True)), label
+
+
+def test_a_rate_may_be_replaced_later():
+    scenario = tme.Scenario(published("matzavinos_2004", GRIDS["matzavinos_2004"]), until=1.0)
+    changed = scenario.replace("model.processes.matzavinos_2004.tumour_motility", 7.0)
+    clock = Clock(*(jnp.asarray(v) for v in (0.0, 0.0, 0.0, 0.5)))
+    waist = changed.system.coefficients(clock, changed.system.initial_state(jnp.float64))
+    assert float(waist.diffusivity["tumour"]) == 7.0
 
 
 def test_a_misspelt_name_is_an_error_with_a_hint():

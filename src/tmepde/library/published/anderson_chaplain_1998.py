@@ -54,18 +54,12 @@ class AndersonChaplain1998(PublishedModel):
     def build(self, grid: Grid) -> Model:
         """On a line or square of side L; the last axis points to the tumour."""
         x = np.asarray(grid.coordinates()[-1]) / float(self.length)
-        pace = self.length**2 / self.time
 
         def one(initial: Any, long_name: str, **keys: Any) -> Species:
             return Species(initial, negligible=1e-6, long_name=long_name, **keys)
 
         species = {
-            "endothelium": one(
-                np.exp(-(x**2) / 0.001),
-                "Endothelial cells",
-                diffusivity=self.diffusion * pace,
-                drift="scharfetter_gummel",
-            ),
+            "endothelium": one(np.exp(-(x**2) / 0.001), "Endothelial cells", drift="scharfetter_gummel"),
             "fibronectin": one(0.75 * np.exp(-(x**2) / 0.45), "Fibronectin", kind="local"),
             "angiogenic_factor": one(np.exp(-((1.0 - x) ** 2) / 0.45), "Angiogenic factor", kind="local"),
         }
@@ -79,8 +73,10 @@ class AndersonChaplain1998(PublishedModel):
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         cells = state["endothelium"] / self.time
         potential = self.potential(state["angiogenic_factor"], state["fibronectin"])
+        pace = self.length**2 / self.time
         return {
-            "endothelium.velocity": taxis_velocity(tissue.grid, potential, self.length**2 / self.time),
+            "endothelium.diffusivity": self.diffusion * pace,
+            "endothelium.velocity": taxis_velocity(tissue.grid, potential, pace),
             "fibronectin.source": self.production * cells,
             "fibronectin.loss": self.degradation * cells,
             "angiogenic_factor.loss": self.uptake * cells,

@@ -17,7 +17,9 @@ from tmepde.units import day
 class PublishedModel(Process):
     """One model of the literature. Its docstring opens with the equations, its fields are the published numbers.
 
-    ``name`` is what :func:`tmepde.library.published` and the paths of a scenario call it.
+    ``name`` is what :func:`tmepde.library.published` and the paths of a scenario call it. Numbers that shape the start
+    or the sides (``…_start``, ``radius``, …) are read when the model is built; rates and diffusivities may be replaced
+    later.
     """
 
     name: ClassVar[str] = ""

@@ -104,14 +104,14 @@ class Matzavinos2004(PublishedModel):
         shape = 1.0 - np.exp(-1000.0 * x**2)
         without = float(self.influx / self.death)
 
-        def cells(initial: Any, motility: Any, long_name: str, kind: str = "transported") -> Species:
-            return Species(initial, motility, kind=kind, unit="1/cm", negligible=1.0, long_name=long_name)
+        def cells(initial: Any, long_name: str, kind: str = "transported") -> Species:
+            return Species(initial, kind=kind, unit="1/cm", negligible=1.0, long_name=long_name)
 
         species = {
-            "effector": cells(np.where(x > 0, without * shape, 0.0), self.lymphocyte_motility, "Lymphocytes"),
-            "tumour": cells(np.where(x <= 0, self.capacity * shape, 0.0), self.tumour_motility, "Tumour cells"),
-            "complexes": cells(without * np.exp(-1000.0 * x**2), 0.0, "Complexes", "local"),
-            "chemokine": Species(0.0, self.chemokine_diffusivity, unit="nM", negligible=1e-6, long_name="Chemokine"),
+            "effector": cells(np.where(x > 0, without * shape, 0.0), "Lymphocytes"),
+            "tumour": cells(np.where(x <= 0, self.capacity * shape, 0.0), "Tumour cells"),
+            "complexes": cells(without * np.exp(-1000.0 * x**2), "Complexes", "local"),
+            "chemokine": Species(0.0, unit="nM", negligible=1e-6, long_name="Chemokine"),
         }
         outside = {"recruiting": np.where(x > 0, 1.0, 0.0)}
         return Model(grid, species, {self.name: self}, outside)
@@ -122,6 +122,9 @@ class Matzavinos2004(PublishedModel):
         arriving = self.influx * tissue["recruiting"]
         drawn = self.recruitment * complexes / (self.recruitment_half + tumour)
         return {
+            "effector.diffusivity": self.lymphocyte_motility,
+            "tumour.diffusivity": self.tumour_motility,
+            "chemokine.diffusivity": self.chemokine_diffusivity,
             "effector.source": arriving + drawn + (self.unbinding + killed) * complexes,
             "effector.loss": self.death + self.binding * tumour,
             "effector.velocity": taxis_velocity(tissue.grid, state["chemokine"], self.taxis),

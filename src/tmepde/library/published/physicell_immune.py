@@ -56,22 +56,21 @@ class PhysiCellImmune(PublishedModel):
         species = {
             "oxygen": Species(
                 self.oxygen_outside,
-                self.oxygen_diffusivity,
-                Dirichlet(self.oxygen_outside),
+                boundary=Dirichlet(self.oxygen_outside),
                 kind="quasi_steady",
                 unit="mmHg",
                 negligible=1e-3,
                 long_name="Oxygen partial pressure",
             ),
-            "immunostimulatory_factor": Species(
-                0.0, self.factor_diffusivity, negligible=1e-5, long_name="Immunostimulatory factor"
-            ),
+            "immunostimulatory_factor": Species(negligible=1e-5, long_name="Immunostimulatory factor"),
         }
         return Model(grid, species, {self.name: self}, {"cells": self.packing * ball(grid, self.radius)})
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         cells = tissue["cells"]
         return {
+            "oxygen.diffusivity": self.oxygen_diffusivity,
+            "immunostimulatory_factor.diffusivity": self.factor_diffusivity,
             "oxygen.loss": self.oxygen_decay + self.oxygen_uptake * cells,
             "immunostimulatory_factor.source": self.factor_secretion * cells,
             "immunostimulatory_factor.loss": self.factor_decay + self.factor_secretion * cells,
