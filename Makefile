@@ -52,7 +52,7 @@ test-slow: $(VENV)/.test-stamp
 	$(PYTEST) -m "not validation"
 
 validate: $(VENV)/.test-stamp
-	$(PYTEST) -m validation -s tests validation
+	@$(PYTEST) --dist load -m validation tests validation; code=$$?; $(PY) -m validation.page; exit $$code
 
 # The programs that we are compared with have an environment of their own: Devito asks for older numpy and packaging.
 BENCH_VENV ?= .venv-bench

@@ -1,0 +1,6 @@
+"""Lets the tests import the package ``validation`` from the root of the project."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
