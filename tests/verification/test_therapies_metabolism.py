@@ -173,14 +173,14 @@ def test_a_gel_feeds_the_tissue_around_it(instant, scenario, untreated):
     assert np.all(seen > 1.02 * untreated["mean_oxygen"]) and np.all(np.diff(seen) < 0)
 
 
-def test_buffers_work_on_acid_alone(instant, scenario, untreated):
+def test_buffers_work_on_acid_alone(instant, scenario, cells):
     one = tme.Buffer(dose=_never())
     assert _changed(instant(one), instant(None)) == {"buffer_base.source"}
     neutral = {"lactate": 1.0}
     assert not _changed(instant(one, **neutral), instant(None, **neutral))
     seen = _run(scenario, ["buffer", "car_t"])
-    assert np.all(seen["acidity"][:2] < 0.5 * untreated["acidity"][:2])
-    np.testing.assert_allclose(seen["lactate"], untreated["lactate"], rtol=0.02)  # the acid goes, the lactate stays
+    assert np.all(seen["acidity"][:2] < 0.5 * cells["acidity"][:2])
+    np.testing.assert_allclose(seen["lactate"], cells["lactate"], rtol=0.02)  # the acid goes, the lactate stays
 
 
 def test_t_cells_divide_more_where_acid_is_neutralised(scenario, cells):
