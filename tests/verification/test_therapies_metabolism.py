@@ -28,6 +28,7 @@ PLAN = {
     "blockade": tme.AdenosineBlockade(dose=tme.Continuous(2e4, 0.0, 48.0)),
     "backpack": tme.AdenosineBackpack(dose=tme.Bolus(0.0, 300.0)),
     "receptor": tme.TgfBetaInhibitor(dose=tme.Continuous(2e4, 0.0, 48.0)),
+    "rays": tme.Radiotherapy(dose=tme.Bolus(12.0, 4.0)),
     "car_t": tme.CellInfusion(
         dose=tme.Bolus(0.0, 3e3), route="intratumoral", site=[0.0], width=150.0, armour=tme.Secretes(growth_factor=50.0)
     ),
@@ -149,6 +150,13 @@ def test_manganese_dioxide_lives_on_peroxide_and_leaves_a_base(instant, scenario
     assert seen["acidity"][1] < 0.7 * untreated["acidity"][1]
     seen = _run(scenario, ["particles"], {"model.processes.peroxide_production.rate": 0.0})
     np.testing.assert_allclose(seen["mean_oxygen"], untreated["mean_oxygen"], rtol=2e-3)  # the tolerance of a step
+
+
+def test_oxygen_from_peroxide_sensitises_to_radiation(scenario, untreated):
+    """OER by oxygen alone: the share that survives 4 Gy is lower where particles work."""
+    particles, rays, both = (_run(scenario, on) for on in (["particles"], ["rays"], ["particles", "rays"]))
+    alone = rays["tumour_burden"][1] / untreated["tumour_burden"][1]
+    assert both["tumour_burden"][1] / particles["tumour_burden"][1] < 0.99 * alone
 
 
 def test_catalase_gives_half_and_is_not_spent(instant):
