@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-ORDER = ("w1", "w2", "w3", "w4", "w5", "reference", "gradient", "batch", "gpu")
+ORDER = ("w1", "w2", "w3", "w4", "w5", "reference", "milieu", "gradient", "batch", "gpu")
 TITLES = {
     "w1": "W1: one field in a box",
     "w2": "W2: ten fields in a box",
@@ -16,6 +16,7 @@ TITLES = {
     "w4": "W4: oxygen in uneven tissue",
     "w5": "W5: from small to large",
     "reference": "The reference model",
+    "milieu": "Every species on",
     "gradient": "Gradients",
     "batch": "Batches",
     "gpu": "Graphics processors",
@@ -32,6 +33,8 @@ ABOUT = {
     "from cell to cell.",
     "reference": "The whole model of a solid tumour with all its species: seconds per simulated day, and the error "
     "against a tenth of the tolerance. Explicit steps: one measured step times the steps that stability demands.",
+    "milieu": "The solid tumour with every optional process on and four therapies, four weeks, and the core model "
+    "beside it; seconds of the time loop, compilation apart.",
     "gradient": "Value and gradient of the tumour's cells at the end with respect to ten parameters, in reverse.",
     "batch": "Members per second, all at once against one after the other.",
     "gpu": "Float32 at 256³ against the copy bandwidth of the card.",

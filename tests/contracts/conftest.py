@@ -1,44 +1,51 @@
-"""One small case of every therapy, for the contracts that all of them must keep."""
+"""One small case of every therapy, for the contracts that all of them must keep.
+
+The cases of a family are in ``cases_*.py`` beside this file. What holds at one instant is checked for all of them in
+programs that hold the whole registry, the arms being strengths: one compilation instead of one per therapy.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import tmepde as tme
 from tmepde.interventions import REGISTRY
 from tmepde.model import System
+from tmepde.physiology import OPTIONAL
 from tmepde.schedule import Clock
 
+
+def _load(path: Path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_FAMILIES = [_load(path) for path in sorted(Path(__file__).parent.glob("cases_*.py"))]
 #: label → (registry key, therapy); doses are short, begin off the step grid and act within hours
-CASES = {
-    "anti_vegf": ("anti_vegf", tme.AntiVEGF(dose=tme.Infusion([1.3, 5.0], [2300.0, 1500.0], 1.5))),
-    "matrix_enzyme": ("matrix_enzyme", tme.MatrixEnzyme(dose=tme.Infusion(0.7, 900.0, 1.5))),
-    "matrix_enzyme_local": (
-        "matrix_enzyme",
-        tme.MatrixEnzyme(dose=tme.Infusion(0.7, 3e-5, 1.5), route="intratumoral", site=[420.0], width=150.0),
-    ),
-    "cell_infusion": (
-        "cell_infusion",
-        tme.CellInfusion(dose=tme.Infusion(0.3, 1e11, 1.0), armour=tme.Secretes(chemokine=3.0, growth_factor=10.0)),
-    ),
-    "cell_infusion_local": (
-        "cell_infusion",
-        tme.CellInfusion(
-            dose=tme.Infusion(0.3, 1e6, 1.0), route="intratumoral", site=[380.0], armour=tme.Secretes(chemokine=3.0)
-        ),
-    ),
-    "oxygen_generator": ("oxygen_generator", tme.OxygenGenerator(dose=tme.Infusion(0.2, 300.0, 0.8))),
-    "oxygen_generator_local": (
-        "oxygen_generator",
-        tme.OxygenGenerator(dose=tme.Infusion(0.2, 3e-5, 0.8), route="intratumoral", site=[420.0]),
-    ),
-    "checkpoint_blockade": ("checkpoint_blockade", tme.CheckpointBlockade(dose=tme.Infusion(0.9, 1400.0, 0.7))),
-    "radiotherapy": ("radiotherapy", tme.Radiotherapy(dose=tme.Infusion([1.1, 4.3], [2.0, 3.0], 0.4))),
-}
+CASES = {label: case for family in _FAMILIES for label, case in family.CASES.items()}
+#: where each case puts its dose, and how much of the species one unit of dose makes (``None``: a depot in the tissue)
+ENTRIES = {label: entry for family in _FAMILIES for label, entry in family.ENTRIES.items() if entry[0] is not None}
 #: the six that are combined in all ways
-SIX = {kind: CASES[kind][1] for kind in REGISTRY}
+SIX = {
+    kind: CASES[kind][1]
+    for kind in (
+        "anti_vegf",
+        "cell_infusion",
+        "checkpoint_blockade",
+        "matrix_enzyme",
+        "oxygen_generator",
+        "radiotherapy",
+    )
+}
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +54,10 @@ def float64():
         yield
 
 
-@pytest.fixture(scope="session")
-def model():
+def slab(milieu):
     """A slab of 16 cells with T cells already at the margin, so that every therapy has something to act on."""
     grid = tme.Grid.line(800.0, 16)
-    model = tme.library.solid_tumour(grid, radius=220.0, processes={"bystander_killing": {"rate": 0.02}})
+    model = tme.library.solid_tumour(grid, radius=220.0, milieu=milieu, processes={"bystander_killing": {"rate": 0.02}})
     near = abs(model.tissue["region_margin_distance"])
     for name, amount in (("car_t", 2e3), ("car_t_exhausted", 300.0)):
         species = model.species[name]
@@ -62,6 +68,18 @@ def model():
     return model
 
 
+@pytest.fixture(scope="session")
+def model():
+    """The core model."""
+    return slab("core")
+
+
+@pytest.fixture(scope="session")
+def full():
+    """The model with every optional process."""
+    return slab("full")
+
+
 @pytest.fixture
 def clock():
     """A step of half an hour that begins at 1 h, inside several doses."""
@@ -69,15 +87,61 @@ def clock():
 
 
 def with_drugs(system, state, level=3.0):
-    """The state with every species that a therapy brings at ``level``, so that effects are not all zero."""
-    foreign = set(system.species) - set(system.model.species)
+    """The state with what therapies and optional processes bring at ``level``, so that effects are not all zero."""
+    optional = {n for p in OPTIONAL.values() for n in p().brings(system.model.base)}
+    foreign = (set(system.species) - set(system.model.species)) | optional
     raised = {"nanoparticle", "nanoparticle_bound", "nanoparticle_plasma", "ifn_gamma", "car_t_plasma"} | foreign
     return {k: v + level if k in raised else v for k, v in state.items()}
+
+
+class Registry(eqx.Module):
+    """Every case at once on the full model, with a strength for each."""
+
+    system: System
+    labels: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(self, model):
+        self.labels = tuple(sorted(CASES))
+        self.system = System(model, {label: CASES[label][1] for label in self.labels})
+
+    def at(self, strengths):
+        """The system with these strengths, in the order of ``labels``."""
+        return eqx.tree_at(
+            lambda s: [s.interventions[n].strength for n in self.labels],
+            self.system,
+            [strengths[i] for i in range(len(self.labels))],
+        )
+
+    def only(self, *labels, value=1.0):
+        """Strengths: ``value`` for these, 0 for all others."""
+        return np.asarray([value if n in labels else 0.0 for n in self.labels])
+
+    def terms(self, strengths, clock, state):
+        system = self.at(strengths)
+        return system.coefficients(clock, state), system.hazards(clock, state)
+
+
+@pytest.fixture(scope="session")
+def registry(full):
+    with jax.enable_x64(True):
+        return Registry(full)
+
+
+@pytest.fixture(scope="session")
+def populated_registry(registry):
+    """The state of the registry with therapies in the middle of their work."""
+    with jax.enable_x64(True):
+        return with_drugs(registry.system, registry.system.initial_state(jnp.float64))
 
 
 @pytest.fixture
 def cases():
     return CASES
+
+
+@pytest.fixture
+def entries():
+    return ENTRIES
 
 
 @pytest.fixture

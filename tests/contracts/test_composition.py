@@ -1,10 +1,12 @@
-"""How therapies compose at one instant: off is absent, order is free, numbers do not retrace, nothing blows up."""
+"""How therapies compose at one instant: off is absent, order is free, numbers do not retrace, nothing blows up.
+
+All of them at once on the full model: an arm is a set of strengths.
+"""
 
 from __future__ import annotations
 
 import itertools
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,88 +14,88 @@ import pytest
 
 from tmepde.model import System
 
+CHANNELS = ("diffusivity", "source", "loss", "velocity")
+
 
 def _terms(system, clock, state):
     return system.coefficients(clock, state), system.hazards(clock, state)
 
 
-_compiled = jax.jit(_terms)
+@pytest.fixture(scope="module")
+def compiled(registry):
+    """(strengths, clock, state) → terms, compiled once."""
+    return jax.jit(lambda *arguments: registry.terms(*arguments))
 
 
-def _off(one):
-    return eqx.tree_at(lambda x: x.strength, one, np.asarray(0.0))
-
-
-def _assert_same(found, wanted, species, exact=True):
+def _assert_same(found, wanted, species, rtol=0.0):
     """Terms of ``species`` agree; a term that is absent is 0."""
-    for channel in ("diffusivity", "source", "loss", "velocity"):
+    for channel in CHANNELS:
         a, b = getattr(found[0], channel), getattr(wanted[0], channel)
         for name in species:
-            pair = zip(jax.tree.leaves(a.get(name, 0.0)), jax.tree.leaves(b.get(name, 0.0)), strict=False)
-            for x, y in pair:
-                x, y = np.broadcast_arrays(np.asarray(x), np.asarray(y))
-                if exact:
-                    np.testing.assert_array_equal(x, y, err_msg=f"{name}.{channel}")
-                else:
-                    np.testing.assert_allclose(x, y, rtol=1e-14, atol=1e-300, err_msg=f"{name}.{channel}")
+            x, y = jax.tree.leaves(a.get(name, 0.0)), jax.tree.leaves(b.get(name, 0.0))
+            count = max(len(x), len(y))
+            for p, q in zip(x * (count // len(x)), y * (count // len(y)), strict=True):
+                p, q = np.broadcast_arrays(np.asarray(p), np.asarray(q))
+                np.testing.assert_allclose(p, q, rtol=rtol, atol=0.0, err_msg=f"{name}.{channel}")
     for name, value in found[1].items():
-        np.testing.assert_allclose(value, np.zeros_like(value) + wanted[1].get(name, 0.0), rtol=0 if exact else 1e-14)
+        np.testing.assert_allclose(value, np.zeros_like(value) + wanted[1].get(name, 0.0), rtol=rtol)
 
 
-def test_off_is_absent_bitwise(case, cases, model, clock, populated):
-    """1 + 0·(f − 1) = 1 and x + 0·r = x exactly, also when compiled."""
-    system, state = populated(model, {case: _off(cases[case][1])})
-    absent = System(model, {})
-    bare = {k: v for k, v in state.items() if k in model.species}
-    _assert_same(_compiled(system, clock, state), _compiled(absent, clock, bare), model.species)
-    _assert_same(_terms(system, clock, state), _terms(absent, clock, bare), model.species)
+def _differs(found, wanted):
+    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True)
+    return any(np.any(np.asarray(a) != np.asarray(b)) for a, b in pairs)
 
 
-def test_on_does_something(case, cases, model, clock, populated):
-    system, state = populated(model, {case: cases[case][1]})
-    bare = {k: v for k, v in state.items() if k in model.species}
-    with pytest.raises(AssertionError):
-        _assert_same(_terms(system, clock, state), _terms(System(model, {}), clock, bare), model.species)
+def test_off_is_absent_bitwise(registry, compiled, full, clock, populated_registry):
+    """1 + 0·(f − 1) = 1 and x + 0·r = x exactly; compiled, programs may contract products and sums differently."""
+    absent = System(full, {})
+    bare = {k: v for k, v in populated_registry.items() if k in full.species}
+    off = registry.only()
+    _assert_same(registry.terms(off, clock, populated_registry), _terms(absent, clock, bare), full.species)
+    found = compiled(off, clock, populated_registry)
+    _assert_same(found, jax.jit(_terms)(absent, clock, bare), full.species, rtol=1e-13)
 
 
-def test_order_of_declaration_does_not_matter_bitwise(six, model, clock, populated):
-    names = sorted(six)
-    first = None
-    for order in (names, names[::-1], names[3:] + names[:3]):
-        system, state = populated(model, {n: six[n] for n in order})
-        found = _compiled(system, clock, state)
-        if first is None:
-            first = found
-        _assert_same(found, first, system.species)
+def test_on_does_something(registry, compiled, clock, populated_registry):
+    off = compiled(registry.only(), clock, populated_registry)
+    idle = [n for n in registry.labels if not _differs(compiled(registry.only(n), clock, populated_registry), off)]
+    assert not idle
 
 
-def test_names_do_not_matter(six, model, clock, populated):
-    """Another name changes the order of a sum of up to seven terms: equal to rounding, 7 · 2⁻⁵³ < 1e-14."""
-    system, state = populated(model, six)
-    wanted = _terms(system, clock, state)
-    for rotation in (1, 4):
-        names = sorted(six)[rotation:] + sorted(six)[:rotation]
-        renamed = System(model, dict(zip(sorted(six), (six[n] for n in names), strict=True)))
-        _assert_same(_terms(renamed, clock, state), wanted, system.species, exact=False)
+def test_order_of_declaration_does_not_matter_bitwise(registry, full, clock, populated_registry, cases):
+    names = list(registry.labels)
+    wanted = registry.terms(np.ones(len(names)), clock, populated_registry)
+    turned = System(full, {n: cases[n][1] for n in names[::-1]})
+    _assert_same(_terms(turned, clock, populated_registry), wanted, turned.species)
 
 
-def test_strength_interpolates_linearly(case, cases, model, clock, populated):
-    """Half strength states half of every effect: the mean of off and on, wherever one target has one term."""
-    one = cases[case][1]
-    half = eqx.tree_at(lambda x: x.strength, one, np.asarray(0.5))
-    effects = {}
-    for label, each in (("off", _off(one)), ("half", half), ("on", one)):
-        system, state = populated(model, {case: each})
-        tissue, _ = system.tissue(clock, state)
-        effects[label] = (tissue.quantities, system.hazards(clock, state))
-    for i in (0, 1):
-        for name, value in effects["half"][i].items():
-            mean = 0.5 * (effects["off"][i][name] + effects["on"][i][name])
-            np.testing.assert_allclose(value, mean, rtol=1e-12, atol=1e-300)
+def test_names_do_not_matter(registry, compiled, full, clock, populated_registry, cases):
+    """Other names change the order of sums and products: equal to rounding, some 60 · 2⁻⁵³ of the largest term."""
+    names = list(registry.labels)
+    wanted = compiled(np.ones(len(names)), clock, populated_registry)
+    middle = len(names) // 2
+    rotated = names[middle:] + names[:middle]
+    renamed = System(full, dict(zip(names, (cases[n][1] for n in rotated), strict=True)))
+    _assert_same(jax.jit(_terms)(renamed, clock, populated_registry), wanted, renamed.species, rtol=1e-12)
 
 
-def test_no_number_retraces(case, cases, model, clock, populated):
-    system, state = populated(model, {case: cases[case][1]})
+def test_strength_interpolates_linearly(registry, clock, populated_registry):
+    """Half strength states half of every effect: the mean of off and on, for each therapy alone."""
+
+    @jax.jit
+    def stated(strengths):
+        system = registry.at(strengths)
+        tissue, _ = system.tissue(clock, populated_registry)
+        return tissue.quantities, system.hazards(clock, populated_registry)
+
+    off = stated(registry.only())
+    for label in registry.labels:
+        half, on = (stated(registry.only(label, value=v)) for v in (0.5, 1.0))
+        for x, y, z in zip(*(jax.tree.leaves(part) for part in (half, off, on)), strict=True):
+            np.testing.assert_allclose(x, 0.5 * (np.asarray(y) + np.asarray(z)), rtol=1e-12, atol=1e-300, err_msg=label)
+
+
+def test_no_number_retraces(registry, clock, populated_registry):
     traces = 0
 
     @jax.jit
@@ -102,12 +104,13 @@ def test_no_number_retraces(case, cases, model, clock, populated):
         traces += 1
         return _terms(system, clock, state)
 
-    terms(system, clock, state)
+    system = registry.system
+    terms(system, clock, populated_registry)
     leaves, tree = jax.tree.flatten(system.interventions)
     assert all(isinstance(leaf, np.ndarray | jax.Array) for leaf in leaves), "a Python number would retrace"
     for i, leaf in enumerate(leaves):
         changed = [*leaves[:i], np.asarray(leaf) * 0.9, *leaves[i + 1 :]]
-        terms(System(model, jax.tree.unflatten(tree, changed)), clock, state)
+        terms(System(system.model, jax.tree.unflatten(tree, changed)), clock, populated_registry)
     assert traces == 1
 
 
@@ -124,23 +127,34 @@ def _cast(tree, dtype):
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
-def test_what_is_stated_is_finite_and_non_negative_at_extreme_states(case, cases, model, clock, populated, dtype):
-    system, state = populated(model, {case: cases[case][1]})
-    one, clock, model = _cast((system.interventions[case], clock, model), dtype)
-    untreated = System(model, {})
-    for label, extreme in _extremes(system, _cast(state, dtype)):
-        tissue, _ = untreated.tissue(clock, extreme)
-        effects = one.effects(clock, extreme, tissue)
-        for part in (effects.scale, effects.add, effects.hazard, one.kinetics(clock, extreme, tissue)):
-            for name, value in part.items():
-                assert np.all(np.isfinite(value)) and np.all(np.asarray(value) >= 0), f"{label}: {name}"
+def test_what_is_stated_is_finite_and_non_negative_at_extreme_states(registry, clock, populated_registry, dtype):
+    """What a therapy states, velocities apart, which have a direction."""
+    system, clock = _cast((registry.system, clock), dtype)
+
+    @jax.jit
+    def stated(state):
+        tissue, _ = System(system.model, {}).tissue(clock, state)
+        found = {}
+        for name, one in system.interventions.items():
+            effects = one.effects(clock, state, tissue)
+            kinetics = one.kinetics(clock, state, tissue)
+            found[name] = (effects.scale, effects.add, effects.hazard, kinetics)
+        return found
+
+    for label, extreme in _extremes(system, _cast(populated_registry, dtype)):
+        for name, parts in stated(extreme).items():
+            for part in parts:
+                for target, value in part.items():
+                    for leaf in jax.tree.leaves(value):
+                        assert np.all(np.isfinite(leaf)), f"{label}: {name} {target}"
+                        directed = target.endswith(".velocity")
+                        assert directed or np.all(np.asarray(leaf) >= 0), f"{label}: {name} {target}"
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
-def test_coefficients_and_their_gradients_are_finite_at_extreme_states(cases, model, clock, populated, dtype):
+def test_coefficients_and_their_gradients_are_finite_at_extreme_states(registry, clock, populated_registry, dtype):
     """All therapies at once, with respect to every number and every value of the state."""
-    system, state = populated(model, {name: one for name, (_, one) in cases.items()})
-    numbers, clock = _cast(system, dtype), _cast(clock, dtype)
+    numbers, clock = _cast((registry.system, clock), dtype)
 
     @jax.jit
     def slope(numbers, state):
@@ -149,12 +163,21 @@ def test_coefficients_and_their_gradients_are_finite_at_extreme_states(cases, mo
 
         return jax.value_and_grad(total, argnums=(0, 1))(numbers, state)
 
-    for label, extreme in _extremes(system, _cast(state, dtype)):
+    for label, extreme in _extremes(registry.system, _cast(populated_registry, dtype)):
         for path, leaf in jax.tree_util.tree_leaves_with_path(slope(numbers, extreme)):
             assert np.all(np.isfinite(leaf)), f"{label}: {jax.tree_util.keystr(path)}"
 
 
-def test_all_pairs_share_one_tissue_without_conflict(six, model, clock, populated):
-    for pair in itertools.combinations(sorted(six), 2):
-        system, state = populated(model, {n: six[n] for n in pair})
-        jax.eval_shape(_terms, system, clock, state)
+def test_every_pair_is_finite_and_non_negative(registry, compiled, clock, populated_registry):
+    """Every subset of two, by strength, in the one program; D, s and λ keep their sign."""
+    before = compiled._cache_size()
+    for pair in itertools.combinations(registry.labels, 2):
+        coefficients, hazards = compiled(registry.only(*pair), clock, populated_registry)
+        for leaf in jax.tree.leaves((coefficients, hazards)):
+            assert np.all(np.isfinite(leaf)), pair
+        for channel in ("diffusivity", "source", "loss"):
+            for name, value in getattr(coefficients, channel).items():
+                signed = registry.system.species[name].signed and channel == "source"
+                assert signed or all(np.all(np.asarray(x) >= 0) for x in jax.tree.leaves(value)), (pair, name, channel)
+        assert all(np.all(np.asarray(v) >= 0) for v in hazards.values()), pair
+    assert compiled._cache_size() == max(before, 1)

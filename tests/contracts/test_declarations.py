@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 
 import equinox as eqx
 import jax
@@ -12,6 +13,8 @@ import pytest
 
 import tmepde as tme
 from tmepde import interventions
+from tmepde.config.build import intervention_of, table_of
+from tmepde.config.modules import intervention_section
 from tmepde.model import System
 from tmepde.parameter import STATUSES, parameters
 
@@ -41,18 +44,25 @@ def test_every_field_is_plain(kind):
         if "schedule" in told:
             assert told["schedule"]["unit"] and told["schedule"]["doc"]
             continue
-        assert field.name == "armour" and parameters(tme.Secretes)
+        part = typing.get_type_hints(interventions.REGISTRY[kind])[field.name]
+        assert parameters(part), field.name
 
 
 def test_rebuilt_from_its_fields_it_is_the_same(case, cases):
     one = cases[case][1]
+    assert _same(one, intervention_of(intervention_section(table_of(one)))), "through the table of a config"
     fields = {f.name: getattr(one, f.name) for f in dataclasses.fields(one)}
     again = type(one)(**{k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in fields.items()})
     assert bool(eqx.tree_equal(one, again))
 
 
-def test_targets_exist(case, cases, model, clock):
-    system = System(model, {case: cases[case][1]})
+def _same(a, b):
+    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return jax.tree.structure(a) == jax.tree.structure(b) and all(np.array_equal(x, y) for x, y in leaves)
+
+
+def test_targets_exist(case, cases, full, clock):
+    system = System(full, {case: cases[case][1]})
     jax.eval_shape(
         lambda: (
             system.coefficients(clock, system.initial_state(jnp.float64)),
@@ -95,9 +105,9 @@ def test_a_wrong_choice_is_an_error():
         tme.CellInfusion(dose=tme.Bolus(0.0, 1.0), route="oral")
 
 
-def test_parameters_out_of_bounds_are_named(kind, model):
-    one = interventions.REGISTRY[kind](dose=tme.Bolus(0.0, 1.0), strength=2.0)
-    (problem,) = System(model, {"mine": one}).problems()
+def test_parameters_out_of_bounds_are_named(case, cases, full):
+    one = eqx.tree_at(lambda x: x.strength, cases[case][1], np.asarray(2.0))
+    (problem,) = System(full, {"mine": one}).problems()
     assert problem.startswith("`interventions.mine.strength` must be at most 1")
 
 
@@ -118,6 +128,15 @@ def test_resolve_finds_names_files_and_modules(tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             interventions.resolve(kind, str(tmp_path))
+
+
+def test_what_a_therapy_needs_is_named_when_it_is_missing(case, cases, model):
+    one = cases[case][1]
+    if not one.requires:
+        assert System(model, {"mine": one}).species
+        return
+    with pytest.raises(ValueError, match=f"'mine' acts on what the model does not carry.*{one.requires[0]}"):
+        System(model, {"mine": one})
 
 
 def test_two_therapies_may_share_a_drug_without_clearing_it_twice(model, clock):

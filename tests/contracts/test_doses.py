@@ -10,42 +10,35 @@ import pytest
 from tmepde.model import System
 from tmepde.schedule import Clock
 
-#: where each case puts its dose, and how much of the species one unit of dose makes
-ENTRIES = {
-    "anti_vegf": ("bevacizumab_plasma", 1 / 3.0),
-    "matrix_enzyme": ("hyaluronidase_plasma", 1 / 3.0),
-    "matrix_enzyme_local": ("hyaluronidase", None),
-    "cell_infusion": ("car_t_plasma", 4.6e-4 / 5e6),
-    "cell_infusion_local": ("car_t", None),
-    "oxygen_generator": ("nanoparticle_plasma", 1 / 3.0),
-    "oxygen_generator_local": ("nanoparticle", None),
-    "checkpoint_blockade": ("pd1_antibody_plasma", 1 / 3.0),
-}
-#: nmol per mm³ of tissue and nM of interstitial fluid, and a rod of 1 mm² section per µm of the line
-LOCAL = {"hyaluronidase": 0.2e-6, "nanoparticle": 0.2e-6, "car_t": 1.0}
+#: mm³ of tissue per µm of the line, a rod of 1 mm² section
+ROD = 1e-9 * 1000.0**2
+#: nmol per mm³ of tissue that is one nM of interstitial fluid, of which there is 0.2
+NANOMOLAR = 0.2e-6
 
 
-@pytest.mark.parametrize("step", [7.7, 1.0, 0.13, 0.0101])
-def test_delivered_is_prescribed(case, cases, model, step):
-    if case == "radiotherapy":
-        pytest.skip("a hazard, not an amount: see test_radiation_does_not_depend_on_the_step")
-    one = cases[case][1]
-    system = System(model, {case: one})
+@pytest.mark.parametrize("step", [7.7, 1.0, 0.13])
+def test_delivered_is_prescribed(registry, entries, step):
+    """Every case of the registry in one program; what each adds to the species that its dose enters."""
+    system = registry.system
     state = system.initial_state(jnp.float64)
-    species, per_unit = ENTRIES[case]
 
     @jax.jit
     def stated(start):
         clock = Clock(jnp.asarray(0.0), start, start, jnp.asarray(step))
-        tissue, ((_, effects),) = system.tissue(clock, state)
-        return effects.add[f"{species}.source"] * step
+        tissue, _ = System(system.model, {}).tissue(clock, state)
+        found = {n: system.interventions[n].effects(clock, state, tissue).add for n in entries}
+        return {n: found[n][f"{species}.source"] * step for n, (species, _) in entries.items()}
 
-    total = sum(np.asarray(stated(jnp.asarray(i * step))) for i in range(int(np.ceil(8.0 / step))))
-    if per_unit is None:
-        delivered = float(model.grid.integrate(total)) * 1e-9 * 1000.0**2 * LOCAL[species]
-    else:
-        delivered = float(total) / per_unit
-    assert delivered == pytest.approx(float(one.dose.total()), rel=1e-12)
+    parts = [stated(jnp.asarray(i * step)) for i in range(int(np.ceil(8.0 / step)))]
+    for label, (species, per_unit) in entries.items():
+        total = sum(np.asarray(p[label]) for p in parts)
+        if per_unit is None:
+            unit = NANOMOLAR if system.species[species].unit == "nM" else 1.0
+            delivered = float(system.grid.integrate(np.broadcast_to(total, system.grid.shape))) * ROD * unit
+        else:
+            delivered = float(total) / per_unit
+        prescribed = float(system.interventions[label].dose.total())
+        assert delivered == pytest.approx(prescribed, rel=1e-12), label
 
 
 @pytest.mark.parametrize("step", [7.7, 1.0, 0.13, 0.0101])

@@ -138,7 +138,7 @@ def test_gradients_of_a_run_equal_differences(cases, model):
     found = np.asarray(push(directions))
     for (i, j), derivative in zip(entries, found, strict=True):
         value = np.asarray(leaves[i], float)
-        h = 2e-4 * max(abs(value.reshape(-1)[j]), 1e-3)  # small: limiters have kinks
+        h = 2e-4 * (abs(value.reshape(-1)[j]) or 1e-3)  # small: limiters have kinks
 
         def at(k, i=i, j=j, h=h, value=value):
             moved = value.copy().reshape(-1)
@@ -146,5 +146,5 @@ def test_gradients_of_a_run_equal_differences(cases, model):
             return float(objective([*leaves[:i], moved.reshape(value.shape), *leaves[i + 1 :]]))
 
         expected = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h)
-        noise = 1e-8 / max(abs(value.reshape(-1)[j]), 1e-3)  # of the linear solver, 2e-13 of values near 10, over 2e-4
+        noise = 1e-8 / (abs(value.reshape(-1)[j]) or 1e-3)  # of the linear solver, 2e-13 of values near 10, over 2e-4
         assert derivative == pytest.approx(expected, rel=1e-5, abs=noise), names[i]

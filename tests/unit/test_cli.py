@@ -46,6 +46,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_a_strategy_is_found_by_a_word_of_it() -> None:
+    done = tmepde("list", "interventions", "bevacizumab", "--json")
+    assert [row["name"] for row in json.loads(done.stdout)] == ["anti_vegf"]
+    assert tmepde("list", "interventions", "no such strategy").returncode == 2
+
+
 def test_help_starts_quickly_and_without_jax() -> None:
     times = []
     for _ in range(3):

@@ -109,7 +109,7 @@ def test_weakly_coupled_cells_are_solved_by_the_diagonal():
     operator = general.shifted(laplacian, jnp.ones((2, 8, 9)), 0.05)
     b = jnp.asarray(np.random.default_rng(6).normal(size=(2, 8, 9)))
     automatic, jacobi, cycles = (prepare(operator, m)(b) for m in ("auto", "jacobi", "multigrid"))
-    np.testing.assert_array_equal(automatic.value, jacobi.value)
+    np.testing.assert_allclose(automatic.value, jacobi.value, rtol=1e-13)  # compiled apart: rounded apart
     assert int(automatic.iterations) == int(jacobi.iterations) != int(cycles.iterations)
 
 

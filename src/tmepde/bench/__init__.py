@@ -19,6 +19,7 @@ WORKLOADS = {
     "w4": ("oxygen", "oxygen in tissue of uneven diffusivity with saturable uptake"),
     "w5": ("scaling", "one stencil and one linear solve from small to large grids"),
     "reference": ("reference", "the model of a solid tumour on a colon section and in a nodule"),
+    "milieu": ("milieu", "the solid tumour with every optional process on, four weeks"),
     "gradient": ("gradient", "the gradient of a run with respect to ten parameters"),
     "batch": ("batch", "many scenarios at once against one after the other"),
     "gpu": ("gpu", "stencil and multigrid cycle against the bandwidth of a graphics processor"),

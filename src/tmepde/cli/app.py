@@ -145,7 +145,9 @@ def bench(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="w1, w2, w3, w4, w5, reference, gradient, batch, gpu or all.", show_default=False
+            metavar="NAME",
+            help="w1, w2, w3, w4, w5, reference, milieu, gradient, batch, gpu or all.",
+            show_default=False,
         ),
     ],
     json: Json = False,

@@ -8,7 +8,7 @@ from typing import Any
 
 from tmepde.cli.exits import BAD_INPUT, Stop
 from tmepde.config.errors import suggest
-from tmepde.config.modules import catalogue
+from tmepde.config.modules import catalogue, foreign_kinds
 
 Row = dict[str, Any]
 
@@ -18,10 +18,12 @@ def listing(what: str, name: str | None, as_json: bool) -> None:
     rows = {"parameters": _parameters, "species": _species}.get(what, lambda: _entries(what))()
     if name is not None:
         keys = {row["of"] if what == "parameters" else row["name"] for row in rows}
-        if name not in keys:
+        found = [row for row in rows if name in (row.get("of"), row["name"])]
+        said = [] if found else [row for row in rows if name.lower() in _words(row)]
+        if not found and not said:
             raise Stop(BAD_INPUT, f"There is no {name!r} among the {what}. {suggest(name, keys)}")
-        rows = [row for row in rows if name in (row.get("of"), row["name"])]
-        if what != "parameters" and not as_json:
+        rows = found or said
+        if found and what != "parameters" and not as_json:
             _one(rows[0])
             return
     if as_json:
@@ -30,13 +32,24 @@ def listing(what: str, name: str | None, as_json: bool) -> None:
     columns = {
         "parameters": ("of", "name", "value", "unit", "bounds", "meaning", "source"),
         "species": ("name", "kind", "unit", "long_name", "of"),
+        "interventions": ("name", "doc", "strategies"),
     }.get(what, ("name", "doc"))
     _table(columns, rows)
 
 
 def _entries(what: str) -> list[Row]:
-    group = catalogue()[what]
+    group = dict(catalogue()[what])
+    if what == "interventions":
+        group |= {name: _foreign(name) for name in foreign_kinds() if name not in group}
     return [{"name": name, **entry} for name, entry in group.items()]
+
+
+def _foreign(kind: str) -> Row:
+    """An intervention of an installed package; importing it starts JAX."""
+    from tmepde.config.catalogue import describe
+    from tmepde.interventions import resolve
+
+    return describe(resolve(kind))
 
 
 def _species() -> list[Row]:
@@ -84,6 +97,12 @@ def _parameter_rows(of: str, prefix: str, entry: dict[str, Any]) -> Iterable[Row
         yield from _parameter_rows(of, f"{prefix}{name}.", part)
 
 
+def _words(row: Row) -> str:
+    """What an entry says of itself, to be searched for a word."""
+    told = [str(row.get(key) or "") for key in ("name", "doc", "notes", "long_name", "meaning")]
+    return " ".join([*told, *row.get("strategies", {}).values()]).lower()
+
+
 def _one(row: Row) -> None:
     """One entry in full, with its parameters."""
     print(f"{row['name']}\n{row.get('doc') or row.get('long_name', '')}")
@@ -93,7 +112,9 @@ def _one(row: Row) -> None:
     if rows:
         print()
         _table(("name", "value", "unit", "bounds", "meaning", "source"), rows)
-    for key in ("processes", "species"):
+    if row.get("strategies"):
+        print(f"\nstrategies: {_cell('strategies', row)}")
+    for key in ("requires", "processes", "species"):
         if row.get(key):
             print(f"\n{key}: {', '.join(row[key])}")
 
@@ -102,6 +123,8 @@ def _cell(column: str, row: Row) -> str:
     if column == "source":
         return ", ".join(t for t in (row.get("ref"), row.get("status")) if t)
     value = row.get(column)
+    if column == "strategies":
+        return "; ".join(value.values()) if value else ""
     if column == "bounds" and value:
         low, high = ("…" if v is None else f"{v:g}" for v in value)
         return f"{low} to {high}"

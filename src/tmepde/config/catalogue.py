@@ -16,6 +16,7 @@ from typing import Any
 from tmepde import library
 from tmepde.grid import Grid
 from tmepde.interventions import REGISTRY as INTERVENTIONS
+from tmepde.interventions.reviews import STRATEGIES
 from tmepde.library import milieu_of
 from tmepde.parameter import parameters
 from tmepde.physiology import MILIEU, OPTIONAL
@@ -81,7 +82,7 @@ def _intervention(cls: Any) -> dict[str, Any]:
     return {
         **entry,
         "requires": list(cls.requires),
-        "reviews": list(cls.reviews),
+        "strategies": {str(number): STRATEGIES[number] for number in cls.reviews},
         "species": _species(cls(**doses).species(Grid.point())),
     }
 

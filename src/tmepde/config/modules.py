@@ -98,7 +98,12 @@ def intervention_section(table: Any, beside: str = ".") -> Section:
 
 def is_foreign(kind: str) -> bool:
     """Whether ``kind`` names a class outside of tmepde: of a file, or an entry point of an installed package."""
-    return ":" in kind or any(e.name == kind for e in metadata.entry_points(group="tmepde.interventions"))
+    return ":" in kind or kind in foreign_kinds()
+
+
+def foreign_kinds() -> list[str]:
+    """Names that installed packages offer as interventions."""
+    return sorted({e.name for e in metadata.entry_points(group="tmepde.interventions")})
 
 
 _DIFFUSIVITY = Quantity("um^2/h", low=0.0, doc="base diffusivity")

@@ -1,9 +1,11 @@
 """The symmetric operator that every implicit stage inverts, for a stack of S fields at once:
 
-    (A u)_i = c_i u_i + Σ_f Φ_f (u_i − u_j) + Σ_o [L_o,i (u_i − u_{i+o}) + L_o,i−o (u_i − u_{i−o})]
+    (A u)_i = c_i u_i + w Σ_f Φ_f (u_i − u_j) + w Σ_o [L_o,i (u_i − u_{i+o}) + L_o,i−o (u_i − u_{i−o})]
 
-with c ≥ 0 (cell volume times rate) and face conductances Φ ≥ 0: an M-matrix, so that A⁻¹ keeps what is positive
-positive. The links L ≥ 0 to cells further off (offsets o, diagonal ones say) carry the off-diagonal part of a tensor D.
+with c ≥ 0 (cell volume times rate), face conductances Φ ≥ 0 and the step's weight w > 0: an M-matrix, so that A⁻¹ keeps
+what is positive positive. The links L ≥ 0 to cells further off (offsets o, diagonal ones say) carry the off-diagonal
+part of a tensor D. The weight is kept apart, so that faces (and what multigrid makes of them) stay what they are from
+step to step: where D does not change, the compiler computes them once, outside the loop over steps.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from tmepde.operators.ghosts import ghosted, neighbours
 class EllipticOperator(eqx.Module):
     """``diagonal``: shape ``(S, *cells)``. ``faces``: per axis ``(S, …, n_k + 1, …)``, zero at closed sides; a periodic
     axis carries its wrap conductance at both ends. ``links``: one array ``(S, *cells)`` per entry of ``offsets``; its
-    entry i joins cell i with cell i + offset, zero where there is no such cell. ``aspect``: see ``Grid.aspect``."""
+    entry i joins cell i with cell i + offset, zero where there is no such cell. ``aspect``: see ``Grid.aspect``.
+    ``weight``: a number."""
 
     diagonal: Any
     faces: tuple[Any, ...]
@@ -29,6 +32,7 @@ class EllipticOperator(eqx.Module):
     links: tuple[Any, ...] = ()
     offsets: tuple[tuple[int, ...], ...] = eqx.field(static=True, default=())
     aspect: tuple[int, ...] = eqx.field(static=True, default=())
+    weight: Any = 1.0
 
     @property
     def ndim(self) -> int:
@@ -37,18 +41,28 @@ class EllipticOperator(eqx.Module):
     def __call__(self, u: Any) -> Any:
         ghosts = ghosted(u, self.periodic)
         u = neighbours(ghosts, 0, 0, self.ndim)
-        out = self.diagonal * u
+        spread: Any = 0.0
         for k, phi in enumerate(self.faces):
             axis = k - self.ndim
             lower, upper = neighbours(ghosts, k, -1, self.ndim), neighbours(ghosts, k, 1, self.ndim)
-            out = out + take(phi, 0, -1, axis) * (u - lower) + take(phi, 1, None, axis) * (u - upper)
+            spread = spread + take(phi, 0, -1, axis) * (u - lower) + take(phi, 1, None, axis) * (u - upper)
         for link, offset in zip(self.links, self.offsets, strict=True):
             flow = link * (u - shift(u, offset, self.periodic))
-            out = out + flow - shift(flow, tuple(-o for o in offset), self.periodic)
-        return out
+            spread = spread + flow - shift(flow, tuple(-o for o in offset), self.periodic)
+        return self.diagonal * u + self.weight * spread
 
-    def couplings(self) -> Any:
-        """Σ_f Φ_f of each cell."""
+    def inflow(self, u: Any) -> Any:
+        """w Σ_f Φ_f u_j of each cell i: what its neighbours add to A u, with the other sign. Without links."""
+        ghosts = ghosted(u, self.periodic)
+        total: Any = 0.0
+        for k, phi in enumerate(self.faces):
+            axis = k - self.ndim
+            total = total + take(phi, 0, -1, axis) * neighbours(ghosts, k, -1, self.ndim)
+            total = total + take(phi, 1, None, axis) * neighbours(ghosts, k, 1, self.ndim)
+        return self.weight * total
+
+    def sums(self) -> Any:
+        """Σ_f Φ_f (and links) of each cell, without the weight."""
         total = jnp.zeros_like(self.diagonal)
         for k, phi in enumerate(self.faces):
             axis = k - self.ndim
@@ -56,6 +70,14 @@ class EllipticOperator(eqx.Module):
         for link, offset in zip(self.links, self.offsets, strict=True):
             total = total + link + shift(link, tuple(-o for o in offset), self.periodic)
         return total
+
+    def couplings(self) -> Any:
+        """w Σ_f Φ_f of each cell."""
+        return self.weight * self.sums()
+
+    def alone(self) -> Any:
+        """Cells that nothing joins to another, broadcastable to ``(S, *cells)``."""
+        return self.sums() == 0
 
     def folded(self) -> EllipticOperator:
         """Without links: L (Σ_k o_k ∂_k u)² is replaced by its diagonal part Σ_k o_k² L (∂_k u)², half of it on either
@@ -80,5 +102,4 @@ class EllipticOperator(eqx.Module):
 
     def shifted(self, diagonal: Any, weight: Any) -> EllipticOperator:
         """``diagonal`` + ``weight`` times the diffusion of this operator."""
-        faces, links = tuple(weight * f for f in self.faces), tuple(weight * a for a in self.links)
-        return dataclasses.replace(self, diagonal=diagonal, faces=faces, links=links)
+        return dataclasses.replace(self, diagonal=diagonal, weight=self.weight * weight)

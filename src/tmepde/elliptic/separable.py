@@ -177,6 +177,13 @@ class SeparableOperator(eqx.Module):
     def __call__(self, u: Any) -> Any:
         return self.diagonal * u + self.volumes() * self.flux_divergence(u)
 
+    def alone(self) -> Any:
+        """Fields whose cells nothing joins, shape ``(S, 1, …)``."""
+        joined: Any = False
+        for k, line in enumerate(self.lines):
+            joined = joined | ((self.diffusivity[:, k] > 0) & jnp.any(line.factors > 0))
+        return ~joined.reshape((-1,) + (1,) * self.ndim)
+
     def couplings(self) -> Any:
         """Σ_f Φ_f of each cell."""
         total: Any = 0.0

@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 
 from tmepde.elliptic.fast_diagonal import FastDiagonal
-from tmepde.elliptic.multigrid import Multigrid
+from tmepde.elliptic.multigrid import Multigrid, reciprocal
 from tmepde.elliptic.operator import EllipticOperator
 from tmepde.elliptic.separable import SeparableOperator
 from tmepde.operators.faces import take
@@ -83,45 +83,39 @@ def choose(op: Operator, method: str = "auto") -> str:
     return method
 
 
-def prepare(op: Operator, method: str = "auto") -> Solver:
+def prepare(op: Operator, method: str = "auto", definite: bool = False) -> Solver:
     """Set up a solver for ``op`` and return ``solve(b, guess, weight, tolerance, control)``.
 
     The set-up (factors, coarse levels) is shared by all right-hand sides. ``weight`` is 1/scale per cell
     ``(S, *cells)`` or a number; ``tolerance`` the weighted error that suffices (0: only the relative criterion).
     Where a field has no loss at all (all sides closed, c = 0) u has mean zero; a b whose sum is not zero has no
-    solution and counts as not converged.
+    solution and counts as not converged. ``definite``: the caller knows that every live cell has a loss, so that none
+    of this need be looked for.
     """
     frozen = jax.lax.stop_gradient(op)
     name = choose(frozen, method)
     if name == "fast_diagonal" and isinstance(frozen, SeparableOperator):
-        return _conjugate_gradients(frozen, FastDiagonal(frozen), exact=True)
+        return _conjugate_gradients(frozen, FastDiagonal(frozen), None, definite)
     full = frozen.expanded() if isinstance(frozen, SeparableOperator) else frozen
     if name == "direct":
         return _direct(full)
+    inverse = reciprocal(full.diagonal + full.couplings())
     if name == "jacobi":
-        return _conjugate_gradients(full, _jacobi(full))
-    return _conjugate_gradients(full, _multigrid_or_jacobi(full) if method == "auto" else Multigrid(full))
+        return _conjugate_gradients(full, lambda residual: inverse * residual, inverse, definite)
+    levels = Multigrid(full, inverse)
+    if method != "auto":
+        return _conjugate_gradients(full, levels, inverse, definite)
+    weak = full.weight * jnp.max(full.sums() * inverse) <= WEAK / (1.0 + WEAK)
 
+    def either(residual: Any) -> Any:
+        return jax.lax.cond(weak, lambda r: inverse * r, lambda r: levels(r), residual)
 
-def _jacobi(op: EllipticOperator) -> Callable[[Any], Any]:
-    own = op.diagonal + op.couplings()
-    inverse = jnp.where(own > 0, 1.0 / jnp.where(own > 0, own, 1.0), 0.0)
-    return lambda residual: inverse * residual
-
-
-def _multigrid_or_jacobi(op: EllipticOperator) -> Callable[[Any], Any]:
-    """V-cycles, but the diagonal alone (and no coarse levels) where all cells are weakly coupled."""
-    weak = jnp.all(op.couplings() <= WEAK * op.diagonal)
-    shapes = jax.eval_shape(lambda o: Multigrid(o), op)
-    nothing = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-    levels = jax.lax.cond(weak, lambda _: nothing, lambda o: Multigrid(o), op)
-    diagonal = _jacobi(op)
-    return lambda residual: jax.lax.cond(weak, diagonal, lambda r: levels(r), residual)
+    return _conjugate_gradients(full, either, inverse, definite)
 
 
 def _direct(op: EllipticOperator) -> Solver:
     """Thomas elimination: exact, whatever the coefficients."""
-    (phi,) = op.faces
+    phi = op.weight * op.faces[0]
     lower, upper = take(phi, 0, -1, -1), take(phi, 1, None, -1)
     diagonal = op.diagonal + lower + upper
     diagonal = jnp.where(diagonal > 0, diagonal, 1.0)
@@ -149,11 +143,9 @@ class _Null:
     """Fields whose operator annihilates constants: c = 0 everywhere."""
 
     def __init__(self, op: Operator):
-        couplings = op.couplings()
-        self.live = op.diagonal + couplings > 0  # prolongation spreads into cells outside the mask
-        self.alone = (couplings == 0) & (op.diagonal > 0)  # held cells, or D = 0 around
-        self.total = _inner(op.diagonal, jnp.ones_like(op.diagonal))
-        self.flag = jnp.where(self.total > 0, 0.0, 1.0).astype(op.diagonal.dtype)
+        self.live = op.diagonal + op.couplings() > 0
+        self.flag = jnp.where(jnp.any(op.diagonal > 0, axis=tuple(range(1, op.ndim + 1)), keepdims=True), 0.0, 1.0)
+        self.flag = self.flag.astype(op.diagonal.dtype)
         self.count = jnp.maximum(jnp.sum(self.live, axis=tuple(range(1, op.ndim + 1)), keepdims=True), 1)
 
     def centred(self, u: Any) -> Any:
@@ -168,63 +160,81 @@ class _Null:
         return ((self.flag == 0) | (jnp.abs(total) <= round_off * size)).reshape(-1)
 
 
-def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], exact: bool = False) -> Solver:
-    """``exact``: the preconditioner is nearly the inverse; the error then falls as the plain residual does, and it need
-    not be applied once more to know."""
-    null = _Null(op)
-    live = null.live
-    joined = jnp.where(null.alone, 0.0, 1.0).astype(op.diagonal.dtype)
-    total = _inner(op.diagonal, joined)
+class _Content:
+    """Σ(b − A u) = Σb − Σ c u = 0 after a shift of each field by a constant: mass is conserved to round-off. Cells that
+    nothing couples (held, or D = 0 around) have their own exact solution b/c."""
 
-    def balance(u: Any, b: Any) -> Any:
-        """Shift each field by a constant so that Σ(b − A u) = Σb − Σ c u = 0: conserves mass to round-off. Cells that
-        nothing couples have their own exact solution b/c."""
-        u = jnp.where(null.alone, b / jnp.where(null.alone, op.diagonal, 1.0), u)
-        lack = _inner(b, joined) - _inner(op.diagonal, u * joined)
-        shift = joined * jnp.where(total > 0, lack / jnp.where(total > 0, total, 1.0), 0.0)
-        return null.centred(jnp.where(op.diagonal > 0, u + shift, u))
+    def __init__(self, op: Operator, inverse: Any):
+        self.diagonal, self.alone = op.diagonal, op.alone()
+        self.inverse = reciprocal(op.diagonal) if inverse is None else inverse  # the same where nothing couples
+        self.joined = jnp.where(self.alone, 0.0, 1.0).astype(op.diagonal.dtype)
+        self.total = _inner(op.diagonal, self.joined)
+
+    def balanced(self, u: Any, b: Any, everywhere: bool) -> tuple[Any, Any]:
+        """u after the shift (in cells with a loss, or ``everywhere`` where all have one), and per field whether all of
+        it is finite (NaN anywhere makes the sum NaN)."""
+        lack = _inner(b - self.diagonal * u, self.joined)
+        some = self.total > 0
+        shift = jnp.where(some, lack / jnp.where(some, self.total, 1.0), 0.0)
+        if not everywhere:
+            shift = jnp.where(self.diagonal > 0, shift, 0.0)
+        return jnp.where(self.alone, self.inverse * b, u + shift), jnp.isfinite(lack).reshape(-1)
+
+
+def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inverse: Any, definite: bool) -> Solver:
+    """Iteration ends when the preconditioned residual z, an estimate of the error, is small, or when it would be, were
+    it computed once more: the error falls at least as the residual does in the norm of D⁻¹ = ``inverse``, of which
+    smooth errors, that the preconditioner removes best, are the smaller part. Without ``inverse`` the preconditioner is
+    nearly A⁻¹, and the error falls as the plain residual does."""
+    content = _Content(op, inverse)
+    null = None if definite else _Null(op)
+
+    def measure(residual: Any) -> Any:
+        return _inner(residual, residual if inverse is None else inverse * residual)
 
     def solve(
         b: Any, guess: Any = None, weight: Any = 1.0, tolerance: Any = 0.0, control: LinearControl = LinearControl()
     ) -> LinearResult:
-        solvable, b = null.solvable(b), null.centred(b)
-        cells = b[0].size
+        solvable: Any = True
+        if null is not None:
+            solvable, b = null.solvable(b), null.centred(b)
 
-        def unfinished(size: Any, product: Any, reference: Any) -> Any:
-            small = (size <= tolerance) & (product <= _REDUCTION**2 * reference)
-            enough = small | (product <= control.relative**2 * reference)
-            return ~enough & (product > 0)
+        def size(z: Any, on: Any) -> Any:
+            """The weighted norm of z, which is not needed before the least reduction has been reached."""
+            weighted = lambda z: _inner(z * weight, z * weight) / z[0].size  # noqa: E731
+            far = lambda z: jnp.full(on.shape, jnp.inf, z.dtype)  # noqa: E731
+            return jax.lax.cond(jnp.any(on), weighted, far, z)
 
         def keep_going(carry: tuple[Any, ...]) -> Any:
-            return jnp.any(carry[3]) & (carry[6] < control.limit)
+            return jnp.any(carry[3]) & (carry[7] < control.limit)
 
         def iterate(carry: tuple[Any, ...]) -> tuple[Any, ...]:
             # the preconditioner stands here once and nowhere else: every further copy costs a second of compilation
-            u, residual, p, on, product, reference, count = carry
-            z = jnp.where(live, precondition(residual), 0.0)
+            u, residual, p, on, product, reference, before, count = carry
+            z = precondition(residual)
             updated = _inner(residual, z)
             reference = jnp.where(count == 0, updated, reference)
-            size = jnp.sqrt(_inner(z * weight, z * weight) / cells)
-            on = on & unfinished(size, updated, reference)
             beta = jnp.where(product > 0, updated / jnp.where(product > 0, product, 1.0), 0.0)
             p = z + beta * p
             ap = op(p)
             curvature = _inner(p, ap)
             step = jnp.where(on & (curvature > 0), updated / jnp.where(curvature > 0, curvature, 1.0), 0.0)
             rest = residual - step * ap
-            if exact:
-                shrunk = jnp.sqrt(_inner(rest, rest) / jnp.maximum(_inner(residual, residual), 1e-37))
-                on = on & ~((shrunk * size <= tolerance) & (shrunk <= _REDUCTION) | (shrunk <= control.relative))
-            return u + step * p, rest, p, on, updated, reference, count + 1
+            after = measure(rest)
+            left = jnp.minimum(1.0, jnp.where(before > 0, after / jnp.where(before > 0, before, 1.0), 0.0))
+            near = left * updated <= _REDUCTION**2 * reference
+            small = near & (left * size(z, on & near) <= tolerance**2)
+            on = on & ~small & (left * updated > control.relative**2 * reference)
+            return u + step * p, rest, p, on, updated, reference, after, count + 1
 
         u = jnp.zeros_like(b) if guess is None else guess
         residual = b if guess is None else b - op(u)
         zero = jnp.zeros((b.shape[0],) + (1,) * (b.ndim - 1), b.dtype)
-        on = jnp.any(residual != 0, axis=tuple(range(1, b.ndim)), keepdims=True)
-        start = (u, residual, jnp.zeros_like(b), on, zero, zero, jnp.asarray(0))
-        u, _, _, on, _, _, count = jax.lax.while_loop(keep_going, iterate, start)
-        value = balance(u, b)
-        finite = jnp.all(jnp.isfinite(value.reshape(value.shape[0], -1)), axis=1)
+        first = measure(residual)
+        start = (u, residual, jnp.zeros_like(b), first != 0, zero, zero, first, jnp.asarray(0))
+        u, _, _, on, _, _, _, count = jax.lax.while_loop(keep_going, iterate, start)
+        value, finite = content.balanced(u, b, definite)
+        value = value if null is None else null.centred(value)
         return LinearResult(value, solvable & finite & ~on.reshape(-1), count)
 
     return solve

@@ -6,16 +6,29 @@ file beside it as ``"mylab.py:Cooling"`` or of an installed module as ``"mylab.c
 
 from __future__ import annotations
 
+from tmepde.interventions.agonists import StingAgonist, TlrAgonist
 from tmepde.interventions.base import Effects, Intervention
 from tmepde.interventions.cells import CellInfusion, Secretes
+from tmepde.interventions.chemokines import (
+    Ccl2Blockade,
+    Ccr2bReceptor,
+    Ccr5Receptor,
+    ChemokineReceptor,
+    Cxcr3Receptor,
+    Cxcr4Antagonist,
+)
 from tmepde.interventions.cytotoxic import Radiotherapy
-from tmepde.interventions.immune import CheckpointBlockade
+from tmepde.interventions.engineering import Cd28Costimulation, Cd137Costimulation, Sialidase, TnfCarT
+from tmepde.interventions.immune import CheckpointBlockade, Pd1Nanocluster, PdL1ScfvCarT
+from tmepde.interventions.interleukins import Il12CarT, Il12Therapy
 from tmepde.interventions.metabolism import ArginineSupplement, Buffer, GlutamineAntagonist, GlycolysisInhibitor
 from tmepde.interventions.oxygen import OxygenCarrier, OxygenGel, OxygenGenerator
 from tmepde.interventions.registry import GROUP, names, resolve_from
 from tmepde.interventions.stroma import MatrixEnzyme
 from tmepde.interventions.suppression import AdenosineBackpack, AdenosineBlockade, IdoInhibitor, TgfBetaInhibitor
+from tmepde.interventions.suppressors import Csf1rInhibitor, MdscDepletion
 from tmepde.interventions.vasculature import AntiVEGF
+from tmepde.interventions.virus import OncolyticVirus
 
 REGISTRY: dict[str, type[Intervention]] = {
     "anti_vegf": AntiVEGF,
@@ -35,6 +48,26 @@ REGISTRY: dict[str, type[Intervention]] = {
     "oxygen_carrier": OxygenCarrier,
     "oxygen_gel": OxygenGel,
     "tgf_beta_inhibitor": TgfBetaInhibitor,
+    # immunity
+    "ccl2_blockade": Ccl2Blockade,
+    "ccr2b_receptor": Ccr2bReceptor,
+    "ccr5_receptor": Ccr5Receptor,
+    "cd28_costimulation": Cd28Costimulation,
+    "cd137_costimulation": Cd137Costimulation,
+    "chemokine_receptor": ChemokineReceptor,
+    "csf1r_inhibitor": Csf1rInhibitor,
+    "cxcr3_receptor": Cxcr3Receptor,
+    "cxcr4_antagonist": Cxcr4Antagonist,
+    "il12_car_t": Il12CarT,
+    "il12_therapy": Il12Therapy,
+    "mdsc_depletion": MdscDepletion,
+    "oncolytic_virus": OncolyticVirus,
+    "pd1_nanocluster": Pd1Nanocluster,
+    "pd_l1_scfv_car_t": PdL1ScfvCarT,
+    "sialidase": Sialidase,
+    "sting_agonist": StingAgonist,
+    "tlr_agonist": TlrAgonist,
+    "tnf_car_t": TnfCarT,
 }
 
 
@@ -54,25 +87,10 @@ def resolve(kind: str, beside: str = ".") -> type[Intervention]:
 __all__ = [
     "GROUP",
     "REGISTRY",
-    "AdenosineBackpack",
-    "AdenosineBlockade",
-    "AntiVEGF",
-    "ArginineSupplement",
-    "Buffer",
-    "CellInfusion",
-    "CheckpointBlockade",
     "Effects",
-    "GlutamineAntagonist",
-    "GlycolysisInhibitor",
-    "IdoInhibitor",
     "Intervention",
-    "MatrixEnzyme",
-    "OxygenCarrier",
-    "OxygenGel",
-    "OxygenGenerator",
-    "Radiotherapy",
     "Secretes",
-    "TgfBetaInhibitor",
     "names",
     "resolve",
+    *sorted(c.__name__ for c in REGISTRY.values()),
 ]

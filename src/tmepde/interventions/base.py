@@ -44,8 +44,8 @@ class Effects(eqx.Module):
 class Intervention(eqx.Module):
     """Base of all therapies. ``strength`` is traced: 0 = off, 1 = as prescribed.
 
-    ``requires`` names the processes of the model that must be there for the therapy to act on; ``reviews`` the rows of
-    the mechanism table (docs) that the therapy covers.
+    ``requires`` names the processes of the model that must be there for the therapy to act on; ``reviews`` the
+    strategies of :data:`tmepde.interventions.reviews.STRATEGIES` that the therapy covers.
     """
 
     requires: ClassVar[tuple[str, ...]] = ()

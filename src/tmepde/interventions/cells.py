@@ -13,7 +13,10 @@ from tmepde.physiology.rates import secretion
 
 
 class Secretes(eqx.Module):
-    """Armour: s = q E/φ_i. What every CAR-T cell makes unasked (molecules/cell/s), as in 7×19 CAR-T cells."""
+    """Armour: s = q E/φ_i. What every CAR-T cell makes unasked (molecules/cell/s), as 7×19 CAR-T cells (IL-7, CCL19).
+
+    Good values: 7×19 cells ``chemokine`` 3, ``growth_factor`` 10; IL-15 cells ``growth_factor`` 10 to 50.
+    """
 
     chemokine: Any = param(
         "1/s",
@@ -34,12 +37,14 @@ class Secretes(eqx.Module):
 
 
 class CellInfusion(Intervention):
-    """dT/dt += f·dose/V_blood (intravenous), or ∂E/∂t += dose·w(x)/∫w dV (intratumoral).
+    """dT/dt += f·dose/V_blood (intravenous), or ∂E/∂t += dose·w(x)/∫w dV (intratumoral); armoured if wished (7×19).
 
     Of the cells infused into blood a fraction f survives the first day's trapping in lung, liver and spleen and goes on
     to expand (:class:`~tmepde.physiology.BloodKinetics`). 1e8 cells in 5 L give the 3900-fold expansion of Stein 2019
     up to 36 cells/µL; in mice use ``blood_volume`` 2e-3 L. ``armour`` belongs to all CAR-T cells of the model.
     """
+
+    reviews = (21, 39, 44)
 
     dose: Any = dose("cells", doc="CAR-T cells")
     route: str = choice(*ROUTES, doc="into blood, or a depot in the tissue")

@@ -20,6 +20,8 @@ class Radiotherapy(Intervention):
     kill does not depend on the step. T cells in the field die with their own α; those in blood are spared.
     """
 
+    reviews = (16, 37)
+
     dose: Any = dose("Gy", doc="fractions; 2 Gy each is usual")
     alpha: Any = param(
         "1/Gy",

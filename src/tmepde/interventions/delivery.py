@@ -107,3 +107,40 @@ def drug_kinetics(
 def depot_nanomolar(amount: Any, shape: Any, tissue: Any) -> Any:
     """nmol (or nmol/h) spread by ``shape`` (1/mm³) in nM of interstitial fluid (per h)."""
     return amount * shape * 1e6 / tissue["interstitium"]
+
+
+def arrival(name: str, one: Any, rate: Any, tissue: Any) -> dict[str, Any]:
+    """Where a dose of ``rate`` nmol/h of ``name`` goes: by the ``route`` of the therapy ``one``, plasma or a depot."""
+    if one.route == "intravenous":
+        return {f"{name}_plasma.source": rate / one.volume}
+    shape = deposit(tissue.grid, one.site, one.width, one.depth)
+    return {f"{name}.source": depot_nanomolar(rate, shape, tissue)}
+
+
+def whole(density: Any, tissue: Any, depth: Any) -> Any:
+    """∫ u dV of a ``density`` per mm³; ``depth`` (µm) is the extent of each axis that the grid does not resolve."""
+    return tissue.grid.integrate(density) * depth ** (3 - tissue.grid.resolved) * _CUBIC
+
+
+def carriers(cells: Any, tissue: Any, depth: Any) -> Any:
+    """w = E/(∫E dV + 1) in 1/mm³: how a payload on all ``cells`` (cells/mm³) is spread over the tissue.
+
+    Integrates to 1 but for one cell, so that w is finite where there are none; then nothing is released.
+    """
+    return cells / (whole(cells, tissue, depth) + 1.0)
+
+
+def payload(name: str) -> Species:
+    """nmol that all CAR-T cells of the tissue carry together."""
+    return Species(0.0, kind="compartment", unit="nmol", long_name=name, negligible=1e-9)
+
+
+def targeting_parameter() -> Any:
+    """Share of a payload that comes to the tissue with its carriers."""
+    return param(
+        "1",
+        doc="share of the payload that its carriers bring to the tissue",
+        default=0.01,
+        bounds=(0, 1),
+        status="assumed",
+    )

@@ -33,7 +33,7 @@ class OxygenGenerator(Intervention):
     Particles travel as the model's nanoparticle. Oxygen feeds T cells and tumour alike.
     """
 
-    reviews: ClassVar[tuple[int, ...]] = (1, 16)
+    reviews = (1, 4, 16)
 
     dose: Any = dose("nmol", doc="particles into plasma or tissue")
     route: str = choice(*ROUTES, doc="into plasma, or a depot in the tissue")

@@ -18,6 +18,8 @@ class AntiVEGF(Intervention):
     Limits: one well-stirred plasma level; the antibody's own penetration is not resolved.
     """
 
+    reviews = (32,)
+
     dose: Any = dose("nmol", doc="antibody into plasma; 5 mg/kg of bevacizumab is 2300 nmol")
     volume: Any = volume_parameter()
     elimination: Any = param(

@@ -132,7 +132,7 @@ class SolidTumour(eqx.Module):
     def _initial(self, region: Region, processes: Mapping[str, Process]) -> dict[str, Any]:
         cells = self.tumour_density * region.tumour * region.nuclei
         vegf = self._balance(region, processes, "vegf_kinetics", self.vegf_diffusivity)
-        pores = processes.get("pore_relaxation", REGISTRY["pore_relaxation"]())
+        pores: Any = processes.get("pore_relaxation", REGISTRY["pore_relaxation"]())
         return {
             "tumour": (1.0 - self.antigen_negative) * cells,
             "tumour_negative": self.antigen_negative * cells,

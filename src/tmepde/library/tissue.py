@@ -20,6 +20,7 @@ SIGNALS = {
     "car_t_cytolysis": 1.0,
     "car_t_secretion": 1.0,
     "car_t_exhaustion": 1.0,
+    "car_t_entry": 1.0,
     "tumour_division": 1.0,
     "tumour_respiration": 1.0,
     "fibroblast_activity": 1.0,

@@ -10,12 +10,17 @@ from tmepde.physiology.acid import AcidBalance
 from tmepde.physiology.adenosine import AdenosineKinetics
 from tmepde.physiology.arginine import ArginineMetabolism
 from tmepde.physiology.blood import BloodKinetics
+from tmepde.physiology.chemokines import Ccl2, Ccl5, Cxcl10
 from tmepde.physiology.cytokines import Chemokine, GrowthFactor, InterferonGamma, TgfBeta, Vegf
+from tmepde.physiology.debris import Debris
+from tmepde.physiology.endogenous import EndogenousImmunity
 from tmepde.physiology.flow import Haptotaxis, InterstitialFlow
 from tmepde.physiology.glycolysis import Glycolysis
+from tmepde.physiology.interleukins import Il1, Il2, Il6, Il12
 from tmepde.physiology.killing import AntigenContact, BystanderKilling, CheckpointEngagement, Killing, TgfBetaSignal
 from tmepde.physiology.lymphocytes import Chemotaxis, Exhaustion, Expansion, MatrixHindrance, Motility, Turnover
 from tmepde.physiology.matrix import CollagenTurnover, HyaluronanTurnover
+from tmepde.physiology.memory import MemoryCells
 from tmepde.physiology.nanoparticles import (
     NanoparticleBinding,
     NanoparticleDiffusion,
@@ -25,6 +30,7 @@ from tmepde.physiology.nanoparticles import (
 )
 from tmepde.physiology.oxygen import OxygenSupply, OxygenUptake, PeroxideProduction
 from tmepde.physiology.peroxide import PeroxideKinetics
+from tmepde.physiology.suppressors import MyeloidCells, RegulatoryCells
 from tmepde.physiology.tryptophan import TryptophanCatabolism
 from tmepde.physiology.tumour import AntigenLoss, Crowding, Growth, Necrosis
 from tmepde.physiology.vessels import Angiogenesis, Egress, Extravasation, Perfusion, PoreRelaxation, VegfSignal
@@ -80,6 +86,20 @@ MILIEU: dict[str, dict[str, type[Process]]] = {
         "tryptophan_catabolism": TryptophanCatabolism,
         "arginine_metabolism": ArginineMetabolism,
     },
+    "immunity": {
+        "memory_cells": MemoryCells,
+        "endogenous_immunity": EndogenousImmunity,
+        "regulatory_cells": RegulatoryCells,
+        "myeloid_cells": MyeloidCells,
+        "il1_kinetics": Il1,
+        "il2_kinetics": Il2,
+        "il6_kinetics": Il6,
+        "il12_kinetics": Il12,
+        "ccl2_kinetics": Ccl2,
+        "ccl5_kinetics": Ccl5,
+        "cxcl10_kinetics": Cxcl10,
+        "debris": Debris,
+    },
 }
 OPTIONAL: dict[str, type[Process]] = {name: cls for group in MILIEU.values() for name, cls in group.items()}
 
@@ -104,7 +124,7 @@ def needed(names: Iterable[str]) -> tuple[str, ...]:
 
 
 #: processes that the solid-tumour model does not have; for models written in Python
-_MORE = (Haptotaxis, InterstitialFlow)
+_MORE: tuple[type[Process], ...] = (Haptotaxis, InterstitialFlow)
 
 __all__ = [
     "MILIEU",

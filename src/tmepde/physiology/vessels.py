@@ -118,10 +118,11 @@ class Angiogenesis(Process):
 
 
 class Extravasation(Process):
-    """s_E = k_x ν f_p a (1 + g c/(c + K)) T_blood, a = a⁰ K_V/(K_V + V): CAR-T cells leave perfused vessels.
+    """s_E = k_x ν f_p a (1 + g c/(c + K)) f T_blood, a = a⁰ K_V/(K_V + V): CAR-T cells leave perfused vessels.
 
     ``adhesion`` a⁰ (tissue, 0…1) is 0.1 inside an immune-excluded tumour and 1 in the host; VEGF lowers adhesion
-    further. T_blood counts effector and memory cells. Far below the supply by flow (0.12 of 12 per hour), hence no cap.
+    further. T_blood counts effector and memory cells; f is ``car_t_entry`` (base 1), what receptors for a chemokine
+    change. Far below the supply by flow (0.12 of 12 per hour), hence no cap.
     """
 
     velocity: Any = param(
@@ -156,6 +157,7 @@ class Extravasation(Process):
             * adhesion
             * attraction
             * blood
+            * tissue["car_t_entry"]
         }
 
 

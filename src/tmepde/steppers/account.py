@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from tmepde._types import State, freeze
@@ -134,9 +135,10 @@ def scales(
     """
     out = {}
     for name in first.tendency:
-        u = jnp.maximum(jnp.abs(old[name]), jnp.abs(new[name]))
+        same = new[name] is old[name]
+        u = jnp.abs(old[name]) if same else jnp.maximum(jnp.abs(old[name]), jnp.abs(new[name]))
         rate = jnp.abs(mean(problem, first.rates.rate(name))) + 1.0 / control.horizon
-        square = mean(problem, u * u)
+        square = mean(problem, old[name] * old[name] if same else u * u)  # no |u| need be written for it
         root = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
         typical = jnp.maximum(root, coming[name] / rate)
         species = problem.system.species[name]
@@ -165,16 +167,26 @@ def positive(problem: SemiDiscrete, state: State, budget: State) -> State:
         if problem.system.species[name].signed:
             out[name] = u
             continue
-        kept = jnp.maximum(u, 0.0)
-        before, after = problem.total(u), problem.total(kept)
-        ratio = jnp.where(after > 0, jnp.maximum(before, 0.0) / jnp.where(after > 0, after, 1.0), 1.0)
-        negative = jnp.any(u < 0)
-        out[name] = problem.hold(name, jnp.where(negative, kept * ratio, u))
-        created = jnp.where(negative, problem.total(out[name]) - before, 0.0)
-        clipped = -problem.total(jnp.minimum(u, 0.0))
+        out[name], created, clipped = jax.lax.cond(
+            jnp.min(u) < 0, lambda u, n=name: _lifted(problem, n, u), lambda u, n=name: _as_it_is(problem, n, u), u
+        )
         budget[name] = budget[name].at[BUDGET.index("clipped")].add(clipped)
         budget[name] = budget[name].at[BUDGET.index("produced")].add(created)
     return out
+
+
+def _lifted(problem: SemiDiscrete, name: str, u: Any) -> tuple[Any, Any, Any]:
+    """``u`` without undershoots, what of its total that has created, and what was removed."""
+    kept = jnp.maximum(u, 0.0)
+    before, after = problem.total(u), problem.total(kept)
+    ratio = jnp.where(after > 0, jnp.maximum(before, 0.0) / jnp.where(after > 0, after, 1.0), 1.0)
+    lifted = problem.hold(name, kept * ratio)
+    return lifted, problem.total(lifted) - before, -problem.total(jnp.minimum(u, 0.0))
+
+
+def _as_it_is(problem: SemiDiscrete, name: str, u: Any) -> tuple[Any, Any, Any]:
+    nothing = jnp.zeros((), u.dtype)
+    return problem.hold(name, u), nothing, nothing
 
 
 def hazards(problem: SemiDiscrete, clock: Clock, before: State, state: State, budget: State) -> State:

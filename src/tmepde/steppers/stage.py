@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Literal
 
 from tmepde._types import State, freeze
 from tmepde.elliptic import LinearControl, prepare
@@ -29,13 +30,15 @@ from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 #: a field is slow beside one that diffuses this many times faster: what the estimate above makes of its short waves is
 #: then gone from the fast field
 _FASTER = 100.0
+#: weight of an error where none is acceptable
+_NONE = 1e15
 
 
 class Pull(NamedTuple):
     """Derivatives of the transported tendencies: ``outer`` along (pointwise fields, time), and of their reactions along
-    the slow among them, ``inner``, with ``slow`` 1 or 0 for each."""
+    the slow among them, ``inner``, with ``slow`` 1 or 0 for each; ``None`` where there is nothing to depend on."""
 
-    outer: Callable[[State, Any], State]
+    outer: Callable[[State, Any], State] | None
     inner: Callable[[State], State] | None
     slow: State
 
@@ -51,9 +54,13 @@ def linearised(problem: SemiDiscrete, clock: Clock, state: State) -> tuple[Evalu
         here = problem.evaluate(now, {**state, **pointwise})
         return {n: here.tendency[n] for n in names}, here
 
-    _, outer, here = jax.linearize(transported, {n: state[n] for n in problem.pointwise}, clock.local, has_aux=True)
+    outer: Callable[[State, Any], State] | None = None
+    if problem.pointwise or _depends(lambda local: transported({}, local)[0], clock.local):
+        _, outer, here = jax.linearize(transported, {n: state[n] for n in problem.pointwise}, clock.local, has_aux=True)
+    else:
+        here = problem.evaluate(clock, state)
     if len(names) == 1:
-        return here, Pull(outer, None, {})
+        return here, None if outer is None else Pull(outer, None, {})
 
     def reacting(moving: State) -> State:
         rates = problem.reaction(names, clock, problem.positive({**state, **moving}))
@@ -61,6 +68,17 @@ def linearised(problem: SemiDiscrete, clock: Clock, state: State) -> tuple[Evalu
 
     _, inner = jax.linearize(reacting, {n: state[n] for n in names})
     return here, Pull(outer, inner, _slow(names, here))
+
+
+def _depends(function: Callable[[Any], Any], value: Any) -> bool:
+    """Whether the program of ``function`` uses its argument for what it returns (an operation with several results
+    counts as a whole)."""
+    program = jax.make_jaxpr(function)(value).jaxpr
+    reached = set(program.invars)
+    for equation in program.eqns:
+        if any(x in reached for x in equation.invars if not isinstance(x, Literal)):
+            reached.update(equation.outvars)
+    return any(x in reached for x in program.outvars if not isinstance(x, Literal))
 
 
 def _slow(names: tuple[str, ...], here: Evaluation) -> State:
@@ -131,11 +149,11 @@ class StageSolver:
             assert first.laplacian is not None
             stacked = jnp.stack([self.rate[n] for n in names])
             self.operator = problem.shifted(first.laplacian, stacked, weight)
-            self.solve = prepare(self.operator, problem.solver)
+            self.solve = prepare(self.operator, problem.solver, definite=True)  # c = V (1 + γΔt λ)
             scales = jnp.stack([jnp.broadcast_to(scale[n], problem.grid.shape) for n in names])
             positive = scales > 0
-            self.error_weight = freeze(jnp.where(positive, dt / jnp.where(positive, scales, 1.0), 1e15))
-            silent = ~jnp.any(positive, axis=tuple(range(1, scales.ndim)), keepdims=True)
+            self.error_weight = freeze(jnp.where(positive, dt / jnp.where(positive, scales, 1.0), _NONE))
+            silent = jnp.min(self.error_weight, axis=tuple(range(1, scales.ndim)), keepdims=True) >= _NONE
             floor = 10 * jnp.finfo(scales.dtype).eps
             self.relative = freeze(jnp.where(silent, jnp.maximum(floor, control.linear * control.rtol), floor))
 
@@ -178,7 +196,10 @@ class StageSolver:
             return out, extra, jnp.asarray(True), jnp.asarray(0)
         if self.pull is not None:
             like = rhs[names[0]]
-            pulled = self.pull.outer(out, jnp.asarray(time, like.dtype))
+            if self.pull.outer is not None:
+                pulled = self.pull.outer(out, jnp.asarray(time, like.dtype))
+            else:
+                pulled = {n: jnp.zeros_like(like) for n in names}
             if self.pull.inner is not None:
                 slow = {n: jnp.asarray(w, like.dtype) for n, w in self.pull.slow.items()}
                 across = self.pull.inner({n: slow[n] * rhs[n] / self.rate[n] for n in names})

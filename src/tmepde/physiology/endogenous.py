@@ -1,0 +1,180 @@
+"""The host's own T cells: primed against the whole tumour where its cells die next to an adjuvant (antigen spreading).
+
+dB/dt = k ⟨x/(1 + x) · d/(K + d)⟩ − δ B
+∂N/∂t = ∇·(D g ∇N) + k_x ν f_p a B + r A N (1 − N/N_max)₊ − (δ + e (1 − A)) N,    A = C/(K_A + C)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tmepde.parameter import param
+from tmepde.physiology.rates import hill, inhibition, positive, saturation, secretion
+from tmepde.physiology.tumour import TUMOUR
+from tmepde.process import Process
+from tmepde.species import Species
+
+
+class EndogenousImmunity(Process):
+    """dB/dt = k ⟨x/(1 + x) d/(K + d)⟩ − δ B in blood; in tissue B enters, divides and kills C₊ and C₋ alike.
+
+    ⟨⟩ is the mean over the nests: dendritic cells need danger (``damp`` d) *and* an adjuvant: the tissue quantity
+    ``priming_signal`` x (0), to which STING and TLR agonists add their level over their half level. Polyclonal T cells
+    need no CAR antigen. TGF-β, PD-1 and suppressor cells weaken them as they weaken CAR-T cells. Limits: one pool for
+    all specificities; lymph nodes are part of the rate of priming.
+    """
+
+    requires = ("debris",)
+
+    priming: Any = param(
+        "cells/(uL h)",
+        doc="entry into blood at full priming",
+        default=2.0,
+        bounds=(0, 1e3),
+        ref="tens of cells/uL within days",
+        status="assumed",
+    )
+    spontaneous: Any = param(
+        "1", doc="priming signal without an adjuvant", default=0.0, bounds=(0, 10), status="assumed"
+    )
+    damp_half: Any = param("nM", doc="DAMP of half-maximal priming", default=2.0, bounds=(1e-3, 1e4), status="assumed")
+    death: Any = param(
+        "1/h",
+        doc="death in blood and tissue (0.1/day)",
+        default=0.1 / 24,
+        bounds=(0, 0.1),
+        ref="SPQSP k_CD8_death",
+        status="seen",
+    )
+    velocity: Any = param(
+        "um/h",
+        doc="entry per vessel surface and blood level",
+        default=6.0,
+        bounds=(0, 1e3),
+        ref="as CAR-T cells",
+        status="assumed",
+    )
+    vegf_half: Any = param(
+        "nM", doc="VEGF that halves adhesion", default=0.5, bounds=(1e-4, 100), ref="as CAR-T cells", status="assumed"
+    )
+    diffusivity: Any = param(
+        "um^2/h",
+        doc="random motility in open tissue (8.6 um^2/min)",
+        default=516.0,
+        bounds=(0, 1e5),
+        ref="S^2 P/3, handbook",
+        status="derived",
+    )
+    division: Any = param(
+        "1/h",
+        doc="division on tumour contact (0.5/day)",
+        default=0.5 / 24,
+        bounds=(0, 0.2),
+        ref="half of k_CD8_pro 1/day",
+        status="assumed",
+    )
+    contact_half: Any = param(
+        "cells/mm^3",
+        doc="tumour density of half-maximal contact",
+        default=1e4,
+        bounds=(1, 1e6),
+        ref="as CAR-T cells",
+        status="assumed",
+    )
+    egress: Any = param(
+        "1/h",
+        doc="departure without contact",
+        default=1 / 72,
+        bounds=(0, 1),
+        ref="residence of three days",
+        status="assumed",
+    )
+    full: Any = param(
+        "cells/mm^3",
+        doc="density at which tissue is full",
+        default=5e4,
+        bounds=(1e3, 1e6),
+        ref="as CAR-T cells",
+        status="assumed",
+    )
+    kill: Any = param(
+        "1/h",
+        doc="kills per cell in plenty of targets (2/day)",
+        default=2 / 24,
+        bounds=(0, 5),
+        ref="k_C_CD8 2.2/day, SPQSP PDAC",
+        status="seen",
+    )
+    kill_half: Any = param(
+        "cells/mm^3",
+        doc="double-saturation constant",
+        default=4e4,
+        bounds=(1, 1e7),
+        ref="as CAR-T cells",
+        status="assumed",
+    )
+    tgf_beta_half: Any = param(
+        "nM",
+        doc="TGF-beta that halves killing",
+        default=0.14,
+        bounds=(1e-4, 100),
+        ref="SPQSP PDAC TGFb_50_Teff",
+        status="seen",
+    )
+    pd1_half: Any = param(
+        "1/um^2",
+        doc="engaged PD-1 that halves killing",
+        default=6.0,
+        bounds=(1e-3, 1e3),
+        ref="SPQSP PDAC PD1_50",
+        status="seen",
+    )
+    suppressor_half: Any = param(
+        "cells/mm^3", doc="suppressor cells that halve killing", default=2e4, bounds=(1, 1e7), status="assumed"
+    )
+    interferon: Any = param(
+        "1/s",
+        doc="IFN-gamma molecules per cell in contact",
+        default=5.0,
+        bounds=(0, 1e4),
+        ref="half of a CAR-T cell",
+        status="assumed",
+    )
+
+    def brings(self, tissue: Any) -> dict[str, Any]:
+        cells = Species(0.0, 0.0, None, 5.0, "transported", "cells/mm^3", "Endogenous T cells")
+        blood = Species(0.0, 0.0, None, 1e-2, "compartment", "cells/uL", "Primed endogenous T cells in blood")
+        return {"endogenous_t": cells, "endogenous_t_plasma": blood}
+
+    def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        return {"priming_signal": self.spontaneous}
+
+    def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        cells, tumour = state["endogenous_t"], sum(state[name] for name in TUMOUR)
+        contact = saturation(tumour, self.contact_half)
+        room = positive(1.0 - cells / self.full)
+        adhesion = tissue["adhesion"] * inhibition(tissue["vegf_signal"], self.vegf_half)
+        entry = self.velocity * state["vessel_surface"] * tissue["perfusion"] * adhesion * state["endogenous_t_plasma"]
+        pressure = self.kill * self.potency(tissue) * cells / (self.kill_half + cells + tumour)
+        return {
+            "endogenous_t_plasma.source": self.priming * self.primed(state, tissue),
+            "endogenous_t_plasma.loss": self.death,
+            "endogenous_t.diffusivity": self.diffusivity * tissue["motility"],
+            "endogenous_t.source": entry + self.division * contact * room * cells,
+            "endogenous_t.loss": self.egress * (1.0 - contact),
+            "endogenous_t.death": self.death,
+            "ifn_gamma.source": secretion(self.interferon, contact * cells, tissue["interstitium"]),
+            **{f"{name}.death": pressure for name in TUMOUR},
+        }
+
+    def primed(self, state: Any, tissue: Any) -> Any:
+        """⟨x/(1 + x) d/(K + d)⟩ over the nests; 0 where there are none."""
+        nest = tissue["region_tumour"]
+        local = saturation(tissue["priming_signal"], 1.0) * saturation(state["damp"], self.damp_half)
+        return tissue.grid.integrate(nest * local) / (tissue.grid.integrate(nest) + 1e-30)
+
+    def potency(self, tissue: Any) -> Any:
+        """What TGF-β, PD-1 and suppressor cells leave of killing, 0…1."""
+        left = inhibition(tissue["tgf_beta_signal"], self.tgf_beta_half)
+        left = left * (1.0 - hill(tissue["pd1_engagement"], self.pd1_half, 2))
+        return left * inhibition(tissue["suppressor_signal"], self.suppressor_half)
