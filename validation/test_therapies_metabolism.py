@@ -186,7 +186,7 @@ def decay_length(x: Any, gain: Any, start: float = 100.0, stop: float = 250.0) -
 
 
 def oxygen_alone(days: Any = (7.0, 14.0, 21.0, 28.0)) -> dict[str, np.ndarray]:
-    """Tumour cells relative to the start by arm: none, oxygen (+1 mmHg/s at first), CAR-T, both.
+    """Tumour cells relative to the start by arm: none, oxygen (+1.8 mmHg/s at first), CAR-T, both.
 
     Few vessels (50 mm/mm³, 0.245/s), so that the core is hypoxic.
     """

@@ -28,6 +28,7 @@ PLAN = {
     "blockade": tme.AdenosineBlockade(dose=tme.Continuous(2e4, 0.0, 48.0)),
     "backpack": tme.AdenosineBackpack(dose=tme.Bolus(0.0, 300.0)),
     "receptor": tme.TgfBetaInhibitor(dose=tme.Continuous(2e4, 0.0, 48.0)),
+    "rays": tme.Radiotherapy(dose=tme.Bolus(12.0, 4.0)),
     "car_t": tme.CellInfusion(
         dose=tme.Bolus(0.0, 3e3), route="intratumoral", site=[0.0], width=150.0, armour=tme.Secretes(growth_factor=50.0)
     ),
@@ -151,6 +152,13 @@ def test_manganese_dioxide_lives_on_peroxide_and_leaves_a_base(instant, scenario
     np.testing.assert_allclose(seen["mean_oxygen"], untreated["mean_oxygen"], rtol=2e-3)  # the tolerance of a step
 
 
+def test_oxygen_from_peroxide_sensitises_to_radiation(scenario, untreated):
+    """OER by oxygen alone: the share that survives 4 Gy is lower where particles work."""
+    particles, rays, both = (_run(scenario, on) for on in (["particles"], ["rays"], ["particles", "rays"]))
+    alone = rays["tumour_burden"][1] / untreated["tumour_burden"][1]
+    assert both["tumour_burden"][1] / particles["tumour_burden"][1] < 0.99 * alone
+
+
 def test_catalase_gives_half_and_is_not_spent(instant):
     some = {"nanoparticle": 1.0}
     mineral, enzyme = (
@@ -173,14 +181,14 @@ def test_a_gel_feeds_the_tissue_around_it(instant, scenario, untreated):
     assert np.all(seen > 1.02 * untreated["mean_oxygen"]) and np.all(np.diff(seen) < 0)
 
 
-def test_buffers_work_on_acid_alone(instant, scenario, untreated):
+def test_buffers_work_on_acid_alone(instant, scenario, cells):
     one = tme.Buffer(dose=_never())
     assert _changed(instant(one), instant(None)) == {"buffer_base.source"}
     neutral = {"lactate": 1.0}
     assert not _changed(instant(one, **neutral), instant(None, **neutral))
     seen = _run(scenario, ["buffer", "car_t"])
-    assert np.all(seen["acidity"][:2] < 0.5 * untreated["acidity"][:2])
-    np.testing.assert_allclose(seen["lactate"], untreated["lactate"], rtol=0.02)  # the acid goes, the lactate stays
+    assert np.all(seen["acidity"][:2] < 0.5 * cells["acidity"][:2])
+    np.testing.assert_allclose(seen["lactate"], cells["lactate"], rtol=0.02)  # the acid goes, the lactate stays
 
 
 def test_t_cells_divide_more_where_acid_is_neutralised(scenario, cells):

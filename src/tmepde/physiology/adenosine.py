@@ -42,7 +42,7 @@ class AdenosineKinetics(Process):
     )
 
     def brings(self, tissue: Any) -> dict[str, Any]:
-        return {"adenosine": Species(0.0, 500.0 * 3600.0, None, 1.0, "quasi_steady", "nM", "Adenosine")}
+        return {"adenosine": Species(500.0, 500.0 * 3600.0, None, 1.0, "quasi_steady", "nM", "Adenosine")}
 
     def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         return {"adenosine_signal": state["adenosine"]}
