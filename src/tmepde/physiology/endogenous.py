@@ -1,7 +1,7 @@
 """The host's own T cells: primed against the whole tumour where its cells die next to an adjuvant (antigen spreading).
 
 dB/dt = k ⟨x/(1 + x) · d/(K + d)⟩ − δ_b B
-∂N/∂t = ∇·(D g ∇N) + k_x ν f_p a B + r h_O A N (1 − N/N_max)₊ − (δ + e (1 − A)) N,    A = C/(K_A + C)
+∂N/∂t = ∇·(D g ∇N) + k_x ν f_p a B + r h_O A (b + (1 − b) H(G)) N (1 − N/N_max)₊ − (δ + e (1 − A)) N,    A = C/(K_A + C)
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ class EndogenousImmunity(Process):
 
     ⟨⟩ is the mean over the nests: dendritic cells need danger (``damp`` d) *and* an adjuvant: the tissue quantity
     ``priming_signal`` x (0), to which STING and TLR agonists add their level over their half level. Polyclonal T cells
-    need no CAR antigen. TGF-β, PD-1 and suppressor cells weaken them as they weaken CAR-T cells. Limits: one pool for
-    all specificities; lymph nodes are part of the rate of priming.
+    need no CAR antigen; the growth factor of armoured CAR-T cells feeds them too. TGF-β, PD-1 and suppressor cells
+    weaken them as they weaken CAR-T cells. Limits: one pool for all specificities; lymph nodes are part of the rate of
+    priming.
     """
 
     requires = ("debris",)
@@ -75,10 +76,26 @@ class EndogenousImmunity(Process):
     )
     division: Any = param(
         "1/h",
-        doc="division on tumour contact with oxygen in plenty (1/day)",
+        doc="division on tumour contact with oxygen and cytokine in plenty (1/day)",
         default=1.0 / 24,
         bounds=(0, 0.2),
         ref="SPQSP k_CD8_pro",
+        status="seen",
+    )
+    baseline: Any = param(
+        "1",
+        doc="share of division that needs no common-gamma cytokine",
+        default=0.25,
+        bounds=(0, 1),
+        ref="as CAR-T cells",
+        status="assumed",
+    )
+    cytokine_half: Any = param(
+        "nM",
+        doc="growth factor of half effect on division",
+        default=0.32,
+        bounds=(1e-4, 100),
+        ref="SPQSP IL2_50",
         status="seen",
     )
     oxygen_half: Any = param(
@@ -178,7 +195,8 @@ class EndogenousImmunity(Process):
         cells, tumour = state["endogenous_t"], sum(state[name] for name in TUMOUR)
         contact = saturation(tumour, self.contact_half)
         room = positive(1.0 - cells / self.full)
-        division = self.division * saturation(state["oxygen"], self.oxygen_half) * contact * room
+        drive = self.baseline + (1.0 - self.baseline) * saturation(state["growth_factor"], self.cytokine_half)
+        division = self.division * saturation(state["oxygen"], self.oxygen_half) * contact * drive * room
         adhesion = tissue["adhesion"] * inhibition(tissue["vegf_signal"], self.vegf_half)
         entry = self.velocity * state["vessel_surface"] * tissue["perfusion"] * adhesion * state["endogenous_t_plasma"]
         if "cxcl10" in state:
