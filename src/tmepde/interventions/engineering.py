@@ -66,7 +66,7 @@ class TnfCarT(Intervention):
     rate: Any = param(
         "1/h",
         doc="death rate of antigen-negative cells in plenty of TNF",
-        default=0.03,
+        default=0.05,
         bounds=(0, 1),
         status="assumed",
     )

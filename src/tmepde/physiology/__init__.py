@@ -34,6 +34,7 @@ from tmepde.physiology.suppressors import MyeloidCells, RegulatoryCells
 from tmepde.physiology.tryptophan import TryptophanCatabolism
 from tmepde.physiology.tumour import AntigenLoss, Crowding, Growth, Necrosis
 from tmepde.physiology.vessels import Angiogenesis, Egress, Extravasation, Perfusion, PoreRelaxation, VegfSignal
+from tmepde.physiology.virus import ViralInfection
 from tmepde.process import Process
 
 REGISTRY: dict[str, type[Process]] = {
@@ -99,6 +100,7 @@ MILIEU: dict[str, dict[str, type[Process]]] = {
         "ccl5_kinetics": Ccl5,
         "cxcl10_kinetics": Cxcl10,
         "debris": Debris,
+        "viral_infection": ViralInfection,
     },
 }
 OPTIONAL: dict[str, type[Process]] = {name: cls for group in MILIEU.values() for name, cls in group.items()}

@@ -1,7 +1,7 @@
 """The host's own T cells: primed against the whole tumour where its cells die next to an adjuvant (antigen spreading).
 
-dB/dt = k ⟨x/(1 + x) · d/(K + d)⟩ − δ B
-∂N/∂t = ∇·(D g ∇N) + k_x ν f_p a B + r A N (1 − N/N_max)₊ − (δ + e (1 − A)) N,    A = C/(K_A + C)
+dB/dt = k ⟨x/(1 + x) · d/(K + d)⟩ − δ_b B
+∂N/∂t = ∇·(D g ∇N) + k_x ν f_p a B + r h_O A (b + (1 − b) H(G)) N (1 − N/N_max)₊ − (δ + e (1 − A)) N,    A = C/(K_A + C)
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from tmepde.species import Species
 
 
 class EndogenousImmunity(Process):
-    """dB/dt = k ⟨x/(1 + x) d/(K + d)⟩ − δ B in blood; in tissue B enters, divides and kills C₊ and C₋ alike.
+    """dB/dt = k ⟨x/(1 + x) d/(K + d)⟩ − δ_b B in blood; in tissue B enters, divides and kills C₊ and C₋ alike.
 
     ⟨⟩ is the mean over the nests: dendritic cells need danger (``damp`` d) *and* an adjuvant: the tissue quantity
     ``priming_signal`` x (0), to which STING and TLR agonists add their level over their half level. Polyclonal T cells
-    need no CAR antigen. TGF-β, PD-1 and suppressor cells weaken them as they weaken CAR-T cells. Limits: one pool for
-    all specificities; lymph nodes are part of the rate of priming.
+    need no CAR antigen; the growth factor of armoured CAR-T cells feeds them too. TGF-β, PD-1 and suppressor cells
+    weaken them as they weaken CAR-T cells. Limits: one pool for all specificities; lymph nodes are part of the rate of
+    priming.
     """
 
     requires = ("debris",)
@@ -29,9 +30,9 @@ class EndogenousImmunity(Process):
     priming: Any = param(
         "cells/(uL h)",
         doc="entry into blood at full priming",
-        default=2.0,
+        default=5.0,
         bounds=(0, 1e3),
-        ref="tens of cells/uL within days",
+        ref="hundreds of cells/uL within two weeks",
         status="assumed",
     )
     spontaneous: Any = param(
@@ -40,10 +41,18 @@ class EndogenousImmunity(Process):
     damp_half: Any = param("nM", doc="DAMP of half-maximal priming", default=2.0, bounds=(1e-3, 1e4), status="assumed")
     death: Any = param(
         "1/h",
-        doc="death in blood and tissue (0.1/day)",
+        doc="death in tissue (0.1/day)",
         default=0.1 / 24,
         bounds=(0, 0.1),
-        ref="SPQSP k_CD8_death",
+        ref="SPQSP PDAC k_CD8_death",
+        status="seen",
+    )
+    blood_death: Any = param(
+        "1/h",
+        doc="death in blood, memory cells among them (0.01/day)",
+        default=0.01 / 24,
+        bounds=(0, 0.1),
+        ref="SPQSP NSCLC k_CD8_death",
         status="seen",
     )
     velocity: Any = param(
@@ -67,11 +76,35 @@ class EndogenousImmunity(Process):
     )
     division: Any = param(
         "1/h",
-        doc="division on tumour contact (0.5/day)",
-        default=0.5 / 24,
+        doc="division on tumour contact with oxygen and cytokine in plenty (1/day)",
+        default=1.0 / 24,
         bounds=(0, 0.2),
-        ref="half of k_CD8_pro 1/day",
+        ref="SPQSP k_CD8_pro",
+        status="seen",
+    )
+    baseline: Any = param(
+        "1",
+        doc="share of division that needs no common-gamma cytokine",
+        default=0.25,
+        bounds=(0, 1),
+        ref="as CAR-T cells",
         status="assumed",
+    )
+    cytokine_half: Any = param(
+        "nM",
+        doc="growth factor of half effect on division",
+        default=0.32,
+        bounds=(1e-4, 100),
+        ref="SPQSP IL2_50",
+        status="seen",
+    )
+    oxygen_half: Any = param(
+        "mmHg",
+        doc="pO2 of half-maximal division",
+        default=8.0,
+        bounds=(0.01, 50),
+        ref="as CAR-T cells, Berahovich 2019",
+        status="derived",
     )
     contact_half: Any = param(
         "cells/mm^3",
@@ -81,6 +114,15 @@ class EndogenousImmunity(Process):
         ref="as CAR-T cells",
         status="assumed",
     )
+    entry_gain: Any = param(
+        "1",
+        doc="relative increase of entry in plenty of CXCL10, where that is present",
+        default=3.0,
+        bounds=(0, 100),
+        ref="CXCR3",
+        status="assumed",
+    )
+    cxcl10_half: Any = param("nM", doc="CXCL10 of half effect", default=1.0, bounds=(1e-4, 1e3), status="assumed")
     egress: Any = param(
         "1/h",
         doc="departure without contact",
@@ -99,10 +141,10 @@ class EndogenousImmunity(Process):
     )
     kill: Any = param(
         "1/h",
-        doc="kills per cell in plenty of targets (2/day)",
-        default=2 / 24,
+        doc="kills per cell in plenty of targets",
+        default=5 / 24,
         bounds=(0, 5),
-        ref="k_C_CD8 2.2/day, SPQSP PDAC",
+        ref="Halle 2016, 2-16/day",
         status="seen",
     )
     kill_half: Any = param(
@@ -153,14 +195,18 @@ class EndogenousImmunity(Process):
         cells, tumour = state["endogenous_t"], sum(state[name] for name in TUMOUR)
         contact = saturation(tumour, self.contact_half)
         room = positive(1.0 - cells / self.full)
+        drive = self.baseline + (1.0 - self.baseline) * saturation(state["growth_factor"], self.cytokine_half)
+        division = self.division * saturation(state["oxygen"], self.oxygen_half) * contact * drive * room
         adhesion = tissue["adhesion"] * inhibition(tissue["vegf_signal"], self.vegf_half)
         entry = self.velocity * state["vessel_surface"] * tissue["perfusion"] * adhesion * state["endogenous_t_plasma"]
+        if "cxcl10" in state:
+            entry = entry * (1.0 + self.entry_gain * saturation(state["cxcl10"], self.cxcl10_half))
         pressure = self.kill * self.potency(tissue) * cells / (self.kill_half + cells + tumour)
         return {
             "endogenous_t_plasma.source": self.priming * self.primed(state, tissue),
-            "endogenous_t_plasma.loss": self.death,
+            "endogenous_t_plasma.loss": self.blood_death,
             "endogenous_t.diffusivity": self.diffusivity * tissue["motility"],
-            "endogenous_t.source": entry + self.division * contact * room * cells,
+            "endogenous_t.source": entry + division * cells,
             "endogenous_t.loss": self.egress * (1.0 - contact),
             "endogenous_t.death": self.death,
             "ifn_gamma.source": secretion(self.interferon, contact * cells, tissue["interstitium"]),

@@ -77,7 +77,8 @@ class Killing(Process):
     Cytolysis survives hypoxia: f_O = 0.7 + 0.3 O/(O + 8 mmHg) (Berahovich 2019). At low densities the law is mass
     action with k/h. f_milieu = 1/((1 + A/K_A)(1 + Y/K_Y)(1 + S/K_S)) · (w + (1 − w)/(1 + (H/K_H)²)) with adenosine A,
     kynurenine Y, suppressor cells S and acid H = 7.4 − pH: acid takes half of the killing (Fischer 2007), and what acts
-    is acid, not lactate (Mendler 2012). Engineering scales ``car_t_cytolysis`` (base 1).
+    is acid, not lactate (Mendler 2012). Engineering scales ``car_t_cytolysis`` (base 1). Infected cells that show a
+    ``delivered_antigen`` are targets too.
     """
 
     rate: Any = param(
@@ -167,9 +168,14 @@ class Killing(Process):
         suppression = suppression * (1.0 - hill(tissue["pd1_engagement"], self.pd1_half, 2))
         suppression = suppression * self.milieu(tissue) * tissue["car_t_cytolysis"]
         oxygen = self.anoxic_share + (1.0 - self.anoxic_share) * saturation(state["oxygen"], self.oxygen_half)
-        effectors = state["car_t"]
-        pressure = effectors / (self.half + effectors + state["tumour"])
-        return {"tumour.death": self.rate * suppression * oxygen * pressure}
+        effectors, targets = state["car_t"], state["tumour"]
+        infected = "tumour_infected" in state
+        if infected:
+            targets = targets + tissue["delivered_antigen"] * state["tumour_infected"]
+        pressure = effectors / (self.half + effectors + targets)
+        death = self.rate * suppression * oxygen * pressure
+        shown = {"tumour_infected.death": tissue["delivered_antigen"] * death} if infected else {}
+        return {"tumour.death": death, **shown}
 
 
 class BystanderKilling(Process):
