@@ -24,9 +24,9 @@ class _Costimulation(Intervention):
     requires = ("memory_cells",)
     reviews = (21,)
 
-    division: Any
-    exhaustion: Any
-    memory: Any
+    division: Any = _factor("division", 1.0)
+    exhaustion: Any = _factor("exhaustion", 1.0)
+    memory: Any = _factor("the formation of memory", 1.0)
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         return Effects(
