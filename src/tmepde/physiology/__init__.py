@@ -6,7 +6,7 @@
 from collections.abc import Iterable
 
 from tmepde.coefficients import unknown
-from tmepde.physiology.blood import BloodKinetics
+from tmepde.physiology.blood import BloodKinetics, ForcedBloodKinetics
 from tmepde.physiology.cytokines import Chemokine, GrowthFactor, InterferonGamma, TgfBeta, Vegf
 from tmepde.physiology.flow import Haptotaxis, InterstitialFlow
 from tmepde.physiology.killing import AntigenContact, BystanderKilling, CheckpointEngagement, Killing, TgfBetaSignal
@@ -20,6 +20,8 @@ from tmepde.physiology.nanoparticles import (
     PayloadRelease,
 )
 from tmepde.physiology.oxygen import OxygenSupply, OxygenUptake, PeroxideProduction
+from tmepde.physiology.plasma import CarTExposure, GrowthFactorPlasma, HostTCells
+from tmepde.physiology.systemic import CytokineRelease
 from tmepde.physiology.tumour import AntigenLoss, Crowding, Growth, Necrosis
 from tmepde.physiology.vessels import Angiogenesis, Egress, Extravasation, Perfusion, PoreRelaxation, VegfSignal
 from tmepde.process import Process
@@ -65,7 +67,15 @@ REGISTRY: dict[str, type[Process]] = {
 }
 
 #: optional processes by group
-MILIEU: dict[str, dict[str, type[Process]]] = {}
+MILIEU: dict[str, dict[str, type[Process]]] = {
+    "systemic": {
+        "cytokine_release": CytokineRelease,
+        "growth_factor_plasma": GrowthFactorPlasma,
+        "car_t_exposure": CarTExposure,
+        "host_t_cells": HostTCells,
+        "forced_blood_kinetics": ForcedBloodKinetics,
+    },
+}
 OPTIONAL: dict[str, type[Process]] = {name: cls for group in MILIEU.values() for name, cls in group.items()}
 
 

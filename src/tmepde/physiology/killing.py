@@ -169,7 +169,8 @@ class Killing(Process):
         oxygen = self.anoxic_share + (1.0 - self.anoxic_share) * saturation(state["oxygen"], self.oxygen_half)
         effectors = state["car_t"]
         pressure = effectors / (self.half + effectors + state["tumour"])
-        return {"tumour.death": self.rate * suppression * oxygen * pressure}
+        rate = self.rate * suppression * oxygen * pressure
+        return {"tumour.death": rate, "tumour.lysis": rate}
 
 
 class BystanderKilling(Process):
