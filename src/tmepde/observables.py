@@ -189,7 +189,7 @@ class ExposureRatio(Observable):
 
 
 class KillRate(Observable):
-    """∫ λ_lysis C₊ dV: tumour cells that CAR-T cells kill per hour in the simulated tissue, by the model's ``killing``."""
+    """∫ λ_lysis C₊ dV: kills per hour in the simulated tissue, by the model's ``killing``."""
 
     killing: Any
     long_name: str = eqx.field(static=True, default="Tumour cells killed by CAR-T cells per hour")

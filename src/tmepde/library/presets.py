@@ -1,7 +1,7 @@
 """Named sets of values. A value that is given explicitly wins over its preset.
 
-A set holds parameters of :class:`~tmepde.library.solid_tumour.SolidTumour`, and below ``processes`` those of processes. An
-optional process takes them where it is carried.
+A set holds parameters of :class:`~tmepde.library.solid_tumour.SolidTumour`, and below ``processes`` those of processes.
+An optional process takes them where it is carried.
 """
 
 from __future__ import annotations

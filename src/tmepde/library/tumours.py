@@ -77,7 +77,7 @@ TUMOURS: dict[str, dict[str, Any]] = {
     "tnbc": _tumour(collagen=0.08, hyaluronan=0.08, capsule=(0.15, 60.0), adhesion=0.3, growth=0.025, negative=0.1),
     # arterial vessels in a capsule, GPC3 on most cells
     "hcc": _tumour(collagen=0.05, hyaluronan=0.05, capsule=(0.2, 60.0), vessels=0.03, adhesion=0.2, negative=0.1),
-    # no capsule, hyaluronan instead of collagen, vessels that hold T cells badly, EGFRvIII or IL13Ra2 on part of the cells
+    # no capsule, hyaluronan instead of collagen, vessels that hold T cells badly, EGFRvIII or IL13Ra2 on a part
     "glioblastoma": _tumour(
         collagen=0.01, hyaluronan=0.12, vessels=0.03, adhesion=0.05, growth=0.045, negative=0.3, suppressors=2.0
     ),

@@ -70,7 +70,7 @@ class BloodKinetics(Process):
 class ForcedBloodKinetics(Process):
     """dT/dt += k (T*(t) − T): blood levels follow Stein's curve, whatever was infused.
 
-    T* = R₀ e^{ρ (t − t₀)} up to T_max, then C [(1 − F) e^{−α (t − t₀ − T_max)} + F e^{−β (t − t₀ − T_max)}], R₀ = C/fold;
+    With s = t − t₀: T* = (C/fold) e^{ρ s} up to T_max, then C [(1 − F) e^{−α (s − T_max)} + F e^{−β (s − T_max)}];
     the part with β are memory cells. Off (k = 0) by default; switch ``blood_kinetics`` off where this one is on, as the
     preset ``blood="forced"`` does. The lag is ρ/k, 0.07 % at k = 50/h.
     """
