@@ -18,6 +18,8 @@ import equinox as eqx
 CHANNELS = ("diffusivity", "velocity", "source", "loss")
 #: a loss by which cells die: added to their loss, and told to the processes that follow from it
 DEATH = "death"
+#: the part of a death rate that is by CAR-T cells: told to the processes that follow, it adds to nothing
+LYSIS = "lysis"
 
 
 class Coefficients(eqx.Module):

@@ -12,7 +12,7 @@ import numpy as np
 
 from tmepde._types import State
 from tmepde.boundary import Sides, sides
-from tmepde.coefficients import CHANNELS, DEATH, Coefficients, Tissue, add, scale, split, times, unknown
+from tmepde.coefficients import CHANNELS, DEATH, LYSIS, Coefficients, Tissue, add, scale, split, times, unknown
 from tmepde.grid import Grid
 from tmepde.parameter import out_of_bounds
 from tmepde.process import Process
@@ -157,6 +157,9 @@ class System(eqx.Module):
                     raise ValueError(f"Intervention {name!r} brings the species {key!r}, which the model already has.")
                 brought.setdefault(key, species)
         self.brought = brought
+        for name, species in self.species.items():
+            if species.carrier and species.carrier not in self.species:
+                raise ValueError(unknown(f"carrier of {name!r}", species.carrier, self.species))
 
     @property
     def grid(self) -> Grid:
@@ -204,9 +207,19 @@ class System(eqx.Module):
         add(terms, self._kinetics(clock, state, tissue))
         _apply(terms, stated, dotted=True, species=self.species)
         deaths = {n: terms.pop(f"{n}.{DEATH}") for n in self.species if f"{n}.{DEATH}" in terms}
-        self._follow(terms, clock, state, tissue, deaths, stated)
+        lysis = {f"{n}.{LYSIS}": terms.pop(f"{n}.{LYSIS}") for n in self.species if f"{n}.{LYSIS}" in terms}
+        self._follow(terms, clock, state, tissue, deaths | lysis, stated)
         add(terms, {f"{n}.loss": rate for n, rate in deaths.items()})
+        self._carry(terms)
         return split(terms, self.species)
+
+    def _carry(self, terms: dict[str, Any]) -> None:
+        """What rides on cells moves with them and goes with them."""
+        for name, species in self.species.items():
+            if species.carrier:
+                shared = ("diffusivity", "velocity", "loss")
+                keys = {f"{species.carrier}.{c}": f"{name}.{c}" for c in shared}
+                add(terms, {to: terms[key] for key, to in keys.items() if key in terms})
 
     def _follow(self, terms: Any, clock: Any, state: State, tissue: Tissue, deaths: Any, stated: Any) -> None:
         """Add what follows from the dead: by rate, and by log-kill spread over the step."""
@@ -244,6 +257,9 @@ class System(eqx.Module):
                 if name not in self.species:
                     raise KeyError(unknown("species", name, self.species) + " (hazard)")
                 add(total, {name: strength * value})
+        for name, species in self.species.items():
+            if species.carrier in total:
+                add(total, {name: total[species.carrier]})
         return total
 
     def problems(self) -> list[str]:
@@ -262,7 +278,11 @@ def _apply(values: dict[str, Any], stated: list[tuple[Any, Any]], dotted: bool, 
             if ("." in target) != dotted:
                 continue
             if target not in values:
-                if dotted and target.rpartition(".")[0] in species and target.rpartition(".")[2] in (*CHANNELS, DEATH):
+                if (
+                    dotted
+                    and target.rpartition(".")[0] in species
+                    and target.rpartition(".")[2] in (*CHANNELS, DEATH, LYSIS)
+                ):
                     continue  # a known coefficient that is zero here stays zero
                 raise KeyError(unknown("target", target, values))
             scale(values, target, 1.0 + strength * (factor - 1.0))

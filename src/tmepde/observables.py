@@ -13,6 +13,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from tmepde.parameter import param
+from tmepde.physiology.rates import hill
 
 _CUBIC = 1e-9
 
@@ -142,3 +143,80 @@ def standard() -> dict[str, Observable]:
         "mean_ifn_gamma": NestMean("ifn_gamma", "Mean IFN-gamma in the tumour nests", "nM"),
         "mean_nanoparticle": NestMean("nanoparticle", "Mean free nanoparticle in the tumour nests", "nM"),
     }
+
+
+class CytokineReleaseGrade(Observable):
+    """g = Σ_i s²/(s² + T_i²): 0 to 4, one step at each threshold of the IL-6 that receptors see (``il6_signal``).
+
+    Not the clinical grade, which goes by fever, pressure and oxygen: an index that rises with it.
+    """
+
+    first: Any = param("pg/mL", doc="IL-6 of half a grade", default=50.0, bounds=(1, 1e5), status="assumed")
+    second: Any = param("pg/mL", doc="IL-6 of grade 1.5", default=200.0, bounds=(1, 1e5), status="assumed")
+    third: Any = param(
+        "pg/mL", doc="IL-6 of grade 2.5", default=1000.0, bounds=(1, 1e6), ref="severe 1e3-1e4", status="from memory"
+    )
+    fourth: Any = param(
+        "pg/mL", doc="IL-6 of grade 3.5", default=5000.0, bounds=(1, 1e6), ref="severe 1e3-1e4", status="from memory"
+    )
+    long_name: str = eqx.field(static=True, default="Cytokine release, index from 0 to 4")
+    unit: str = eqx.field(static=True, default="1")
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        steps = (self.first, self.second, self.third, self.fourth)
+        return sum(hill(tissue["il6_signal"], one, 2) for one in steps)
+
+
+class NeurotoxicityIndex(Observable):
+    """g = 4 N²/(1 + N²): 0 to 4, of the lagged action of cytokines behind the blood-brain barrier."""
+
+    long_name: str = eqx.field(static=True, default="Neurotoxicity, index from 0 to 4")
+    unit: str = eqx.field(static=True, default="1")
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        return 4.0 * hill(state["neural_exposure"], 1.0, 2)
+
+
+class ExposureRatio(Observable):
+    """∫⟨c⟩dt/∫P dt: exposure of the nests over that of plasma, 0 before there is any."""
+
+    tissue_exposure: str = eqx.field(static=True, default="growth_factor_exposure")
+    plasma_exposure: str = eqx.field(static=True, default="growth_factor_plasma_exposure")
+    long_name: str = eqx.field(static=True, default="Exposure of the tumour to the cytokine over that of plasma")
+    unit: str = eqx.field(static=True, default="1")
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        return _ratio(state[self.tissue_exposure], state[self.plasma_exposure])
+
+
+class KillRate(Observable):
+    """∫ λ_lysis C₊ dV: kills per hour in the simulated tissue, by the model's ``killing``."""
+
+    killing: Any
+    long_name: str = eqx.field(static=True, default="Tumour cells killed by CAR-T cells per hour")
+    unit: str = eqx.field(static=True, default="cells/h")
+    depth: Any = param("um", doc="extent of each axis that the grid does not resolve", default=1000.0, bounds=(1, 1e6))
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        rate = self.killing.coefficients(clock, state, tissue)["tumour.lysis"] * state["tumour"]
+        return tissue.grid.integrate(rate) * (_CUBIC * self.depth ** (3 - tissue.grid.resolved))
+
+
+def systemic(model: Any) -> dict[str, Observable]:
+    """What is asked of blood and plasma, as far as ``model`` carries it."""
+    found: dict[str, Observable] = {}
+    if "killing" in model.processes:
+        found["kill_rate"] = KillRate(model.processes["killing"])
+    if "car_t_exposure" in model.processes:
+        found["car_t_exposure"] = Level("car_t_exposure", "Exposure of blood to CAR-T cells", "cells*h/uL")
+    if "growth_factor_plasma" in model.processes:
+        found["growth_factor_exposure_ratio"] = ExposureRatio()
+    if "cytokine_release" in model.processes:
+        found |= {
+            "cytokine_release_grade": CytokineReleaseGrade(),
+            "neurotoxicity_index": NeurotoxicityIndex(),
+            "il6": Level("il6_plasma", "IL-6 in plasma", "pg/mL"),
+            "il6_peak": Level("il6_peak", "Highest IL-6 in plasma so far", "pg/mL"),
+            "killed_cells": Level("killed_cells", "Tumour cells killed by CAR-T cells, whole tumour", "cells"),
+        }
+    return found

@@ -37,7 +37,8 @@ class Process(eqx.Module):
         return {}
 
     def aftermath(self, clock: Any, state: Any, tissue: Any, deaths: Any) -> dict[str, Any]:
-        """Additions to coefficients that follow from who dies; ``deaths`` holds rates (1/h) by species.
+        """Additions to coefficients that follow from who dies; ``deaths`` holds rates (1/h) by species, and under
+        ``"tumour.lysis"`` the part of the tumour's that is by CAR-T cells.
 
         Rates of death are complete, therapies included, and what is returned here changes none of them, so that order
         cannot matter. Default: none.

@@ -46,6 +46,8 @@ class Species(eqx.Module):
         drift: ``"muscl"`` (limited second-order upwind) or ``"scharfetter_gummel"`` (exact for a steady flux between
             two cells: equilibria u ∝ exp(φ/D) of a drift ∇φ stand still).
         signed: true for a quantity that may be negative (a potential); all others are kept ≥ 0.
+        carrier: name of the species on which this one rides: it takes over that one's diffusivity, drift and loss rate,
+            on top of its own (what cells carry on their surface, per tissue volume; division leaves it as it is).
         unit, long_name: written into the dataset.
     """
 
@@ -60,6 +62,7 @@ class Species(eqx.Module):
     held: Any = eqx.field(converter=_mask, default=None)
     mean: str = eqx.field(static=True, default="harmonic")
     drift: str = eqx.field(static=True, default="muscl")
+    carrier: str = eqx.field(static=True, default="")
 
     def __check_init__(self) -> None:
         for label, allowed in (("kind", KINDS), ("mean", MEANS), ("drift", DRIFTS)):

@@ -20,7 +20,8 @@ from tmepde.config.units import text
 from tmepde.grid import Grid
 from tmepde.interventions import REGISTRY, resolve
 from tmepde.model import Model
-from tmepde.observables import standard
+from tmepde.observables import standard, systemic
+from tmepde.physiology import MILIEU
 from tmepde.region import Region
 from tmepde.scenario import Scenario
 from tmepde.schedule import Schedule, every
@@ -53,7 +54,8 @@ def build(config: Any) -> Build:
     plan = {}
     for name, section in config.interventions.items():
         plan[name] = _at(f"interventions.{name}", functools.partial(intervention_of, section, config.folder))
-    scenario = _at("", lambda: Scenario(model, interventions=plan, until=config.run.until, observables=standard()))
+    watched = standard() | (systemic(model) if set(MILIEU["systemic"]) & set(model.processes) else {})
+    scenario = _at("", lambda: Scenario(model, interventions=plan, until=config.run.until, observables=watched))
     save = config.run.save
     return Build(
         scenario=scenario,

@@ -96,7 +96,7 @@ def _model(kind: str) -> dict[str, Any]:
     builder = library.MODELS[kind]
     built = builder(Grid.line(1000.0, 8), milieu="full")
     options = {}
-    for name, (sets, below) in _presets().items():
+    for name, sets in _presets().items():
         default = inspect.signature(builder).parameters[name].default
         option = {
             "type": "str",
@@ -104,7 +104,7 @@ def _model(kind: str) -> dict[str, Any]:
             "choices": list(sets),
             "doc": "preset; values given explicitly win",
         }
-        options[name] = {**option, "sets": sets, "below": below}
+        options[name] = {**option, "sets": sets}
     options["milieu"]["groups"] = {n: list(milieu_of(n)) for n in options["milieu"]["choices"]}
     entry = {**describe(library.BUILDERS[kind]), **_documentation(builder)}
     core = sorted(n for n in built.processes if n not in OPTIONAL)
@@ -120,12 +120,8 @@ def _model(kind: str) -> dict[str, Any]:
 
 
 def _presets() -> dict[str, Any]:
-    """Presets by option: their values, and the path below ``[model]`` where the values belong."""
-    return {
-        "stroma": (library.STROMA, []),
-        "blood": (library.BLOOD, ["processes", "blood_kinetics"]),
-        "milieu": ({name: {} for name in ("core", "full", *MILIEU)}, []),
-    }
+    """Presets by option, weakest first: values of the model, and below ``processes`` those of its processes."""
+    return {**library.PRESETS, "milieu": {name: {} for name in ("core", "full", *MILIEU)}}
 
 
 def catalogue() -> dict[str, Any]:

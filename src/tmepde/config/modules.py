@@ -170,24 +170,35 @@ def model_section(table: Any) -> Section:
     """Validate ``[model]``: presets first put in their values where none are given."""
     kind = table.get("kind", "solid_tumour") if isinstance(table, Mapping) else None
     if isinstance(kind, str) and kind in catalogue()["models"]:
-        table = _with_presets(dict(table), catalogue()["models"][kind]["options"])
+        table = _with_presets(dict(table), catalogue()["models"][kind])
     return by_kind(model_kinds(), default="solid_tumour")(table)
 
 
-def _with_presets(table: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    for name, option in options.items():
+def _with_presets(table: dict[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with the values of its presets where it gives none; the later of two presets wins.
+
+    An optional process takes them only where it is named; where a milieu or a therapy carries it, the model itself
+    does as much.
+    """
+    numbers: dict[str, Any] = {}
+    below: dict[str, dict[str, Any]] = {}
+    for name, option in entry["options"].items():
         chosen = table.get(name, option["default"])
-        values = option.get("sets", {}).get(chosen) if isinstance(chosen, str) else None
-        inner = table
-        for key in option.get("below", ()) if values else ():
-            inner[key] = dict(inner.get(key, {})) if isinstance(inner.get(key, {}), Mapping) else inner[key]
-            inner = inner[key]
-            if not isinstance(inner, dict):
-                break  # the validation says what is wrong there
-        else:
-            for key, value in (values or {}).items():
-                inner.setdefault(key, value)
-    return table
+        values = dict(option.get("sets", {}).get(chosen, {})) if isinstance(chosen, str) else {}
+        for process, change in values.pop("processes", {}).items():
+            below[process] = {**below.get(process, {}), **change}
+        numbers |= values
+    processes = table.get("processes", {})
+    if isinstance(processes, Mapping):
+        wanted = {n for n, v in below.items() if n in entry["processes"] or n in processes or v.get("enabled")}
+        filled = {n: _filled(processes.get(n, {}), below[n]) for n in sorted(wanted)}
+        table = {**table, "processes": {**processes, **filled}} if filled else table
+    return {**numbers, **table}
+
+
+def _filled(change: Any, values: Mapping[str, Any]) -> Any:
+    """``change`` of a process on top of the ``values`` of presets; what is no table is left for the checks."""
+    return {**values, **change} if isinstance(change, Mapping) else change
 
 
 def _species_section(name: str, one: Mapping[str, Any]) -> type[Section]:

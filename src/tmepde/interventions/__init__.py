@@ -7,7 +7,9 @@ file beside it as ``"mylab.py:Cooling"`` or of an installed module as ``"mylab.c
 from __future__ import annotations
 
 from tmepde.interventions.agonists import StingAgonist, TlrAgonist
+from tmepde.interventions.backpack import CytokineBackpack, FreeCytokine
 from tmepde.interventions.base import Effects, Intervention
+from tmepde.interventions.carriers import DrugCarrier, Glycoengineering, TargetedCarrier
 from tmepde.interventions.cells import CellInfusion, Secretes
 from tmepde.interventions.chemokines import (
     Ccl2Blockade,
@@ -23,10 +25,13 @@ from tmepde.interventions.immune import CheckpointBlockade, Pd1Nanocluster, PdL1
 from tmepde.interventions.interleukins import Il12CarT, Il12Therapy
 from tmepde.interventions.metabolism import ArginineSupplement, Buffer, GlutamineAntagonist, GlycolysisInhibitor
 from tmepde.interventions.oxygen import OxygenCarrier, OxygenGel, OxygenGenerator
+from tmepde.interventions.programming import InSituProgramming
 from tmepde.interventions.registry import GROUP, names, resolve_from
+from tmepde.interventions.reservoirs import SCAFFOLDS, CellScaffold, MicroneedleArray, RegionalInfusion, ThinFilm
 from tmepde.interventions.stroma import MatrixEnzyme
 from tmepde.interventions.suppression import AdenosineBackpack, AdenosineBlockade, IdoInhibitor, TgfBetaInhibitor
 from tmepde.interventions.suppressors import Csf1rInhibitor, MdscDepletion
+from tmepde.interventions.toxicity import Anakinra, Corticosteroid, CytokineScavenger, SuicideSwitch, Tocilizumab
 from tmepde.interventions.vasculature import AntiVEGF
 from tmepde.interventions.virus import OncolyticVirus
 
@@ -68,6 +73,22 @@ REGISTRY: dict[str, type[Intervention]] = {
     "sting_agonist": StingAgonist,
     "tlr_agonist": TlrAgonist,
     "tnf_car_t": TnfCarT,
+    # systemic
+    "anakinra": Anakinra,
+    "cell_scaffold": CellScaffold,
+    "corticosteroid": Corticosteroid,
+    "cytokine_backpack": CytokineBackpack,
+    "cytokine_scavenger": CytokineScavenger,
+    "drug_carrier": DrugCarrier,
+    "free_cytokine": FreeCytokine,
+    "glycoengineering": Glycoengineering,
+    "in_situ_programming": InSituProgramming,
+    "microneedle_array": MicroneedleArray,
+    "regional_infusion": RegionalInfusion,
+    "suicide_switch": SuicideSwitch,
+    "targeted_carrier": TargetedCarrier,
+    "thin_film": ThinFilm,
+    "tocilizumab": Tocilizumab,
 }
 
 

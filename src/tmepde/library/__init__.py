@@ -3,9 +3,11 @@
 ``PUBLISHED`` names the models of the literature, which :func:`published` builds.
 """
 
-from tmepde.library.presets import BLOOD, STROMA
+from tmepde.library.carriers import CARRIERS
+from tmepde.library.presets import BLOOD, PRESETS, SCALE, STROMA, VOLUMES
 from tmepde.library.published import PUBLISHED, published
 from tmepde.library.solid_tumour import SolidTumour, default_processes, milieu_of, solid_tumour
+from tmepde.library.tumours import TUMOURS
 
 MODELS = {"solid_tumour": solid_tumour}
 BUILDERS = {"solid_tumour": SolidTumour}
@@ -13,9 +15,14 @@ BUILDERS = {"solid_tumour": SolidTumour}
 __all__ = [
     "BLOOD",
     "BUILDERS",
+    "CARRIERS",
     "MODELS",
+    "PRESETS",
     "PUBLISHED",
+    "SCALE",
     "STROMA",
+    "TUMOURS",
+    "VOLUMES",
     "SolidTumour",
     "default_processes",
     "milieu_of",

@@ -28,6 +28,7 @@ import numpy as np
 from tmepde.coefficients import unknown
 from tmepde.grid import Grid
 from tmepde.library.balance import balance, expected_oxygen
+from tmepde.library.presets import chosen_presets
 from tmepde.library.tissue import base_quantities, capsule_ring, layered
 from tmepde.model import Model
 from tmepde.parameter import param, parameters
@@ -253,6 +254,9 @@ def solid_tumour(
     radius: Any = None,
     stroma: str = "excluded",
     blood: str = "human_solid",
+    tumour: str = "generic",
+    scale: str = "human",
+    carrier: str = "generic",
     milieu: str | Sequence[str] = "core",
     therapies: Mapping[str, Any] | None = None,
     processes: Mapping[str, Any] | None = None,
@@ -265,7 +269,10 @@ def solid_tumour(
         region: where nests, stroma and vessels are; default a round nodule in the middle of ``grid``.
         radius: µm, of that nodule; default 0.4 of the smallest extent (of a radial grid: 0.4 of the radius).
         stroma: a preset of ``STROMA``: ``"excluded"`` (capsule, poor adhesion), ``"desmoplastic"`` or ``"inflamed"``.
-        blood: a preset of ``BLOOD``: ``"human_solid"``, ``"human_leukaemia"`` or ``"mouse"``.
+        blood: a preset of ``BLOOD``: ``"human_solid"``, ``"human_leukaemia"``, ``"mouse"`` or ``"forced"``.
+        tumour: a preset of ``TUMOURS``: ``"pdac"``, ``"glioblastoma"``, …; it wins over ``stroma``.
+        scale: a preset of ``SCALE``, volumes and blood levels of ``"human"`` or ``"mouse"``; it wins over ``blood``.
+        carrier: a preset of ``CARRIERS``: size, half-life, charge, binding and cargo of the nanoparticle.
         milieu: optional processes to carry, see :func:`milieu_of`; ``"core"`` carries none and stays small.
         therapies: interventions by name; the optional processes that they need are carried too.
         processes: changes to processes, see :func:`default_processes`.
@@ -274,26 +281,31 @@ def solid_tumour(
     Raises:
         ValueError: for an unknown preset, process or parameter, with the nearest valid name.
     """
-    from tmepde.library.presets import BLOOD, STROMA
-
-    for what, chosen, known in (("stroma", stroma, STROMA), ("blood", blood, BLOOD)):
-        if chosen not in known:
-            raise ValueError(unknown(f"{what} preset", chosen, known))
+    chosen = chosen_presets(stroma=stroma, blood=blood, tumour=tumour, scale=scale, carrier=carrier)
     known_values = parameters(SolidTumour)
     for name in values:
         if name not in known_values:
             raise ValueError(unknown("parameter of solid_tumour", name, known_values))
-    overrides = {k: v for k, v in (processes or {}).items()}
-    change = overrides.get("blood_kinetics", {})
-    if isinstance(change, Mapping):
-        overrides["blood_kinetics"] = {**BLOOD[blood], **change}
+    optional = milieu_of(milieu, therapies)
+    overrides = _with_presets(chosen, processes or {}, optional)
     if region is None:
         region = _nodule(grid, radius)
     elif radius is not None or (grid is not None and grid.shape != region.grid.shape):
         raise ValueError("Give either `grid` and `radius`, or a `region`, which brings its own grid.")
-    return SolidTumour(**{**STROMA[stroma], **values}).build(
-        region, default_processes(overrides, milieu_of(milieu, therapies))
-    )
+    numbers = {k: v for k, v in chosen.items() if k != "processes"}
+    return SolidTumour(**{**numbers, **values}).build(region, default_processes(overrides, optional))
+
+
+def _with_presets(chosen: Mapping[str, Any], processes: Mapping[str, Any], optional: Sequence[str]) -> dict[str, Any]:
+    """``processes`` with the values of presets below them; an optional process gets them only where it is carried."""
+    overrides = dict(processes)
+    for name, values in chosen.get("processes", {}).items():
+        change = overrides.get(name, {})
+        change = {"enabled": change} if isinstance(change, bool) else change
+        carried = name in REGISTRY or name in optional or bool(change) or values.get("enabled", False)
+        if isinstance(change, Mapping) and carried:
+            overrides[name] = {**values, **change}
+    return overrides
 
 
 def _nodule(grid: Grid | None, radius: Any) -> Region:

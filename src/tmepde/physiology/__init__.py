@@ -9,7 +9,7 @@ from tmepde.coefficients import unknown
 from tmepde.physiology.acid import AcidBalance
 from tmepde.physiology.adenosine import AdenosineKinetics
 from tmepde.physiology.arginine import ArginineMetabolism
-from tmepde.physiology.blood import BloodKinetics
+from tmepde.physiology.blood import BloodKinetics, ForcedBloodKinetics
 from tmepde.physiology.chemokines import Ccl2, Ccl5, Cxcl10
 from tmepde.physiology.cytokines import Chemokine, GrowthFactor, InterferonGamma, TgfBeta, Vegf
 from tmepde.physiology.debris import Debris
@@ -30,7 +30,9 @@ from tmepde.physiology.nanoparticles import (
 )
 from tmepde.physiology.oxygen import OxygenSupply, OxygenUptake, PeroxideProduction
 from tmepde.physiology.peroxide import PeroxideKinetics
+from tmepde.physiology.plasma import CarTExposure, GrowthFactorPlasma, HostTCells
 from tmepde.physiology.suppressors import MyeloidCells, RegulatoryCells
+from tmepde.physiology.systemic import CytokineRelease
 from tmepde.physiology.tryptophan import TryptophanCatabolism
 from tmepde.physiology.tumour import AntigenLoss, Crowding, Growth, Necrosis
 from tmepde.physiology.vessels import Angiogenesis, Egress, Extravasation, Perfusion, PoreRelaxation, VegfSignal
@@ -101,6 +103,13 @@ MILIEU: dict[str, dict[str, type[Process]]] = {
         "cxcl10_kinetics": Cxcl10,
         "debris": Debris,
         "viral_infection": ViralInfection,
+    },
+    "systemic": {
+        "cytokine_release": CytokineRelease,
+        "growth_factor_plasma": GrowthFactorPlasma,
+        "car_t_exposure": CarTExposure,
+        "host_t_cells": HostTCells,
+        "forced_blood_kinetics": ForcedBloodKinetics,
     },
 }
 OPTIONAL: dict[str, type[Process]] = {name: cls for group in MILIEU.values() for name, cls in group.items()}

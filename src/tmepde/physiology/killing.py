@@ -175,7 +175,7 @@ class Killing(Process):
         pressure = effectors / (self.half + effectors + targets)
         death = self.rate * suppression * oxygen * pressure
         shown = {"tumour_infected.death": tissue["delivered_antigen"] * death} if infected else {}
-        return {"tumour.death": death, **shown}
+        return {"tumour.death": death, "tumour.lysis": death, **shown}
 
 
 class BystanderKilling(Process):

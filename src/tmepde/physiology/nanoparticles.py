@@ -40,12 +40,21 @@ class NanoparticlePlasma(Process):
 class NanoparticleExchange(Process):
     """s = ν f_p P n_v/φ_i, λ = ν f_p P/φ_i, P = f γ H(d/d_p) D₀/L: small pores stop large particles.
 
-    f is ``wall_factor`` (base 1): heat or charge that eases the passage.
+    f is ``charge`` times ``wall_factor`` (base 1): cationic particles pass the wall more easily, heat opens it.
     """
+
+    charge: Any = param(
+        "1",
+        doc="passage relative to a neutral particle; 2 is cationic",
+        default=1.0,
+        bounds=(0, 20),
+        ref="Stylianopoulos 2013 (direction)",
+        status="assumed",
+    )
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         permeability = wall_permeability(tissue["particle_diameter"], state["pore_diameter"], PORE_AREA, WALL)
-        permeability = permeability * tissue["wall_factor"]
+        permeability = permeability * self.charge * tissue["wall_factor"]
         rate = state["vessel_surface"] * tissue["perfusion"] * permeability / tissue["interstitium"]
         return {"nanoparticle.source": rate * state["nanoparticle_plasma"], "nanoparticle.loss": rate}
 

@@ -16,6 +16,8 @@ from tmepde.physiology.pores import hydraulic_conductivity
 from tmepde.physiology.rates import hill, inhibition, positive, saturation
 from tmepde.process import Process
 
+#: what CAR-T cells carry on their surface, if a therapy brings it; ``…_plasma`` in blood
+CARGO = "car_t_cargo"
 #: thickness of a vessel wall in µm and area fraction of its pores (derived: 200 nm then give L_p = 2.8e-7 cm/(mmHg s))
 WALL, PORE_AREA = 5.0, 1e-4
 
@@ -150,15 +152,12 @@ class Extravasation(Process):
         adhesion = tissue["adhesion"] * inhibition(tissue["vegf_signal"], self.vegf_half)
         attraction = 1.0 + self.chemokine_gain * saturation(state["chemokine"], self.chemokine_half)
         blood = state["car_t_plasma"] + state["car_t_plasma_memory"]
-        return {
-            "car_t.source": self.velocity
-            * state["vessel_surface"]
-            * tissue["perfusion"]
-            * adhesion
-            * attraction
-            * blood
-            * tissue["car_t_entry"]
-        }
+        rate = self.velocity * state["vessel_surface"] * tissue["perfusion"] * adhesion * attraction
+        rate = rate * tissue["car_t_entry"]
+        entry = {"car_t.source": rate * blood}
+        if CARGO in state:  # cells bring along what they carry
+            entry[f"{CARGO}.source"] = rate * state[f"{CARGO}_plasma"]
+        return entry
 
 
 class Egress(Process):
