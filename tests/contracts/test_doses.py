@@ -12,8 +12,8 @@ from tmepde.schedule import Clock
 
 #: mm³ of tissue per µm of the line, a rod of 1 mm² section
 ROD = 1e-9 * 1000.0**2
-#: nmol per mm³ of tissue that is one nM of interstitial fluid, of which there is 0.2
-NANOMOLAR = 0.2e-6
+#: nmol per mm³ of tissue that is one nM of interstitial fluid, of which there is 0.2; mmol for mM
+MOLAR = 0.2e-6
 
 
 @pytest.mark.parametrize("step", [7.7, 1.0, 0.13])
@@ -33,7 +33,7 @@ def test_delivered_is_prescribed(registry, entries, step):
     for label, (species, per_unit) in entries.items():
         total = sum(np.asarray(p[label]) for p in parts)
         if per_unit is None:
-            unit = NANOMOLAR if system.species[species].unit == "nM" else 1.0
+            unit = MOLAR if system.species[species].unit in ("nM", "mM") else 1.0
             delivered = float(system.grid.integrate(np.broadcast_to(total, system.grid.shape))) * ROD * unit
         else:
             delivered = float(total) / per_unit
