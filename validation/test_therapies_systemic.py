@@ -85,7 +85,7 @@ def v19() -> dict[str, Any]:
 
     Mouse T cells divide at the upper bound of the handbook (0.08/h); blood does not expand them. ``fold`` compares the
     backpack with the free dose that exposes plasma as much; ``dose_ratio`` is backpack over that dose. Load and
-    half-life are calibrated to ``fold``, ``dose_ratio`` follows from the leak of cells that do not engraft (0.05, assumed).
+    half-life are calibrated to ``fold``; ``dose_ratio`` follows from the leak of cells that do not engraft, assumed.
     """
     milieu = {"growth_factor_plasma": {"tumour_volume": _VOLUME, "elimination": np.log(2.0) / _HALF_LIFE}}
     model = library.solid_tumour(
@@ -107,7 +107,7 @@ def v19() -> dict[str, Any]:
         return _run(model, plan, 10, changes, every=3.0)
 
     def exposure(solution: Any) -> float:
-        return float(solution.observables["growth_factor_plasma_exposure"][-1])
+        return float(solution.fields["growth_factor_plasma_exposure"][-1])
 
     found = {
         "cells alone": run(backpack__strength=0.0, free__strength=0.0),
