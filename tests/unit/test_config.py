@@ -63,6 +63,18 @@ def test_presets_give_their_values_and_explicit_ones_win() -> None:
     assert loaded.model.processes.blood_kinetics.peak == 2400.0
 
 
+def test_presets_reach_processes_that_are_carried() -> None:
+    """Of an optional process only where it is named; a number given explicitly wins; later presets win."""
+    changes = {"model.tumour": "pdac", "model.scale": "mouse", "model.carrier": "plga"}
+    loaded = config.loads(SMALL, {**changes, "model.processes.cytokine_release.volume": 0.5})
+    processes = loaded.model.processes
+    assert processes.growth.rate == 0.013 and processes.blood_kinetics.peak == 2400.0
+    assert processes.cytokine_release.volume == 0.5 and processes.cytokine_release.tumour_volume == 200.0
+    assert loaded.model.particle_diameter == 120.0 and processes.host_t_cells is None
+    forced = config.loads(SMALL, {"model.blood": "forced"}).model.processes
+    assert forced.forced_blood_kinetics.follow == 50.0 and not forced.blood_kinetics.enabled
+
+
 @dataclasses.dataclass
 class Case:
     kind: str

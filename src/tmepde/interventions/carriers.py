@@ -66,9 +66,9 @@ class TargetedCarrier(Intervention):
 
 
 class Glycoengineering(Intervention):
-    """∂a/∂t = k z/(K + z) (1 − a) − λ a, B = sites · a N/N₀: fed ManNAz, cells show azides that particles click to.
+    """∂a/∂t = k z/(K + z) (1 − a) − λ a, B = sites · a N/N₀: cells fed ManNAz bind particles with DBCO.
 
-    Receptors made of sugar for particles with DBCO, on any cell that takes it up; here tumour cells. Capture gets faster and penetration
+    Receptors made of sugar, on any cell that takes it up; here tumour cells. Capture gets faster and penetration
     shorter: the front moves as √(2 D φ_i c₀ t/B). Give the particles by another therapy. Limits: labelling of healthy
     cells is not followed.
     """

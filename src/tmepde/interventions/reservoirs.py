@@ -68,12 +68,10 @@ class CellScaffold(Intervention):
     reviews = (40,)
 
     dose: Any = dose("cells", doc="CAR-T cells seeded into the implant")
-    division: Any = _rate(
-        "division in plenty of cytokine", 0.9, "15-fold in vivo, LN-mimetic PLGA (PMC10911814)", "derived"
-    )
+    division: Any = _rate("division in plenty of cytokine", 0.45, "15-fold in vivo (PMC10911814)", "derived")
     cytokine_half: Any = param("1", doc="cytokine left at half division", default=0.3, bounds=(0.01, 10))
     cytokine_loss: Any = _rate("loss of cytokine", 0.1, "release over a week or two")
-    release: Any = _rate("cells that leave", 0.2)
+    release: Any = _rate("cells that leave", 0.15)
     death: Any = _rate("death in the gel", 0.03)
     capacity: Any = param("cells", doc="room in the implant", default=1e9, bounds=(1, 1e12), status="assumed")
     site: Any = site_parameter()
@@ -107,9 +105,9 @@ class CellScaffold(Intervention):
 #: numbers of :class:`CellScaffold` by material (assumed but for the lymph-node mimetic): ``CellScaffold(dose, **…)``
 SCAFFOLDS: dict[str, dict[str, float]] = {
     "lymph_node": {},
-    "alginate": {"division": 0.5 / 24, "release": 0.3 / 24, "cytokine_loss": 0.3 / 24},
-    "hpmc": {"division": 0.6 / 24, "release": 0.5 / 24, "cytokine_loss": 0.2 / 24},
-    "plga": {"division": 0.6 / 24, "release": 0.15 / 24, "cytokine_loss": 0.07 / 24},
+    "alginate": {"division": 0.3 / 24, "release": 0.3 / 24, "cytokine_loss": 0.3 / 24},
+    "hpmc": {"division": 0.35 / 24, "release": 0.5 / 24, "cytokine_loss": 0.2 / 24},
+    "plga": {"division": 0.35 / 24, "release": 0.1 / 24, "cytokine_loss": 0.07 / 24},
 }
 
 

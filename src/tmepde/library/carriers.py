@@ -1,8 +1,8 @@
 """Carriers by name: size, half-life, charge, binding, cargo and release of the model's nanoparticle.
 
-Sizes are those of the named systems in the literature on CAR-T adjuvants; half-lives of PEG-liposomes are 10–24 h in
-mice and 24–55 h in patients (from memory), bare mineral particles leave within hours. Charge, binding, loading and release
-are assumed: they say in which direction a carrier differs, not by how much.
+Sizes are those of the named systems in the literature on CAR-T adjuvants; half-lives of PEG-liposomes are 10–24 h
+in mice and 24–55 h in patients (from memory), bare mineral particles leave within hours. Charge, binding, loading and
+release are assumed: they say in which direction a carrier differs, not by how much.
 """
 
 from __future__ import annotations

@@ -54,6 +54,11 @@ def nest_mean(field: Any, tissue: Any) -> Any:
     return tissue.grid.integrate(field * nest) / (tissue.grid.integrate(nest) + 1e-30)
 
 
+def per_nest(field: Any, tissue: Any) -> Any:
+    """∫ f dV/∫ w dV: what is anywhere, by the volume of the nests at the start; 0 where there are none."""
+    return tissue.grid.integrate(field) / (tissue.grid.integrate(tissue["region_tumour"]) + 1e-30)
+
+
 class GrowthFactorPlasma(Process):
     """dP/dt = (V_t/V_p) ⟨w φ_i (c − P)⟩ − k P, s_c = w P, λ_c = w: IL-15 passes between plasma and tissue.
 

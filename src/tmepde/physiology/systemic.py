@@ -1,6 +1,6 @@
 """Cytokine release syndrome and neurotoxicity: what killing does to the rest of the body (levels in pg/mL of plasma).
 
-    K = V_t ⟨k_lysis C₊⟩                          kills per hour of the whole tumour
+    K = V_t ∫k_lysis C₊ dV/∫w dV                   kills per hour of the whole tumour, w nests at the start
     dI/dt = (y_I K + q_I B)/V_p − k_I I            IFN-γ;  GM-CSF (G) alike;  B = V_b T_blood S/(K_S + S)
     dM/dt = a x²/(1 + x²) (1 − M) − d M            macrophages activated,  x = I/K_I + G/K_G
     dL₁/dt = f p₁ M − k₁ L₁                        IL-1
@@ -19,7 +19,7 @@ import math
 from typing import Any
 
 from tmepde.parameter import param
-from tmepde.physiology.plasma import compartment, nest_mean, plasma_volume_parameter, tumour_volume_parameter
+from tmepde.physiology.plasma import compartment, per_nest, plasma_volume_parameter, tumour_volume_parameter
 from tmepde.physiology.rates import hill, positive, saturation
 from tmepde.process import Process
 
@@ -39,7 +39,7 @@ def _decay(doc: str, hours: float, ref: str = "cytokine half-lives of 0.5-2 h") 
 class CytokineRelease(Process):
     """dL₆/dt = k₆ L₆⁰ + f p₆ M (1 + g s₁/(K₁ + s₁)) − k₆ r L₆, M driven by IFN-γ and GM-CSF from kills and blood CAR-T.
 
-    Kills count by K = V_t ⟨k_lysis C₊⟩, so that any simulated piece stands for the whole tumour; CAR-T cells in blood
+    Kills are scaled from the nests simulated to the whole tumour V_t; CAR-T cells in blood
     count while systemic antigen lasts.
     """
 
@@ -172,7 +172,7 @@ class CytokineRelease(Process):
     def aftermath(self, clock: Any, state: Any, tissue: Any, deaths: Any) -> dict[str, Any]:
         if "tumour.lysis" not in deaths:
             return {}
-        killed = self.tumour_volume * nest_mean(deaths["tumour.lysis"] * state["tumour"], tissue)
+        killed = self.tumour_volume * per_nest(deaths["tumour.lysis"] * state["tumour"], tissue)
         millilitres = 1e3 * self.volume
         return {
             "ifn_gamma_plasma.source": self.interferon_yield * killed / millilitres,
