@@ -13,6 +13,9 @@ Each stage is solved by Newton with the exact Jacobian in GMRES (see ``coupled``
 ``StepControl.algebraic`` of the step tolerance. Quasi-steady fields are rows without a time derivative, 0 = F, of
 the same system. Nothing is explicit: no Courant number limits the step, and species that exchange fast cost nothing.
 
+The estimate of order 2 is one of the result itself, O(Δt³), while errors add up to O(Δt²). Held to rtol, the global
+error would fall as rtol^⅔; held to rtol √(rtol/10⁻²) it falls as rtol.
+
 A shift per field then restores Σ (k − F) = 0, so that budgets close to round-off whatever Newton left.
 """
 
@@ -86,6 +89,25 @@ def _ark3() -> Implicit:
 
 SCHEMES = {2: _tr_bdf2(), 3: _ark3()}
 
+#: what Newton can leave in the unit of round-off, in a field of size 1
+_ROUND_OFF = 30.0
+
+#: rtol at which a step of order 2 is held to rtol itself: the loosest in common use, so that no step becomes longer
+_ANCHOR = 1e-2
+
+
+def sharpened(control: StepControl, eps: float) -> StepControl:
+    """``control`` with the step tolerance rtol √(rtol/10⁻²), but not so small that Newton's round-off is a tenth of it.
+
+    Fixed steps are left alone: there rtol only says how well the equations are solved.
+    """
+    if not control.adaptive:
+        return control
+    rtol = jnp.asarray(control.rtol)
+    wanted = rtol * jnp.minimum(1.0, jnp.sqrt(rtol / _ANCHOR))
+    floor = jnp.minimum(rtol, _ROUND_OFF * eps / control.algebraic)
+    return eqx.tree_at(lambda c: c.rtol, control, jnp.maximum(wanted, floor))
+
 
 class _Frame(eqx.Module):
     """What both stages of a step share. ``problem`` is ``all_dynamic``; ``steady`` names the quasi-steady fields."""
@@ -151,8 +173,8 @@ class NewtonKrylov(Stepper):
     errors of 1e-4. Derivatives are those of the implicit function theorem. Memory: 41 vectors of all fields.
 
     Args:
-        order: 2, TR-BDF2, whose Newton iteration bears the longest steps with drift; its error falls as rtol^⅔. Or 3,
-            for smooth problems and errors below 1e-4.
+        order: 2, TR-BDF2, whose Newton iteration bears the longest steps with drift. Or 3, for smooth problems and errors
+            below 1e-4.
 
     Raises:
         ValueError: for any other order.
@@ -186,11 +208,12 @@ class NewtonKrylov(Stepper):
     ) -> StepResult:
         """Advance ``state`` by ``clock.step`` from ``clock.local``."""
         dt, dynamic, scheme = clock.step, problem.dynamic, SCHEMES[self.order]
+        eps = float(jnp.finfo(jnp.asarray(dt).dtype).eps)
+        control = sharpened(control, eps) if self.order == 2 else control
         full = SemiDiscrete(problem.system, all_dynamic=True, solver=problem.solver)
         first = full.evaluate(clock, state)
         scale = scales(full, control, state, state, first, expected(full, first))
-        eps = jnp.finfo(jnp.asarray(dt).dtype).eps
-        allowed = jnp.maximum(control.algebraic, 30 * eps / control.rtol)
+        allowed = jnp.maximum(control.algebraic, _ROUND_OFF * eps / control.rtol)
         frame = _Frame(full, clock, state, scale, allowed, problem.quasi_steady, scheme)
         masses = {n: frame.mass(n) for n in full.dynamic}
         fixed, here, now, before, weight = freeze((full, first, clock, state, frame.weight))
