@@ -108,6 +108,7 @@ def resolve(kind: str, beside: str = ".") -> type[Intervention]:
 __all__ = [
     "GROUP",
     "REGISTRY",
+    "SCAFFOLDS",
     "Effects",
     "Intervention",
     "Secretes",

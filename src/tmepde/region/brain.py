@@ -66,7 +66,7 @@ def read_maps() -> Maps:
                 f"The tissue 'brain_mni' needs the map {path.name} of nilearn, but this version does not bring it. "
                 "Install another with `pip install 'nilearn>=0.11'`."
             )
-        image = nibabel.load(path)
+        image: Any = nibabel.load(path)
         found.append(np.asarray(image.dataobj, np.float64).T / 255.0)  # (x, y, z) → (z, y, x)
     corner = image.affine[:3, 3] - 0.5  # mm; the axes of the file run right, forward and up in steps of 1 mm
     return Maps(found[0], found[1], tuple(float(c) * VOXEL for c in corner[::-1]))  # type: ignore[arg-type]
