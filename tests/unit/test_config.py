@@ -15,7 +15,6 @@ from tmepde import config
 from tmepde.config import catalogue
 from tmepde.config.build import intervention_of, table_of
 from tmepde.config.modules import intervention_section
-from tmepde.interventions import REGISTRY
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.toml"))

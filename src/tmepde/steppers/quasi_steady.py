@@ -13,6 +13,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tmepde._types import State, freeze
 from tmepde.elliptic import LinearControl, prepare
@@ -61,10 +62,15 @@ class _Balance(eqx.Module):
         return self.problem.shifted(laplacian, jnp.stack(slopes), 1.0)
 
     def size(self, delta: Any, q: Any) -> Any:
-        """Largest weighted root mean square of a correction over the fields."""
+        """Largest weighted root mean square of a correction over the fields, against the field and its mean.
+
+        A thousandth of what is negligible is the least that counts: a field that vanishes would never be reached.
+        """
         volumes, axes = self.problem.volumes(q.dtype), tuple(range(1, q.ndim))
         total = jnp.sum(volumes)
         scale = jnp.abs(q) + jnp.sum(volumes * jnp.abs(q), axis=axes, keepdims=True) / total
+        least = jnp.stack([1e-3 * self.problem.system.species[n].negligible for n in self.names]).astype(q.dtype)
+        scale = jnp.maximum(scale, least.reshape((-1,) + (1,) * len(axes)))
         ratio = jnp.where(scale == 0, 0.0, delta / jnp.where(scale == 0, 1.0, scale))  # NaN stays NaN
         return jnp.max(jnp.sqrt(jnp.sum(volumes * ratio**2, axis=axes) / total))
 
@@ -111,11 +117,14 @@ def _with_derivatives(balance: _Balance, q: Any, tolerance: Any) -> Any:
 
 
 def _newton(balance: _Balance, tolerance: Any) -> tuple[Any, Any, Any]:
+    species = balance.problem.system.species
+    signed = np.asarray([species[n].signed for n in balance.names]).reshape((-1,) + (1,) * balance.problem.grid.ndim)
+
     def improve(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         q, _, count, linear, _ = carry
         defect, loss, laplacian = balance.residual(q)
         solved = prepare(balance.operator(q, loss, laplacian), balance.problem.solver)(defect, control=_INNER)
-        updated = jnp.maximum(q + solved.value, 0.1 * q)
+        updated = jnp.where(signed, q + solved.value, jnp.maximum(q + solved.value, 0.1 * q))
         change = balance.size(updated - q, q)
         left = change * jnp.maximum(2.0 * _INNER.relative, change)  # of the linear solve, of Newton's quadratic term
         return updated, left, count + 1, linear + solved.iterations, jnp.all(solved.converged)
