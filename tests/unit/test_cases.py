@@ -88,7 +88,8 @@ def test_a_tumour_block_outside_of_the_brain_maps_is_a_config_error() -> None:
         pytest.skip("needs nilearn and nibabel for the brain maps")
     text = (
         BRAIN
-        + 'voxel_size = "4 mm"\nextent = ["4 cm", "4 cm", "4 cm"]\ncenter = ["11 cm", "0 cm", "0 cm"]\nradius = "5 mm"\n'
+        + 'voxel_size = "4 mm"\nextent = ["4 cm", "4 cm", "4 cm"]\n'
+        + 'center = ["11 cm", "0 cm", "0 cm"]\nradius = "5 mm"\n'
     )
     with pytest.raises(config.ConfigError, match="`tissue` was refused: `extent` must stay inside the maps, z"):
         config.loads(text).build()
