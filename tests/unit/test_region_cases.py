@@ -8,6 +8,7 @@ import pytest
 from scipy import ndimage
 
 import tmepde as tme
+from tmepde.cli.exits import ENVIRONMENT, guarded
 from tmepde.region import Region
 from tmepde.region.brain import TISSUE, Maps, brain_mni, read_maps
 from tmepde.region.retina import CROP, network, retina
@@ -142,11 +143,15 @@ def test_bad_settings_of_the_brain_are_explained(options, words):
         brain_mni(**{**BLOCK, **options}, maps=made_up())
 
 
-def test_missing_package_is_named_with_its_remedy(monkeypatch):
+def test_missing_package_is_named_with_its_remedy(monkeypatch, capsys):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "nilearn" else found(name))
     with pytest.raises(ImportError, match=r"needs nilearn .*pip install 'tmepde\[image\]'"):
         read_maps()
+    with pytest.raises(SystemExit) as ended:  # on the command line: a sentence and a code, no traceback
+        guarded(read_maps)
+    assert ended.value.code == ENVIRONMENT
+    assert "pip install 'tmepde[image]'" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(

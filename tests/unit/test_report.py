@@ -10,7 +10,7 @@ import synthetic
 import xarray as xr
 
 from tmepde.io import StoreError, combine_arms, write_store
-from tmepde.report import render, write_report
+from tmepde.report import curves, maps, render, write_report
 from tmepde.report.measures import Arm, arms, distance_edges
 from tmepde.report.tables import number, percent
 
@@ -208,3 +208,27 @@ def test_an_earlier_report_is_replaced_but_nothing_else(dataset, tmp_path):
         write_report(small, tmp_path)
     with pytest.raises(StoreError, match="no store"):
         write_report(tmp_path / "nowhere.zarr", tmp_path / "x.html")
+
+
+# -- long lengths, slices and what is empty -------------------------------------------------------------------------
+
+
+def test_long_distances_are_shown_in_millimetres():
+    assert maps.length(1200.0) == (1.0, "µm")
+    assert maps.length(56_000.0) == (1e-3, "mm")
+
+
+def test_a_slice_of_three_dimensions_shows_y_upwards():
+    field = xr.DataArray(np.arange(24.0).reshape(2, 3, 4), dims=("z", "y", "x"))
+    assert np.array_equal(maps.middle(field).values, field.values[1, ::-1])
+    flat = xr.DataArray(np.arange(12.0).reshape(3, 4), dims=("y", "x"))
+    assert maps.middle(flat) is flat
+
+
+def test_blood_without_cells_has_no_panel(dataset):
+    shown = arms(dataset)
+    titles = [title for title, *_ in curves._overview_panels(dataset, shown)]
+    assert "CAR-T cells in blood" in titles
+    empty = dataset.assign(car_t_plasma=0.0 * dataset["car_t_plasma"])
+    titles = [title for title, *_ in curves._overview_panels(empty, arms(empty))]
+    assert "CAR-T cells in blood" not in titles
