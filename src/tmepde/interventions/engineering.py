@@ -43,13 +43,11 @@ class Cd28Costimulation(_Costimulation):
 
     division: Any = _factor("division", 1.3)
     exhaustion: Any = _factor("exhaustion", 1.5)
-    memory: Any = _factor("the formation of memory", 1.0)
 
 
 class Cd137Costimulation(_Costimulation):
     """r ← r, ε ← 0.7 ε, a_EM ← 2 a_EM: a 4-1BB domain (CD137, BBz) lets CAR-T cells last and leave more memory."""
 
-    division: Any = _factor("division", 1.0)
     exhaustion: Any = _factor("exhaustion", 0.7)
     memory: Any = _factor("the formation of memory", 2.0)
 
