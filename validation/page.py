@@ -22,8 +22,9 @@ HEAD = """# Validation
 *Made by `python -m validation.page` from `validation/results.json`; do not edit.*
 
 `make validate` measures every row in float64 and rewrites this page. A tolerance is that of the validation table and
-never tuned: a row that cannot be met fails here, with its cause. *Not yet measured* and *data not given* (files that
-may not be shipped: set `TMEPDE_DATA`) are neither.
+never tuned: a row that cannot be met fails here, with its cause. Where it is tighter than the digits that are quoted,
+half of the last digit is added. *Not yet measured* and *data not given* (files that may not be shipped: set
+`TMEPDE_DATA`) are neither.
 
 """
 
