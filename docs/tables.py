@@ -50,7 +50,12 @@ def parameters() -> str:
         "uncertain: `tme.priors(scenario)` and `tme.sample(priors, count)`.",
         "",
     ]
-    titles = {"models": "Models", "processes": "Processes", "interventions": "Therapies"}
+    titles = {
+        "models": "Models",
+        "published": "Models of the literature",
+        "processes": "Processes",
+        "interventions": "Therapies",
+    }
     optional = catalogue()["models"]["solid_tumour"]["optional"]
     for group, title in titles.items():
         lines += [f"## {title}", ""]

@@ -39,6 +39,8 @@ def listing(what: str, name: str | None, as_json: bool) -> None:
 
 def _entries(what: str) -> list[Row]:
     group = dict(catalogue()[what])
+    if what == "models":  # those of the literature are for Python: tme.library.published(name)
+        group |= catalogue()["published"]
     if what == "interventions":
         group |= {name: _foreign(name) for name in foreign_kinds() if name not in group}
     return [{"name": name, **entry} for name, entry in group.items()]
@@ -63,7 +65,7 @@ def _species() -> list[Row]:
 
 def _parameters() -> list[Row]:
     rows = []
-    for group in ("models", "processes", "interventions"):
+    for group in ("models", "published", "processes", "interventions"):
         for of, entry in catalogue()[group].items():
             rows += list(_parameter_rows(of, "", entry))
     return rows

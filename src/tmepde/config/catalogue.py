@@ -128,6 +128,7 @@ def catalogue() -> dict[str, Any]:
     """The whole catalogue, from the registries."""
     return {
         "models": {kind: _model(kind) for kind in sorted(library.MODELS)},
+        "published": {name: describe(cls) for name, cls in sorted(library.PUBLISHED.items())},
         "processes": {name: describe(cls) for name, cls in sorted({**PROCESSES, **OPTIONAL}.items())},
         "interventions": {kind: _intervention(cls) for kind, cls in sorted(INTERVENTIONS.items())},
     }
