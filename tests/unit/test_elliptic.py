@@ -183,3 +183,15 @@ def test_not_a_number_is_never_converged():
     assert not bool(solve(operator(grid, np.ones((8, 8)), 10.0), b, 1e-6).converged[0])
     line = tme.Grid.line(1.0, 8)
     assert not bool(solve(operator(line, np.ones(8), 10.0), b[:, 3], 1e-6).converged[0])
+
+
+@pytest.mark.parametrize("kind", ["smooth", "jumps", "random"])
+@pytest.mark.parametrize("s", [1.0, 25.0, 1e5])
+def test_iteration_ends_at_the_wanted_error(kind, s):
+    """In the norm of A, relative to the solution: the end is predicted from the last residual, to within a half."""
+    grid = tme.Grid.box((1.0, 1.0), (40, 48))
+    op = operator(grid, field(grid.shape, kind), s)
+    b = jnp.asarray(np.random.default_rng(7).normal(size=grid.shape))[None]
+    exact, found = solve(op, b, 1e-12).value, solve(op, b, 1e-3).value
+    size = lambda u: float(jnp.sqrt(jnp.sum(u * op(u))))  # noqa: E731
+    assert size(found - exact) < 1.5e-3 * size(exact)

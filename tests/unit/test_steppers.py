@@ -272,3 +272,16 @@ def test_all_kinds_of_species_on_all_grids_in_float32(stepper, grid):
             np.testing.assert_array_equal(a[~np.asarray(grid.mask)], 0.0)
     for budget in found.budgets.values():
         assert float(budget["error"]) < 1e-5
+
+
+def test_uptake_is_no_source_where_a_stage_undershoots():
+    """A spike in a sea of saturable uptake: the second stage is evaluated below zero; the step must not enlarge it."""
+    grid = tme.Grid.square(320.0, cells=16)
+    uptake = tme.process(lambda clock, state, tissue: {"u.loss": 20.0 / (2.5 + state["u"])})
+    start = jnp.full((16, 16), 20.0, jnp.float64).at[8, 8].add(1000.0)
+    model = tme.Model(grid, {"u": tme.Species(initial=np.asarray(start), diffusivity=1000.0)}, {"uptake": uptake})
+    problem = SemiDiscrete(tme.Scenario(model, until=1.0).system)
+    zero = jnp.zeros(())
+    result = Rosenbrock2().step(problem, StepControl(), Clock(zero, zero, zero, jnp.asarray(2.4)), {"u": start})
+    assert float(jnp.sum(result.state["u"])) < float(jnp.sum(start))  # nothing produces u
+    assert float(jnp.max(result.state["u"])) < 1020.0

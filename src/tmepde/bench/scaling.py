@@ -80,7 +80,7 @@ def stencil_rows(n: int, options: Options) -> list[dict[str, Any]]:
     grid = tme.Grid.cube(float(n), cells=n)
     u = jnp.asarray(1.0 + diffusivity(n, "smooth"), jnp.float32)
     faces = conductances(grid, jnp.asarray(diffusivity(n, "smooth")[None], jnp.float32))
-    operator = EllipticOperator(jnp.zeros((1, n, n, n), jnp.float32), faces, grid.periodic)
+    operator = EllipticOperator(jnp.zeros((1, 1, 1, 1), jnp.float32), faces, grid.periodic)
     trips = max(20, int(2e7 / n**3))
     steps = {
         "uniform": (u, None, lambda v, _: v + 0.1 * uniform_laplacian(grid, ghosted(grid, v)), 8),
