@@ -173,8 +173,8 @@ class NewtonKrylov(Stepper):
     errors of 1e-4. Derivatives are those of the implicit function theorem. Memory: 41 vectors of all fields.
 
     Args:
-        order: 2, TR-BDF2, whose Newton iteration bears the longest steps with drift. Or 3, for smooth problems and errors
-            below 1e-4.
+        order: 2, TR-BDF2, whose Newton iteration bears the longest steps with drift. Or 3, for smooth problems and
+            errors below 1e-4.
 
     Raises:
         ValueError: for any other order.
