@@ -1,10 +1,11 @@
 """The derivative of a run backwards, one save interval at a time, in bounded memory.
 
 Step sizes are frozen (the derivative of the step-size controller is truncation error, not physics), but steps that end
-on a dose move with the dose. Nothing of the adaptive loop is stored but the accepted steps. Backwards, the N steps of
-an interval are repeated in segments of R ≥ √N: first once through, leaving the state at the start of each segment
-(left out where R ≥ N), then segment by segment from the last, each repeated once more with its states and the solutions
-of its linear equations kept, and pulled back step by step:
+on a dose move with the dose. Of an interval with N ≤ R steps the states and the solutions of the linear equations are
+kept on the way, if the memory allows it for all intervals. Otherwise nothing of the adaptive loop is stored but the
+lengths of the accepted steps, and backwards they are repeated in segments of R ≥ √N: first once through, leaving the
+state at the start of each segment (left out where R ≥ N), then segment by segment from the last, each repeated once
+more with what is kept of it. Kept steps are pulled back one by one:
 
     (ḡ, ū) ← (ḡ + ∂step/∂θᵀ ū , ∂step/∂uᵀ ū)
 
@@ -21,19 +22,29 @@ import jax
 import jax.numpy as jnp
 
 from tmepde._types import State
-from tmepde.integrate import Progress, Record, advance, beginning, knots_of
+from tmepde.integrate import Progress, Record, advance, beginning, knots_of, remembered, room
 from tmepde.schedule import Clock
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
 
 #: bytes to spend on the steps of a segment, and the bounds of their number
 _MEMORY, _LEAST, _MOST = 2**29, 16, 256
+#: bytes to spend on keeping the steps of all intervals on the way, and the fewest per interval that are worth it: their
+#: square is the number of attempts that an interval may take
+_KEPT, _WORTH = 2**30, 64
 
 
-def segment_size(problem: SemiDiscrete, state: State) -> int:
-    """How many steps to keep at once: half a gigabyte's worth, 16 to 256."""
+def segment_size(problem: SemiDiscrete, state: State, intervals: int) -> tuple[int, bool]:
+    """How many steps to keep at once, and whether to keep them on the way.
+
+    64 to 256 in each of ``intervals`` if a gigabyte holds them all; else half a gigabyte's worth, 16 to 256.
+    """
     size = sum(u.size * u.dtype.itemsize for u in state.values())
     moving = sum(state[n].size * state[n].dtype.itemsize for n in problem.transported)
-    return max(_LEAST, min(_MOST, _MEMORY // max(1, 2 * size + 3 * moving)))
+    step = max(1, size + 3 * moving)
+    affordable = _KEPT // (step * max(1, intervals))
+    if affordable >= _WORTH:
+        return min(_MOST, affordable), True
+    return max(_LEAST, min(_MOST, _MEMORY // (size + step))), False
 
 
 def _sought(x: Any) -> bool:
@@ -50,11 +61,13 @@ def advance_reversible(
     base: Any,
     length: Any,
     record: int,
+    keep: bool = False,
 ) -> tuple[State, Progress]:
     """:func:`~tmepde.integrate.advance` with a reverse-mode derivative with respect to ``problem`` and ``state``.
 
     Args:
         record: R, states kept at once; an interval of more than R² attempted steps ends with ``Status.step_limit``.
+        keep: keep the states of up to R steps on the way, so that such an interval is not repeated.
     """
     problem = problem.prepared(beginning(base, length, control), state)
     arrays, static = eqx.partition(problem, _sought)
@@ -62,12 +75,14 @@ def advance_reversible(
 
     @jax.custom_vjp
     def run(arrays: Any, state: State, rest: Any) -> tuple[State, Progress]:
-        return forward(arrays, state, rest)[0]
+        return forward(arrays, state, rest, 0)[0]  # without a derivative nothing is kept
 
-    def forward(arrays: Any, state: State, rest: Any) -> tuple[tuple[State, Progress], Any]:
+    def forward(
+        arrays: Any, state: State, rest: Any, kept: int = record if keep else 0
+    ) -> tuple[tuple[State, Progress], Any]:
         control, progress, base, length = rest
         whole = eqx.combine(arrays, static)
-        end, progress, log = advance(whole, stepper, control, state, progress, base, length, record=most)
+        end, progress, log = advance(whole, stepper, control, state, progress, base, length, record=most, keep=kept)
         return (end, progress), (arrays, state, rest, log)
 
     def backward(kept: Any, cotangent: Any) -> Any:
@@ -95,7 +110,7 @@ class _Interval:
         start = self.log.start[index]
         clock = Clock(self.base, start, start, self.log.length[index])
         result = self.stepper.step(eqx.combine(self.arrays, self.static), self.control, clock, state)
-        return result.state, result.solved if self.stepper.remembers else None
+        return result.state, remembered(self.stepper, result)
 
     def differentiable(self, arrays: Any, state: State, index: Any, solved: Any) -> State:
         """The same as a function of ``arrays`` and ``state``, with the times that move with doses."""
@@ -119,8 +134,11 @@ def _pull_back(interval: _Interval, state: State, adjoint: State, record: int) -
     """Derivatives with respect to the interval's arrays and its first ``state``, from the ``adjoint`` of its last."""
     count = interval.log.count
     segments = (count + record - 1) // record
-    kept = jax.eval_shape(lambda u: (u, interval.plain(u, 0)[1]), state)
-    store = jax.tree.map(lambda s: jnp.zeros((record, *s.shape), s.dtype), kept)
+    store, repeat = interval.log.kept, jnp.asarray(True)
+    if store is None:
+        store = room(jax.eval_shape(lambda u: (u, interval.plain(u, 0)[1]), state), record)
+    else:
+        repeat = count > record
     marks = jax.tree.map(lambda u: jnp.zeros((record, *u.shape), u.dtype).at[0].set(u), state)
 
     def walk(index: Any, carry: Any) -> Any:
@@ -138,7 +156,7 @@ def _pull_back(interval: _Interval, state: State, adjoint: State, record: int) -
         first = jnp.where(number == 0, 0, segment * record)
         last = jnp.where(number == 0, (segments - 1) * record, jnp.minimum(count, first + record))
         begin = jax.tree.map(lambda m: m[first // record], marks)
-        end, marks, store = jax.lax.fori_loop(first, last, walk, (begin, marks, store))
+        end, marks, store = jax.lax.fori_loop(first, jnp.where(repeat, last, first), walk, (begin, marks, store))
         slot = jnp.where((number == 0) & (segments > 0), segments - 1, record)
         marks = jax.tree.map(lambda m, u: m.at[slot].set(u, mode="drop"), marks, end)
 

@@ -35,11 +35,16 @@ class Progress(eqx.Module):
 
 
 class Record(eqx.Module):
-    """Local start and length of each accepted step, arrays as long as the most steps allowed."""
+    """Local start and length of each accepted step, arrays as long as the most steps allowed.
+
+    ``kept``: state before each of the first accepted steps and what its equations gave; meaningless once ``count``
+    exceeds its length.
+    """
 
     start: Any
     length: Any
     count: Any
+    kept: Any = None
 
 
 def first_progress(problem: SemiDiscrete, control: StepControl, dtype: Any, first: Any = None) -> Progress:
@@ -68,18 +73,24 @@ def advance(
     length: Any,
     differentiable: bool = False,
     record: int = 0,
+    keep: int = 0,
 ) -> tuple[State, Progress, Record]:
     """Integrate from ``base`` (h) over ``length`` hours.
 
     Args:
         differentiable: carry derivatives through each solve (forward mode differentiates this function as it is).
         record: size of the record of accepted steps; 0 records nothing.
+        keep: accepted steps whose states are recorded too.
     """
     dtype = length.dtype
     problem = problem.prepared(beginning(base, length, control), state)
     knots = knots_of(problem, base, length)
     before = progress.steps + progress.rejected
     nothing = Record(jnp.zeros(max(record, 1), dtype), jnp.zeros(max(record, 1), dtype), jnp.asarray(0))
+    if keep:
+        clock = beginning(base, length, control)
+        shapes = jax.eval_shape(lambda u: (u, remembered(stepper, stepper.step(problem, control, clock, u))), state)
+        nothing = eqx.tree_at(lambda r: r.kept, nothing, room(shapes, keep), is_leaf=lambda x: x is None)
     limit = control.max_steps if record == 0 else min(record, control.max_steps)
 
     def running(carry: tuple[Any, ...]) -> Any:
@@ -97,7 +108,8 @@ def advance(
         accepted = fine & ((result.error <= 1.0) | (not control.adaptive))
         progress = _account(stepper, control, progress, result, dt, accepted, landing, before, limit)
         if record:
-            log = _note(log, local, dt, accepted)
+            before_it = (state, remembered(stepper, result)) if keep else None
+            log = _note(log, local, dt, accepted, before_it)
         moved = jnp.where(landing, target, local + dt)
         state = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), result.state, state)
         return jnp.where(accepted, moved, local), state, progress, log
@@ -179,7 +191,19 @@ def _account(
     )
 
 
-def _note(log: Record, local: Any, dt: Any, accepted: Any) -> Record:
+def remembered(stepper: Stepper, result: Any) -> Any:
+    """What the equations of a step gave; ``None`` if the stepper does not remember."""
+    return result.solved if stepper.remembers else None
+
+
+def room(shapes: Any, size: int) -> Any:
+    """Zeros for ``size`` of each array in ``shapes``."""
+    return jax.tree.map(lambda s: jnp.zeros((size, *s.shape), s.dtype), shapes)
+
+
+def _note(log: Record, local: Any, dt: Any, accepted: Any, kept: Any) -> Record:
+    """With an accepted step entered. What a refused attempt leaves in ``kept`` the next one overwrites."""
     here = jnp.where(accepted, log.count, log.start.shape[0])
-    start = log.start.at[here].set(local, mode="drop")
-    return Record(start, log.length.at[here].set(dt, mode="drop"), log.count + accepted)
+    start, length = log.start.at[here].set(local, mode="drop"), log.length.at[here].set(dt, mode="drop")
+    store = jax.tree.map(lambda s, u: s.at[log.count % s.shape[0]].set(u), log.kept, kept)
+    return Record(start, length, log.count + accepted, store)

@@ -56,9 +56,9 @@ def simulate(
         solver: linear solver, one of ``"auto"``, ``"direct"``, ``"fast_diagonal"``, ``"multigrid"``, ``"jacobi"``.
         progress: show a bar, or a function called with (time, until) after each save interval.
         gradient: inside a transformation, ``"reverse"`` (``jax.grad``) or ``"forward"`` (``jax.jvp``, ``jax.jacfwd``).
-        record: steps whose states are kept at once when differentiating in reverse; ``None``: half a gigabyte's worth,
-            16 to 256. A save interval may take its square in attempted steps; beyond `record` steps are recomputed once
-            more.
+        record: steps whose states are kept at once when differentiating in reverse. A save interval may take its square
+            in attempted steps; beyond `record` steps are recomputed once more. ``None``: kept on the way, 64 to 256 of
+            every interval, if they fit into a gigabyte; else half a gigabyte's worth, 16 to 256, of one interval.
 
     Raises:
         ValueError: for settings that cannot work, with all problems in one message.
@@ -318,7 +318,7 @@ def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: st
     state, carry = runner.start(differentiable=True)
     initial = runner.totals(state)
     first = runner.output(state, jnp.zeros((), dtype))
-    kept = segment_size(problem, state) if record is None else record
+    size, keep = segment_size(problem, state, len(times) - 1) if record is None else (record, False)
     spans = (jnp.asarray(times[:-1], dtype), jnp.asarray(np.diff(times), dtype))
 
     def one(carry: Any, span: Any) -> Any:
@@ -326,7 +326,7 @@ def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: st
         base, length = span
         if reverse:
             state, progress = advance_reversible(
-                problem, runner.stepper, runner.control, state, progress, base, length, kept
+                problem, runner.stepper, runner.control, state, progress, base, length, size, keep
             )
         else:
             state, progress, _ = advance(

@@ -116,8 +116,10 @@ def test_forward_mode_equals_differences(name):
     compare(name, jax.jit(jax.jacfwd(lambda v: total(name, v, "forward")))(zero))
 
 
-def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient():
-    """Some twelve steps with R = 4: several segments, so that marks and restarts occur."""
+def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient(monkeypatch):
+    """Some twelve steps with R = 4: several segments, so that marks and restarts occur. The same where steps are kept
+    on the way, whether they fit (R = 32) or not.
+    """
     zero = dict.fromkeys(PATHS, 0.0)
 
     def slopes(record):
@@ -130,9 +132,13 @@ def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient():
 
         return jax.jit(jax.grad(mean))(zero)
 
-    whole, parts = slopes(32), slopes(4)
-    for key in PATHS:
-        assert float(parts[key]) == pytest.approx(float(whole[key]), rel=1e-10, abs=1e-13), key
+    whole, others = slopes(32), [slopes(4)]
+    for size in (4, 32):
+        monkeypatch.setattr("tmepde.simulation.segment_size", lambda *_, size=size: (size, True))
+        others.append(slopes(None))
+    for other in others:
+        for key in PATHS:
+            assert float(other[key]) == pytest.approx(float(whole[key]), rel=1e-10, abs=1e-13), key
 
 
 @pytest.mark.slow

@@ -82,6 +82,7 @@ def relax_quasi_steady(
     tolerance: Any,
     differentiable: bool = False,
     known: State | None = None,
+    adjoint: Any = None,
 ) -> tuple[State, Any, Any]:
     """Replace the quasi-steady fields of ``state`` by their balance at ``clock``.
 
@@ -89,6 +90,7 @@ def relax_quasi_steady(
         tolerance: relative error (against the field and its mean) that may be left, judged by the last correction.
         differentiable: also carry derivatives, by the implicit function theorem.
         known: the fields in balance, where they have been solved for before.
+        adjoint: relative error of the solves that carry derivatives; ``None``: a hundredth of ``tolerance``.
 
     Returns:
         the state, whether it converged, and the number of linear iterations.
@@ -101,19 +103,29 @@ def relax_quasi_steady(
         converged, linear = jnp.asarray(True), jnp.asarray(0)
     else:
         q, converged, linear = freeze(_newton(freeze(balance), freeze(tolerance)))
-    return balance.place(_with_derivatives(balance, freeze(q), tolerance) if differentiable else q), converged, linear
+    if differentiable:
+        q = _with_derivatives(balance, freeze(q), 1e-2 * tolerance if adjoint is None else adjoint)
+    return balance.place(q), converged, linear
 
 
-def _with_derivatives(balance: _Balance, q: Any, tolerance: Any) -> Any:
-    """The solution q with derivatives: one sweep carries a field's own, one more each link between fields."""
-    _, loss, laplacian = balance.residual(q)
-    op = freeze(balance.operator(q, loss, laplacian))
+def _with_derivatives(balance: _Balance, q: Any, relative: Any) -> Any:
+    """The solution q with derivatives: one solve carries a field's own, one more each link between fields.
+
+    0 = R(q, θ) gives dq = A⁻¹(∂R/∂θ dθ + (A + ∂R/∂q) dq), of which the last bracket is the links alone. θ enters once,
+    so that its side of the rate laws is transposed once.
+    """
+    still = freeze(balance)
+    _, loss, laplacian = still.residual(q)
+    op = still.operator(q, loss, laplacian)
     solve = prepare(op, balance.problem.solver)
-    for _ in balance.names:
-        defect, _, _ = balance.residual(q)
-        rest = defect - freeze(defect)
-        q = q + differentiable_solve(op, solve, rest, jnp.zeros_like(rest), 1e-2 * tolerance)
-    return q
+    defect, _, _ = balance.residual(q)
+    defect = defect - freeze(defect)
+    _, along = jax.linearize(lambda q: still.residual(q)[0], q)
+    change = jnp.zeros_like(q)
+    for sweep in range(len(balance.names)):
+        rest = defect + along(change) if sweep else defect
+        change = change + differentiable_solve(op, solve, rest, jnp.zeros_like(rest), relative)
+    return q + change
 
 
 def _newton(balance: _Balance, tolerance: Any) -> tuple[Any, Any, Any]:

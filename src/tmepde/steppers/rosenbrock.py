@@ -91,8 +91,9 @@ class _Step(eqx.Module):
 
     def relax(self, fraction: Any, values: State) -> tuple[State, Any, Any]:
         tolerance = self.control.algebraic * self.control.rtol
+        adjoint = self.control.adjoint * self.control.rtol
         clock = self.later(fraction)
-        return relax_quasi_steady(self.problem, clock, values, tolerance, self.differentiable, self.balanced)
+        return relax_quasi_steady(self.problem, clock, values, tolerance, self.differentiable, self.balanced, adjoint)
 
     def stage(
         self, row: _Row, slopes: Sequence[State], carry: _Progress, solver: StageSolver, first: Evaluation, gamma: float
