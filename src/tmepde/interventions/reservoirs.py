@@ -198,7 +198,8 @@ class MicroneedleArray(Intervention):
 
     def shape(self, grid: Any) -> Any:
         """Where the needles let go, in 1/mm³."""
-        place, weight = centre(grid, self.site), 1.0
+        place = centre(grid, self.site)
+        weight: Any = 1.0
         for k, x in enumerate(grid.coordinates()):
             if grid.ndim > 1 and k == 0:
                 weight = weight * jnp.exp(-0.5 * ((x - place[k]) / self.width) ** 2)
@@ -210,7 +211,7 @@ class MicroneedleArray(Intervention):
         """Σ_i exp(−(x − x_i)²/(2 w²)) over the needles nearest to x; a trace everywhere keeps the sum above 0."""
         pitch = self.extent / self.needles
         near = jnp.floor(x / pitch + 0.5 * self.needles)
-        row = 1e-12
+        row: Any = 1e-12
         for k in (-2.0, -1.0, 0.0, 1.0, 2.0):
             there = (near + k >= 0) & (near + k < self.needles - 0.5)
             gap = x - (near + k + 0.5 - 0.5 * self.needles) * pitch
