@@ -49,8 +49,8 @@ def local():
     curves = {names[n]: c for n, c in found["curves"].items()}
     draw(axes[0], curves, "killed_cells", "tumour cells killed, millions", scale=1e-6)
     draw(axes[1], curves, "il6", "IL-6 in plasma, pg/mL")
-    draw(axes[2], curves, "car_t_exposure", "exposure of blood, cells/µL · h")
-    axes[0].legend(frameon=False, fontsize=8)
+    draw(axes[2], curves, "car_t_exposure", "exposure of blood, thousand cells/µL · h", scale=1e-3)
+    axes[2].legend(frameon=False, fontsize=8, loc="upper left")
     save(figure, "local_delivery")
 
 
@@ -85,7 +85,7 @@ def blockers():
     draw(axes[0], curves, "il6", "IL-6 in plasma, pg/mL", log=True)
     draw(axes[1], curves, "cytokine_release_grade", "cytokine release, index")
     draw(axes[2], curves, "neurotoxicity_index", "neurotoxicity, index")
-    axes[0].legend(frameon=False, fontsize=8)
+    axes[2].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0.0, 0.9))
     save(figure, "cytokine_blockers")
 
 

@@ -198,7 +198,8 @@ class MicroneedleArray(Intervention):
 
     def shape(self, grid: Any) -> Any:
         """Where the needles let go, in 1/mm³."""
-        place, weight = centre(grid, self.site), jnp.asarray(1.0)
+        place = centre(grid, self.site)
+        weight: Any = 1.0
         for k, x in enumerate(grid.coordinates()):
             if grid.ndim > 1 and k == 0:
                 weight = weight * jnp.exp(-0.5 * ((x - place[k]) / self.width) ** 2)
