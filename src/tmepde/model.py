@@ -190,6 +190,9 @@ class System(eqx.Module):
         base = Tissue(self.grid, dict(quantities))
         for name in sorted(self.model.processes):
             add(quantities, self.model.processes[name].tissue(clock, state, base))
+        for name in sorted(self.model.processes):
+            for key, factor in self.model.processes[name].factors(clock, state, base).items():
+                scale(quantities, key, factor)
         before = Tissue(self.grid, dict(quantities))
         stated = [(i.strength, i.effects(clock, state, before)) for _, i in sorted(self.interventions.items())]
         _apply(quantities, stated, dotted=False)

@@ -32,6 +32,14 @@ class Process(eqx.Module):
         """Additions to tissue quantities, from the state and the base tissue. Default: none."""
         return {}
 
+    def factors(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        """Factors ≥ 0 of tissue quantities, from the state and the base tissue: (base + Σ additions) · Π factors.
+
+        For what takes a share of something, whatever it is (heat that opens vessels, however many are perfused).
+        Default: none.
+        """
+        return {}
+
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         """Additions to D (µm²/h), v (µm/h on faces), s (unit/h) and λ (1/h). Default: none."""
         return {}

@@ -19,20 +19,28 @@ from tmepde.interventions.chemokines import (
     Cxcr3Receptor,
     Cxcr4Antagonist,
 )
-from tmepde.interventions.cytotoxic import Radiotherapy
+from tmepde.interventions.cytotoxic import NabPaclitaxel, Radiotherapy
 from tmepde.interventions.engineering import Cd28Costimulation, Cd137Costimulation, Sialidase, TnfCarT
 from tmepde.interventions.immune import CheckpointBlockade, Pd1Nanocluster, PdL1ScfvCarT
 from tmepde.interventions.interleukins import Il12CarT, Il12Therapy
 from tmepde.interventions.metabolism import ArginineSupplement, Buffer, GlutamineAntagonist, GlycolysisInhibitor
 from tmepde.interventions.oxygen import OxygenCarrier, OxygenGel, OxygenGenerator
+from tmepde.interventions.physical import MagneticGuidance, Photodynamic, Photothermal, Sonodynamic
 from tmepde.interventions.programming import InSituProgramming
 from tmepde.interventions.registry import GROUP, names, resolve_from
 from tmepde.interventions.reservoirs import SCAFFOLDS, CellScaffold, MicroneedleArray, RegionalInfusion, ThinFilm
-from tmepde.interventions.stroma import MatrixEnzyme
+from tmepde.interventions.stroma import HyaluronidaseParticle, MatrixEnzyme
+from tmepde.interventions.stromal_cells import EnzymeCarT, FapCarT, SynnotchCarT
 from tmepde.interventions.suppression import AdenosineBackpack, AdenosineBlockade, IdoInhibitor, TgfBetaInhibitor
 from tmepde.interventions.suppressors import Csf1rInhibitor, MdscDepletion
 from tmepde.interventions.toxicity import Anakinra, Corticosteroid, CytokineScavenger, SuicideSwitch, Tocilizumab
-from tmepde.interventions.vasculature import AntiVEGF
+from tmepde.interventions.vasculature import (
+    AntiVEGF,
+    EdbTargeting,
+    EndothelialMetabolism,
+    Pak4Inhibitor,
+    VascularDisruption,
+)
 from tmepde.interventions.virus import OncolyticVirus
 
 REGISTRY: dict[str, type[Intervention]] = {
@@ -53,6 +61,20 @@ REGISTRY: dict[str, type[Intervention]] = {
     "oxygen_carrier": OxygenCarrier,
     "oxygen_gel": OxygenGel,
     "tgf_beta_inhibitor": TgfBetaInhibitor,
+    # stroma
+    "edb_targeting": EdbTargeting,
+    "endothelial_metabolism": EndothelialMetabolism,
+    "enzyme_car_t": EnzymeCarT,
+    "fap_car_t": FapCarT,
+    "hyaluronidase_particle": HyaluronidaseParticle,
+    "magnetic_guidance": MagneticGuidance,
+    "nab_paclitaxel": NabPaclitaxel,
+    "pak4_inhibitor": Pak4Inhibitor,
+    "photodynamic": Photodynamic,
+    "photothermal": Photothermal,
+    "sonodynamic": Sonodynamic,
+    "synnotch_car_t": SynnotchCarT,
+    "vascular_disruption": VascularDisruption,
     # immunity
     "ccl2_blockade": Ccl2Blockade,
     "ccr2b_receptor": Ccr2bReceptor,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
 from tmepde.interventions.base import Effects, Intervention, dose
+from tmepde.interventions.delivery import drug_kinetics, interstitial, plasma
+from tmepde.interventions.drugs import distribution_parameter, elimination_parameter
 from tmepde.parameter import param
+from tmepde.physiology.rates import saturation
+from tmepde.species import Species
 
 _TUMOUR = ("tumour", "tumour_negative")
 _T_CELLS = ("car_t", "car_t_exhausted")
@@ -17,8 +21,12 @@ class Radiotherapy(Intervention):
     """−ln S = Σᵢ (α dᵢ m + β dᵢ² m²), m = (O·OER + K)/((O + K) OER): linear-quadratic, modified by oxygen.
 
     The law is applied per fraction and in proportion to the part of the fraction that falls into a step, so that the
-    kill does not depend on the step. T cells in the field die with their own α; those in blood are spared.
+    kill does not depend on the step. T cells in the field die with their own α; those in blood are spared. For days
+    after, dx/dt = dose rate − x/τ, endothelium holds T cells better and the tumour calls them: adhesion and chemokine
+    × (1 + g x/(x + x_h)), which low doses already do.
     """
+
+    reviews: ClassVar[tuple[int, ...]] = (16, 37)
 
     reviews = (16, 37)
 
@@ -54,6 +62,24 @@ class Radiotherapy(Intervention):
         "1/Gy", doc="radiosensitivity of T cells", default=0.8, bounds=(0, 5), ref="0.6-1 /Gy", status="from memory"
     )
 
+    adhesion_gain: Any = param(
+        "1", doc="largest rise of T-cell adhesion (ICAM-1)", default=1.0, bounds=(0, 20), ref="handbook 37, direction"
+    )
+    chemokine_gain: Any = param(
+        "1", doc="largest rise of chemokine", default=1.0, bounds=(0, 20), ref="handbook 37, direction"
+    )
+    recruiting_dose: Any = param(
+        "Gy", doc="dose of half the recruitment", default=1.0, bounds=(0.01, 50), ref="2 Gy mainly recruits"
+    )
+    recruiting_time: Any = param("h", doc="time that recruitment lasts", default=72.0, bounds=(1, 1000), ref="days")
+
+    def species(self, grid: Any) -> dict[str, Any]:
+        level = Species(0.0, kind="compartment", unit="Gy", long_name="Dose still felt by endothelium", negligible=1e-2)
+        return {"radiation_response": level}
+
+    def kinetics(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        return {"radiation_response.loss": 1.0 / self.recruiting_time}
+
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         oxygen = state["oxygen"]
         modifier = (oxygen * self.enhancement + self.oxygen_half) / ((oxygen + self.oxygen_half) * self.enhancement)
@@ -61,4 +87,64 @@ class Radiotherapy(Intervention):
         quadratic = jnp.sum(clock.doses(self.dose) * self.dose.amount)  # Σ fraction_i d_i²
         tumour = self.alpha * linear * modifier + self.beta * quadratic * modifier**2
         lymphocytes = self.lymphocyte_alpha * linear * jnp.ones_like(oxygen)
-        return Effects(hazard={**dict.fromkeys(_TUMOUR, tumour), **dict.fromkeys(_T_CELLS, lymphocytes)})
+        felt = saturation(state["radiation_response"], self.recruiting_dose)
+        return Effects(
+            scale={
+                "adhesion": 1.0 + self.adhesion_gain * felt,
+                "chemokine.source": 1.0 + self.chemokine_gain * felt,
+            },
+            add={"radiation_response.source": clock.rate(self.dose)},
+            hazard={**dict.fromkeys(_TUMOUR, tumour), **dict.fromkeys(_T_CELLS, lymphocytes)},
+        )
+
+
+class NabPaclitaxel(Intervention):
+    """λ = k e/(e + K) for tumour cells, fibroblasts and T cells, each with its k; P and e as any drug through the wall.
+
+    Albumin particles kill tumour cells and the fibroblasts that keep vessels compressed: within days hyaluronan falls,
+    perfusion rises. T cells die too while the drug lasts, 1–3 days: give it before CAR-T cells, not with them. Where no
+    vessel is perfused there is no drug. Limits: SPARC is not resolved, resistance does not arise.
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ("fibroblasts",)
+    reviews: ClassVar[tuple[int, ...]] = (36,)
+
+    dose: Any = dose("nmol", doc="drug into plasma; 125 mg/m^2 is 2.6e5 nmol")
+    tumour_kill: Any = param("1/h", doc="largest death rate of tumour cells", default=0.03, bounds=(0, 1))
+    fibroblast_kill: Any = param("1/h", doc="largest death rate of fibroblasts", default=0.05, bounds=(0, 1))
+    lymphocyte_kill: Any = param("1/h", doc="largest death rate of T cells", default=0.05, bounds=(0, 1))
+    half: Any = param("nM", doc="level of half effect in tissue", default=200.0, bounds=(1e-2, 1e6), status="assumed")
+    diameter: Any = param(
+        "nm", doc="hydrodynamic diameter of drug on albumin", default=7.0, bounds=(0.1, 200), ref="albumin"
+    )
+    diffusivity: Any = param(
+        "um^2/h", doc="diffusivity in tissue (20 um^2/s)", default=20.0 * 3600, bounds=(0, 1e7), ref="albumin, order"
+    )
+    elimination: Any = elimination_parameter(15.0, "nab-paclitaxel 13-27 h")
+    clearance: Any = param(
+        "1/h", doc="loss in tissue (half-life 14 h)", default=0.05, bounds=(0, 100), ref="toxic for 1-3 days"
+    )
+    volume: Any = distribution_parameter()
+
+    def species(self, grid: Any) -> dict[str, Any]:
+        return {
+            "nab_paclitaxel": interstitial("nab-Paclitaxel", self.diffusivity),
+            "nab_paclitaxel_plasma": plasma("nab-Paclitaxel in plasma"),
+        }
+
+    def kinetics(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        return drug_kinetics("nab_paclitaxel", self.diameter, self.elimination, self.clearance, state, tissue)
+
+    def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
+        local = saturation(state["nab_paclitaxel"], self.half)
+        blood = self.lymphocyte_kill * saturation(state["nab_paclitaxel_plasma"], self.half)
+        return Effects(
+            add={
+                "nab_paclitaxel_plasma.source": clock.rate(self.dose) / self.volume,
+                "fibroblast.death": self.fibroblast_kill * local,
+                **{f"{n}.death": self.tumour_kill * local for n in _TUMOUR},
+                **{f"{n}.death": self.lymphocyte_kill * local for n in _T_CELLS},
+                "car_t_plasma.loss": blood,
+                "car_t_plasma_memory.loss": blood,
+            }
+        )

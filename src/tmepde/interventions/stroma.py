@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tmepde.interventions.base import Effects, Intervention, choice, dose
 from tmepde.interventions.delivery import (
     ROUTES,
+    arrival,
     deposit,
     depot_nanomolar,
     depth_parameter,
@@ -25,6 +26,8 @@ class MatrixEnzyme(Intervention):
 
     Matrix that is gone lets T cells move, vessels open and particles diffuse. Where there is none it does nothing.
     """
+
+    reviews: ClassVar[tuple[int, ...]] = (18, 30)
 
     reviews = (18,)
 
@@ -87,3 +90,33 @@ class MatrixEnzyme(Intervention):
             shape = deposit(tissue.grid, self.site, self.width, self.depth)
             entry = {"hyaluronidase.source": depot_nanomolar(rate, shape, tissue)}
         return Effects(add={"hyaluronan.loss": self.activity * state["hyaluronidase"], **entry})
+
+
+class HyaluronidaseParticle(Intervention):
+    """∂φ_h/∂t −= k (n + b) φ_h: hyaluronidase on nanoparticles, which digest their own way into the tissue.
+
+    The enzyme is where the model's nanoparticles are: it lives as long as they do and gets no further. Particles that
+    do not pass the wall, or tissue without hyaluronan, leave it idle.
+    """
+
+    reviews: ClassVar[tuple[int, ...]] = (18,)
+
+    dose: Any = dose("nmol", doc="particles into plasma or tissue")
+    route: str = choice(*ROUTES, doc="into plasma, or a depot in the tissue")
+    activity: Any = param(
+        "1/(nM h)",
+        doc="hyaluronan digested per particle (100 enzymes each)",
+        default=10.0,
+        bounds=(0, 1e6),
+        ref="100 x the free enzyme",
+        status="assumed",
+    )
+    volume: Any = volume_parameter()
+    site: Any = site_parameter()
+    width: Any = width_parameter()
+    depth: Any = depth_parameter()
+
+    def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
+        particles = state["nanoparticle"] + state["nanoparticle_bound"]
+        entry = arrival("nanoparticle", self, clock.rate(self.dose), tissue)
+        return Effects(add={"hyaluronan.loss": self.activity * particles, **entry})

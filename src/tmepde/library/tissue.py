@@ -15,6 +15,7 @@ SIGNALS = {
     "adenosine_signal": 0.0,  # nM
     "kynurenine_signal": 0.0,  # nM
     "suppressor_signal": 0.0,  # cells/mm^3
+    "cxcl12_signal": 0.0,  # nM
     "vessel_oxygen_gain": 0.0,  # mmHg
     "car_t_division": 1.0,
     "car_t_cytolysis": 1.0,

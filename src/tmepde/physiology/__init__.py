@@ -9,11 +9,13 @@ from tmepde.coefficients import unknown
 from tmepde.physiology.acid import AcidBalance
 from tmepde.physiology.adenosine import AdenosineKinetics
 from tmepde.physiology.arginine import ArginineMetabolism
+from tmepde.physiology.bioheat import Bioheat
 from tmepde.physiology.blood import BloodKinetics, ForcedBloodKinetics
 from tmepde.physiology.chemokines import Ccl2, Ccl5, Cxcl10
 from tmepde.physiology.cytokines import Chemokine, GrowthFactor, InterferonGamma, TgfBeta, Vegf
 from tmepde.physiology.debris import Debris
 from tmepde.physiology.endogenous import EndogenousImmunity
+from tmepde.physiology.fibroblasts import Cxcl12Retention, Fibroblasts
 from tmepde.physiology.flow import Haptotaxis, InterstitialFlow
 from tmepde.physiology.glycolysis import Glycolysis
 from tmepde.physiology.interleukins import Il1, Il2, Il6, Il12
@@ -31,6 +33,7 @@ from tmepde.physiology.nanoparticles import (
 from tmepde.physiology.oxygen import OxygenSupply, OxygenUptake, PeroxideProduction
 from tmepde.physiology.peroxide import PeroxideKinetics
 from tmepde.physiology.plasma import CarTExposure, GrowthFactorPlasma, HostTCells
+from tmepde.physiology.starling import StarlingFlow
 from tmepde.physiology.suppressors import MyeloidCells, RegulatoryCells
 from tmepde.physiology.systemic import CytokineRelease
 from tmepde.physiology.tryptophan import TryptophanCatabolism
@@ -88,6 +91,12 @@ MILIEU: dict[str, dict[str, type[Process]]] = {
         "adenosine_kinetics": AdenosineKinetics,
         "tryptophan_catabolism": TryptophanCatabolism,
         "arginine_metabolism": ArginineMetabolism,
+    },
+    "stroma": {
+        "fibroblasts": Fibroblasts,
+        "cxcl12_retention": Cxcl12Retention,
+        "interstitial_flow": StarlingFlow,
+        "bioheat": Bioheat,
     },
     "immunity": {
         "memory_cells": MemoryCells,

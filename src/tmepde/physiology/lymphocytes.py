@@ -53,6 +53,15 @@ _FULL: dict[str, Any] = dict(
 )
 
 
+_RETENTION: dict[str, Any] = dict(
+    doc="CXCL12 that halves motility",
+    default=2.0,
+    bounds=(1e-3, 1e3),
+    ref="SPQSP PDAC CXCL12_50_Texcl",
+    status="seen",
+)
+
+
 class MatrixHindrance(Process):
     """g = b/(1 + (d_c/d₀)⁴ (φ/φ₀)²), b = (1 − w φ)₊: matrix slows T cells; tissue ``motility`` (base 1).
 
@@ -94,7 +103,7 @@ class MatrixHindrance(Process):
 
 
 class Motility(Process):
-    """D_E = D₀ g (1 − a A), D_X = D₀ g: persistent random walk, D₀ = S² P/3.
+    """D_E = D₀ g s (1 − a A), D_X = D₀ g s: persistent random walk, D₀ = S² P/3; s = 1/(1 + C/K), C CXCL12.
 
     Lymph nodes reach 67 µm²/min; the continuum models of Lai & Friedman use 0.06.
     """
@@ -108,9 +117,10 @@ class Motility(Process):
         status="derived",
     )
     arrest: Any = param("1", **_ARREST)
+    retention_half: Any = param("nM", **_RETENTION)
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        free = self.diffusivity * tissue["motility"]
+        free = self.diffusivity * tissue["motility"] * inhibition(tissue["cxcl12_signal"], self.retention_half)
         return {
             "car_t.diffusivity": free * (1.0 - self.arrest * tissue["antigen_contact"]),
             "car_t_exhausted.diffusivity": free,
@@ -118,9 +128,10 @@ class Motility(Process):
 
 
 class Chemotaxis(Process):
-    """v = S g (1 − a A) CI tanh(l) ∇c/|∇c|, l = R K |∇c|/((K + c)² θ): never faster than CI·S = 32 µm/h.
+    """v = S g s (1 − a A) CI tanh(l) ∇c/|∇c|, l = R K |∇c|/((K + c)² θ): never faster than CI·S = 32 µm/h.
 
-    θ is the difference in receptor occupancy across a cell of size R that saturates the response.
+    s = 1/(1 + C/K_C) is what ``cxcl12_signal`` C (base 0) leaves of the speed; θ is the difference in receptor
+    occupancy across a cell of size R that saturates the response.
     """
 
     speed: Any = param(
@@ -165,10 +176,12 @@ class Chemotaxis(Process):
     )
     arrest: Any = param("1", **_ARREST)
     full: Any = param("cells/mm^3", **_FULL)
+    retention_half: Any = param("nM", **_RETENTION)
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         grid, chemokine = tissue.grid, state["chemokine"]
         pace = self.index * self.speed * tissue["motility"] * (1.0 - self.arrest * tissue["antigen_contact"])
+        pace = pace * inhibition(tissue["cxcl12_signal"], self.retention_half)
         velocity = taxis(grid, chemokine, pace, self.half, self.cell_size, self.threshold)
         room = positive(1.0 - (state["car_t"] + state["car_t_exhausted"]) / self.full)
         return {"car_t.velocity": downwind(grid, velocity, room)}

@@ -64,7 +64,7 @@ def read_maps() -> Maps:
         if not path.is_file():
             raise ImportError(
                 f"The tissue 'brain_mni' needs the map {path.name} of nilearn, but this version does not bring it. "
-                "Install another with `pip install 'nilearn>=0.11'`."
+                "Install another with `pip install 'nilearn>=0.14'`."
             )
         image: Any = nibabel.load(path)
         found.append(np.asarray(image.dataobj, np.float64).T / 255.0)  # (x, y, z) → (z, y, x)
