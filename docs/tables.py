@@ -81,7 +81,8 @@ def mechanisms() -> str:
     ]
     for number, strategy in STRATEGIES.items():
         covering = sorted(k for k, e in therapies.items() if str(number) in e["strategies"])
-        lines.append(f"| {number} | {_plain(strategy)} | {', '.join(f'`{k}`' for k in covering)} |")
+        named = "any of them, in any combination" if number == 47 else ", ".join(f"`{k}`" for k in covering)
+        lines.append(f"| {number} | {_plain(strategy)} | {named} |")
     lines += ["", "## The therapies", "", "| therapy | equation | needs | brings |", "|---|---|---|---|"]
     for kind, entry in sorted(therapies.items()):
         needs, brings = (", ".join(f"`{n}`" for n in entry[key]) for key in ("requires", "species"))

@@ -44,7 +44,7 @@ class CellInfusion(Intervention):
     up to 36 cells/µL; in mice use ``blood_volume`` 2e-3 L. ``armour`` belongs to all CAR-T cells of the model.
     """
 
-    reviews = (21, 39, 44)
+    reviews = (21, 39, 44, 47)
 
     dose: Any = dose("cells", doc="CAR-T cells")
     route: str = choice(*ROUTES, doc="into blood, or a depot in the tissue")
