@@ -126,8 +126,8 @@ class FapCarT(Intervention):
     ∂E/∂t = D g ∇²E + k_x ν f_p a B + r E F/(F + F_h)(1 − E/E_max)₊ − δ E, dB/dt = f·dose/V − β B. A population of
     their own, which removes fibroblasts. With turnover alone matrix would outlive its makers by months; dying
     fibroblasts release proteases, so that it goes in a week or two. Pericytes carry some FAP: a little perfusion is
-    lost. Where there are no fibroblasts, matrix stays. Limits: FAP-CAR-T cells neither crowd nor tire, and FAP outside
-    the tumour (bone marrow, muscle) is not in the model.
+    lost. Where there are no fibroblasts, matrix stays. Limits: FAP-CAR-T
+    cells neither crowd nor tire, and FAP outside the tumour (bone marrow, muscle) is not in the model.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("fibroblasts",)

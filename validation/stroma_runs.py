@@ -1,0 +1,51 @@
+"""Validation rows V22 and V23 (first half): matrix enzymes of CAR-T cells, and FAP-CAR-T cells before or with others."""
+
+from __future__ import annotations
+
+import tmepde as tme
+from tmepde import observables
+from tmepde.units import day
+
+GRID = tme.Grid.radial(1500.0, 60)
+WANTED = ("antigen_positive_burden", "tumour_burden", "car_t_total", "infiltration_depth", "infiltrated_fraction")
+
+
+def _scenario(plan, until, **values):
+    model = tme.library.solid_tumour(
+        GRID, radius=600.0, blood="mouse", therapies=plan, processes={"growth": {"rate": 0.012}}, **values
+    )
+    return tme.Scenario(model, plan, until=until, observables={n: observables.standard()[n] for n in WANTED})
+
+
+def _arms(scenario, arms, until):
+    found = tme.run_arms(scenario, arms, save=[until], precision="f64")
+    for name, one in found.items():
+        if not one.ok:
+            raise RuntimeError(f"Arm {name!r} did not end: {one.status}")
+    return {a: {n: float(v[-1]) for n, v in one.observables.items()} for a, one in found.items()}
+
+
+def v22():
+    """Infiltration at day 10 with and without PH20 or heparanase on CAR-T cells; with matrix, and without any."""
+    until = 10 * day
+    plan = {
+        "car_t": tme.CellInfusion(dose=tme.Bolus(0.0, 6.7e9)),
+        "ph20": tme.EnzymeCarT(),
+        "heparanase": tme.EnzymeCarT(substrate="collagen"),
+    }
+    arms = {"plain": ["car_t"], "ph20": ["car_t", "ph20"], "heparanase": ["car_t", "heparanase"]}
+    scenario = _scenario(plan, until)
+    bare = {f"{m}_{place}": 0.0 for m in ("collagen", "hyaluronan") for place in ("tumour", "capsule", "host")}
+    return {"matrix": _arms(scenario, arms, until), "bare": _arms(_scenario(plan, until, **bare), arms, until)}
+
+
+def v23_fap():
+    """Burden 21 days after tumour-CAR-T cells: FAP-CAR-T cells 10 days before, with them, or not at all."""
+    start, until = 10 * day, 31 * day
+    plan = {
+        "car_t": tme.CellInfusion(dose=tme.Bolus(start, 6.7e9)),
+        "first": tme.FapCarT(dose=tme.Bolus(0.0, 1e9)),
+        "with": tme.FapCarT(dose=tme.Bolus(start, 1e9)),
+    }
+    arms = {"alone": ["car_t"], "first": ["car_t", "first"], "simultaneous": ["car_t", "with"]}
+    return _arms(_scenario(plan, until), arms, until)
