@@ -149,7 +149,7 @@ class Extravasation(Process):
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         adhesion = tissue["adhesion"] * inhibition(tissue["vegf_signal"], self.vegf_half)
         attraction = 1.0 + self.chemokine_gain * saturation(state["chemokine"], self.chemokine_half)
-        blood = state["car_t_plasma"] + state["car_t_plasma_memory"]
+        blood = tissue["car_t_entry"] * (state["car_t_plasma"] + state["car_t_plasma_memory"])
         return {
             "car_t.source": self.velocity
             * state["vessel_surface"]
@@ -157,7 +157,6 @@ class Extravasation(Process):
             * adhesion
             * attraction
             * blood
-            * tissue["car_t_entry"]
         }
 
 
