@@ -151,12 +151,11 @@ class Extravasation(Process):
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         adhesion = tissue["adhesion"] * inhibition(tissue["vegf_signal"], self.vegf_half)
         attraction = 1.0 + self.chemokine_gain * saturation(state["chemokine"], self.chemokine_half)
-        blood = state["car_t_plasma"] + state["car_t_plasma_memory"]
+        blood = tissue["car_t_entry"] * (state["car_t_plasma"] + state["car_t_plasma_memory"])
         rate = self.velocity * state["vessel_surface"] * tissue["perfusion"] * adhesion * attraction
-        rate = rate * tissue["car_t_entry"]
         entry = {"car_t.source": rate * blood}
         if CARGO in state:  # cells bring along what they carry
-            entry[f"{CARGO}.source"] = rate * state[f"{CARGO}_plasma"]
+            entry[f"{CARGO}.source"] = rate * tissue["car_t_entry"] * state[f"{CARGO}_plasma"]
         return entry
 
 
