@@ -49,7 +49,7 @@ def local():
     curves = {names[n]: c for n, c in found["curves"].items()}
     draw(axes[0], curves, "killed_cells", "tumour cells killed, millions", scale=1e-6)
     draw(axes[1], curves, "il6", "IL-6 in plasma, pg/mL")
-    draw(axes[2], curves, "car_t_exposure", "exposure of blood, thousand cells/µL · h", scale=1e-3)
+    draw(axes[2], curves, "car_t_exposure", "blood exposure, 10³ cells/µL · h", scale=1e-3)
     axes[2].legend(frameon=False, fontsize=8, loc="upper left")
     save(figure, "local_delivery")
 
