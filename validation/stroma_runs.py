@@ -1,4 +1,4 @@
-"""Validation rows V22 and V23 (first half): matrix enzymes of CAR-T cells, and FAP-CAR-T cells before or with others."""
+"""Rows V22 and V23 (first half): matrix enzymes of CAR-T cells, and FAP-CAR-T cells before or with others."""
 
 from __future__ import annotations
 
