@@ -1,4 +1,4 @@
-"""Validation rows V22 and V23 (first half): matrix enzymes of CAR-T cells, and FAP-CAR-T cells before or with others."""
+"""Validation rows V21, V22 and V23 (first half), and timing of vascular disruption: plain functions."""
 
 from __future__ import annotations
 
