@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Rows V22 and V23 (first half): matrix enzymes of CAR-T cells, and FAP-CAR-T cells before or with others."""
+=======
+"""Validation rows V21, V22 and V23 (first half), and timing of vascular disruption: plain functions."""
+>>>>>>> stroma
 
 from __future__ import annotations
 
@@ -49,3 +53,36 @@ def v23_fap():
     }
     arms = {"alone": ["car_t"], "first": ["car_t", "first"], "simultaneous": ["car_t", "with"]}
     return _arms(_scenario(plan, until), arms, until)
+
+
+def v21():
+    """Burden at day 26, CAR-T cells at day 5: anti-VEGF by dose (nmol), before or with them, and PH20 besides."""
+    start, until = 5 * day, 26 * day
+    plan = {
+        "car_t": tme.CellInfusion(dose=tme.Bolus(start, 6.7e9)),
+        "before": tme.AntiVEGF(dose=tme.Bolus(0.0, 1000.0)),
+        "with": tme.AntiVEGF(dose=tme.Bolus(start, 1000.0)),
+        "enzyme": tme.MatrixEnzyme(dose=tme.Continuous(30.0, 0.0, until)),
+    }
+    scenario = _scenario(plan, until)
+    arms = {"alone": ["car_t"], "before": ["car_t", "before"], "with": ["car_t", "with"]}
+    arms |= {"enzyme": ["car_t", "enzyme"], "both": ["car_t", "before", "enzyme"]}
+    found = _arms(scenario, arms, until)
+    for amount in (300.0, 3000.0, 15000.0):
+        changed = scenario.replace("interventions.before.dose.amount", amount)
+        found |= _arms(changed, {f"before {amount:g}": ["car_t", "before"]}, until)
+    return found
+
+
+def disruption():
+    """CAR-T cells in the nest a day after their infusion, 6 h (trough) or 96 h (recovery) after CA4P, or without it."""
+    found = {}
+    for hours in (6.0, 96.0):
+        plan = {
+            "car_t": tme.CellInfusion(dose=tme.Bolus(hours, 6.7e12)),
+            "ca4p": tme.VascularDisruption(dose=tme.Bolus(0.0, 2.5e5)),
+        }
+        until = hours + day
+        arms = _arms(_scenario(plan, until), {"none": ["car_t"], "ca4p": ["car_t", "ca4p"]}, until)
+        found |= {f"{a} {hours:g} h": one for a, one in arms.items()}
+    return found
