@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Rows V22 and V23 (first half): matrix enzymes of CAR-T cells, and FAP-CAR-T cells before or with others."""
-=======
-"""Validation rows V21, V22 and V23 (first half), and timing of vascular disruption: plain functions."""
->>>>>>> stroma
+"""Rows V21 to V23 (first half) and vascular disruption: what therapies of vessels and stroma do in a run."""
 
 from __future__ import annotations
 
