@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 import tmepde as tme
 from tmepde import observables
 from tmepde.units import day
@@ -82,3 +84,70 @@ def disruption():
         arms = _arms(_scenario(plan, until), {"none": ["car_t"], "ca4p": ["car_t", "ca4p"]}, until)
         found |= {f"{a} {hours:g} h": one for a, one in arms.items()}
     return found
+
+
+def sequence():
+    """Burden two weeks after a transfer of T cells that do not expand in blood: anti-VEGF five days before, or with."""
+    start, until = 5 * day, 19 * day
+    blood = 2e-3
+    plan = {
+        "car_t": tme.CellInfusion(dose=tme.Bolus(start, 2400e6 * blood), engraftment=1.0, blood_volume=blood),
+        "before": tme.AntiVEGF(dose=tme.Bolus(0.0, 1000.0)),
+        "with": tme.AntiVEGF(dose=tme.Bolus(start, 1000.0)),
+    }
+    scenario = _scenario(plan, until).replace("model.processes.blood_kinetics.expansion", 0.0)
+    return _arms(scenario, {"alone": ["car_t"], "before": ["car_t", "before"], "with": ["car_t", "with"]}, until)
+
+
+def collapse():
+    """CAR-T cells over the radius after two weeks, with volume filling and antigen arrest, and without either."""
+    until = 14 * day
+    plan = {"car_t": tme.CellInfusion(dose=tme.Bolus(0.0, 6.7e9))}
+    free = {
+        "chemotaxis": {"full": 1e6, "arrest": 0.0},
+        "motility": {"arrest": 0.0},
+        "expansion": {"full": 1e6},
+    }
+    found = {}
+    for label, processes in (("as it is", {}), ("without filling and arrest", free)):
+        model = tme.library.solid_tumour(GRID, radius=600.0, blood="mouse", stroma="inflamed", processes=processes)
+        solution = tme.simulate(tme.Scenario(model, plan, until=until), save=[until], precision="f64")
+        if not solution.ok:
+            raise RuntimeError(f"The run {label!r} did not end: {solution.status}")
+        found[label] = solution.fields["car_t"][-1]
+    return GRID.centers(0), found
+
+
+def self_limit(power=(0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)):
+    """Tumour cells killed by an hour of photodynamic therapy over its power, for full and a tenth of oxygen supply."""
+    found = {}
+    for supply in (1.0, 0.1):
+        plan = {"light": tme.Photodynamic(dose=tme.Bolus(0.0, 300.0), energy=tme.Infusion(24.0, 1.0, 1.0))}
+        scenario = _scenario(plan, 26.0)
+        rate = scenario.at("model.processes.oxygen_supply.rate")
+        scenario = scenario.replace("model.processes.oxygen_supply.rate", supply * rate)
+        before = float(_arms(scenario, {"dark": []}, 26.0)["dark"]["tumour_burden"])
+        left = []
+        for p in power:
+            lit = scenario.replace("interventions.light.energy.amount", p)
+            left.append(_arms(lit, {"light": ["light"]}, 26.0)["light"]["tumour_burden"])
+        found[supply] = 1.0 - np.asarray(left) / before
+    return np.asarray(power), found
+
+
+def pak4():
+    """Growth of the tumour within five days of CAR-T cells, with a PAK4 inhibitor over without (Ma 2021: 0.2)."""
+    start, until = 3 * day, 8 * day
+    blood = 2e-3
+    plan = {
+        "car_t": tme.CellInfusion(dose=tme.Bolus(start, 600e6 * blood), engraftment=1.0, blood_volume=blood),
+        "pak4": tme.Pak4Inhibitor(dose=tme.Course(start=0.0, every=0.5 * day, doses=16, amount=2e4, over=1.0)),
+    }
+    scenario = _scenario(plan, until)
+    arms = {"alone": ["car_t"], "with": ["car_t", "pak4"]}
+    found = tme.run_arms(scenario, arms, save=[start, until], precision="f64")
+    growth = {
+        a: float(s.observables["tumour_burden"][-1] / s.observables["tumour_burden"][1]) - 1 for a, s in found.items()
+    }
+    entry = {a: float(s.observables["car_t_total"][-1]) for a, s in found.items()}
+    return {"growth": growth, "car_t": entry}

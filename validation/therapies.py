@@ -14,7 +14,7 @@ from validation import stroma_runs
 from validation import test_therapies_immunity as immunity
 from validation import test_therapies_metabolism as metabolism
 from validation import test_therapies_systemic as systemic
-from validation.row import Check, not_yet, row
+from validation.row import Check, row
 
 
 @row(
@@ -46,16 +46,31 @@ def scaffold() -> Iterator[Check]:
     found = systemic.v20()
     yield Check("expansion by the scaffold in vivo", (7.5, 30.0), found["expansion"], rule="between")
     yield Check("cells inside at day 30 over those seeded", (0.5, 30.0), found["left_at_30"], rule="between")
-    yield from not_yet("growth at day 5, PAK4i with CAR-T over CAR-T alone")
+    growth = stroma_runs.pak4()["growth"]
+    ratio = (1.0 + growth["with"]) / (1.0 + growth["alone"])
+    yield Check(
+        "tumour five days after CAR-T cells, with a PAK4 inhibitor over without (sign)", 1.0, ratio, rule="at most"
+    )
 
 
 @row("V21", "Anti-VEGF: a best dose, sequence, additivity with stroma normalisation", "Mpekris et al. 2020 PNAS")
 def anti_vegf() -> Iterator[Check]:
-    yield from not_yet(
-        "kill has an interior maximum in the dose",
-        "sequential is better than simultaneous",
-        "depletion of hyaluronan or fibroblasts adds to it",
+    found = {arm: one["antigen_positive_burden"] for arm, one in stroma_runs.v21().items()}
+    doses = {"alone": 0.0, "before 300": 300.0, "before": 1000.0, "before 3000": 3000.0, "before 15000": 15000.0}
+    best = min(doses, key=lambda arm: found[arm])
+    yield Check(
+        "best dose of anti-VEGF among 0 to 15000 nmol", (1.0, 14999.0), doses[best], unit="nmol", rule="between"
     )
+    transfer = {arm: one["antigen_positive_burden"] for arm, one in stroma_runs.sequence().items()}
+    yield Check(
+        "burden, before over with, cells that arrive at once",
+        1.0,
+        transfer["before"] / transfer["with"],
+        rule="at most",
+    )
+    gains = {arm: found["alone"] - found[arm] for arm in ("before", "enzyme", "both")}
+    together = gains["both"] / (gains["before"] + gains["enzyme"])
+    yield Check("gain of hyaluronidase and anti-VEGF together over their sum", (0.8, 1.25), together, rule="between")
 
 
 def _spares_killing() -> bool:
