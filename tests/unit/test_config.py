@@ -185,3 +185,26 @@ def test_every_public_name_exists() -> None:
     assert callable(tme.process) and callable(tme.simulate)  # functions, not the modules of the same name
     with pytest.raises(AttributeError, match="Did you mean 'Grid'"):
         tme.Gird  # noqa: B018 - the access is the test
+
+
+def test_a_model_carries_what_its_interventions_need() -> None:
+    """An optional process is there when an intervention requires it, by its group, or by name; its species may be saved."""
+    dose = '{ kind = "bolus", at = "0 h", amount = "1 nmol" }'
+    text = SMALL + f'\n[interventions.blocker]\nkind = "adenosine_blockade"\ndose = {dose}\n'
+    built = config.loads(text, {"run.save.fields": ["adenosine"]}).build()
+    assert "adenosine_kinetics" in built.scenario.model.processes
+    assert "adenosine" in built.scenario.model.species and "virus" not in built.scenario.model.species
+    assert "adenosine" not in config.loads(SMALL).build().scenario.model.species
+    grouped = config.loads(SMALL, {"model.milieu": "immunity"}).build().scenario.model
+    assert {"endogenous_immunity", "debris"} <= set(grouped.processes)
+    named = config.loads(SMALL, {"model.processes.debris.clearance": "0.2 1/day"}).build().scenario.model
+    assert float(named.processes["debris"].clearance) == pytest.approx(0.2 / 24)
+    with pytest.raises(config.ConfigError, match="'adenosine', which is not a species of this model"):
+        config.loads(SMALL, {"run.save.fields": ["adenosine"]})
+
+
+def test_a_resolved_config_with_optional_processes_builds_the_same_model() -> None:
+    loaded = config.loads(SMALL, {"model.milieu": "immunity", "model.processes.debris.clearance": "0.2 1/day"})
+    again = config.loads(loaded.toml())
+    assert again == loaded
+    assert set(again.build().scenario.model.species) == set(loaded.build().scenario.model.species)
