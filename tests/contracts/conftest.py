@@ -100,8 +100,8 @@ class Registry(eqx.Module):
     system: System
     labels: tuple[str, ...] = eqx.field(static=True)
 
-    def __init__(self, model):
-        self.labels = tuple(sorted(CASES))
+    def __init__(self, model, labels=CASES):
+        self.labels = tuple(sorted(labels))
         self.system = System(model, {label: CASES[label][1] for label in self.labels})
 
     def at(self, strengths):
@@ -128,10 +128,25 @@ def registry(full):
 
 
 @pytest.fixture(scope="session")
+def core_registry(model):
+    """The same for the cases on the core model: a program of a tenth of the size."""
+    core = next(f for f in _FAMILIES if f.__name__ == "cases_core")
+    with jax.enable_x64(True):
+        return Registry(model, core.CASES)
+
+
+@pytest.fixture(scope="session")
 def populated_registry(registry):
     """The state of the registry with therapies in the middle of their work."""
     with jax.enable_x64(True):
         return with_drugs(registry.system, registry.system.initial_state(jnp.float64))
+
+
+@pytest.fixture(scope="session")
+def populated_core(core_registry):
+    """Likewise for the cases on the core model."""
+    with jax.enable_x64(True):
+        return with_drugs(core_registry.system, core_registry.system.initial_state(jnp.float64))
 
 
 @pytest.fixture

@@ -30,14 +30,23 @@ def differences(f, x, j):
     return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h)
 
 
-def test_gradient_of_what_is_stated(registry, populated_registry):
+def test_gradient_of_what_core_therapies_state(core_registry, populated_core):
+    check_gradients(core_registry, populated_core)
+
+
+@pytest.mark.slow
+def test_gradient_of_what_every_therapy_states(registry, populated_registry):
+    check_gradients(registry, populated_registry)
+
+
+def check_gradients(registry, state):
     """At one state, over steps that contain dose edges: exact to the error of the differences, also for dose times.
 
     Each therapy alone, by strength, in the one program of the registry.
     """
     leaves, tree = jax.tree.flatten(registry.system.interventions)
     leaves = [jnp.asarray(x, jnp.float64) for x in leaves]
-    model, state = registry.system.model, populated_registry
+    model = registry.system.model
 
     def stated(leaves, strengths):
         system = System(model, jax.tree.unflatten(tree, leaves))

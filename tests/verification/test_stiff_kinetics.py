@@ -126,7 +126,7 @@ def exchanged():
 def test_four_fields_with_a_stiffness_ratio_of_2e5():
     """Exchange of 2e5/h beside dynamics of 1/h: fewer than a hundred steps, although each field's own terms alone
     (all that the Rosenbrock schemes take implicitly) leave steps of 1/fast."""
-    control = tme.StepControl(rtol=1e-4, max_steps=300)
+    control = tme.StepControl(rtol=3e-4, max_steps=300)
     solution = tme.simulate(exchanging(), precision="f64", control=control, stepper=NewtonKrylov())
     assert solution.ok, solution.message
     assert solution.statistics["steps"] < 100
