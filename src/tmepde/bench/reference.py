@@ -78,10 +78,16 @@ def case(
     finer = tme.simulate(scenario, control=tme.StepControl(rtol=rtol / 10, max_steps=most), save=save)
     errors, observed = field_errors(solution, finer), observable_errors(solution, finer)
     counts = {k: int(v) for k, v in solution.statistics.items()}
-    found = {"case": config, "arm": arm, "cells": int(np.prod(scenario.model.grid.shape)), "days": days, **counts}
+    found: dict[str, Any] = {
+        "case": config,
+        "arm": arm,
+        "cells": int(np.prod(scenario.model.grid.shape)),
+        "days": days,
+        **counts,
+    }
     found |= {"ok": bool(solution.ok), "method": solution.method, "rtol": float(rtol)}
-    found |= {"wall_s": solution.wall_time, "compile_s": solution.compile_time}
-    found["wall_s_per_day"] = solution.wall_time / days
+    wall = float(solution.wall_time or 0.0)
+    found |= {"wall_s": wall, "compile_s": solution.compile_time, "wall_s_per_day": wall / days}
     found |= {f"{k}_per_day": v / days for k, v in counts.items()}
     found["rejected_share"] = counts["rejected"] / max(counts["steps"] + counts["rejected"], 1)
     found |= {"error": max(errors.values()), "field_errors": errors, "observable_errors": observed}
