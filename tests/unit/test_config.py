@@ -188,7 +188,7 @@ def test_every_public_name_exists() -> None:
 
 
 def test_a_model_carries_what_its_interventions_need() -> None:
-    """An optional process is there when an intervention requires it, by its group, or by name; its species may be saved."""
+    """An optional process is there when an intervention requires it, by its group, or by name."""
     dose = '{ kind = "bolus", at = "0 h", amount = "1 nmol" }'
     text = SMALL + f'\n[interventions.blocker]\nkind = "adenosine_blockade"\ndose = {dose}\n'
     built = config.loads(text, {"run.save.fields": ["adenosine"]}).build()

@@ -86,8 +86,8 @@ def case(
         **counts,
     }
     found |= {"ok": bool(solution.ok), "method": solution.method, "rtol": float(rtol)}
-    found |= {"wall_s": solution.wall_time, "compile_s": solution.compile_time}
-    found["wall_s_per_day"] = found["wall_s"] / days
+    wall = float(solution.wall_time or 0.0)
+    found |= {"wall_s": wall, "compile_s": solution.compile_time, "wall_s_per_day": wall / days}
     found |= {f"{k}_per_day": v / days for k, v in counts.items()}
     found["rejected_share"] = counts["rejected"] / max(counts["steps"] + counts["rejected"], 1)
     found |= {"error": max(errors.values()), "field_errors": errors, "observable_errors": observed}
