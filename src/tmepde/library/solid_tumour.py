@@ -14,7 +14,7 @@ Tissue quantities, which therapies may scale or add to
     collagen_base, hyaluronan_base, vessel_base, region_tumour, region_stroma, region_vessels, region_nuclei,
     region_margin_distance (µm), region_motility (of tumour cells, where the region has it)
 
-Left out: interstitial flow and convection, glucose, lactate and pH, suppressor cells as such, mechanics.
+Flow, fuel and acid, suppressor cells and others are optional (``milieu``). Left out: mechanics, the cell cycle.
 """
 
 from __future__ import annotations

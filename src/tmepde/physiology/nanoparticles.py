@@ -6,8 +6,8 @@
     ∂c/∂t = ∇·(D_c ∇c) + m k_rel (n + b) − k_c c
 
 The diameter d is the tissue quantity ``particle_diameter`` (nm). A particle that has released its m cargo molecules
-leaves the count. Exchange is diffusive; convection through the wall needs an interstitial pressure, which this model
-does not compute.
+leaves the count. Exchange is diffusive, unless the optional ``interstitial_flow`` computes the pressure that convection
+through the wall needs.
 """
 
 from __future__ import annotations
