@@ -17,7 +17,7 @@ NOTE = "*Made by `docs/tables.py` from the classes; do not edit.*"
 
 
 def _plain(text: str) -> str:
-    return " ".join(str(text).split()).replace("|", "\\|").replace("``", "`")
+    return " ".join(str(text).split()).replace("|", "\\|").replace("``", "`").replace("](", "] (")  # no link
 
 
 def _number(value: Any) -> str:
