@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._types import State
-from tmepde.integrate import Progress, advance, first_progress, march
+from tmepde.integrate import Progress, first_progress, march
 from tmepde.scenario import Scenario
 from tmepde.schedule import Clock
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper, relax_quasi_steady
@@ -83,10 +83,12 @@ class Runner(eqx.Module):
     def totals(self, state: State) -> State:
         return {n: self.problem.total(state[n]) for n in self.problem.dynamic}
 
-    def interval(self, state: State, progress: Progress, base: Any, end: Any, start: Any = 0.0) -> tuple[Any, ...]:
-        """A whole save interval, and the output at its end."""
-        state, progress, _ = advance(self.problem, self.stepper, self.control, state, progress, base, end, start=start)
-        return state, progress, self.output(state, base + end)
+    def interval(self, state: State, progress: Progress, span: tuple[Any, Any, Any]) -> tuple[Any, ...]:
+        """A whole save interval (base, local start, local end): the local time reached, and the output there."""
+        base, start, end = span
+        span = (base, start, start, end)
+        state, progress, local, _ = march(self.problem, self.stepper, self.control, state, progress, span)
+        return state, progress, local, self.output(state, base + end)
 
 
 class Static:

@@ -172,4 +172,4 @@ def progress_from(arrays: Mapping[str, np.ndarray]) -> Progress:
     return Progress(**{n: arrays[n] for n in _NUMBERS}, before=(before[0], before[1]), **groups)
 
 
-_NUMBERS = ("dt", "courant", "steps", "rejected", "iterations", "begun", "status")
+_NUMBERS = ("dt", "lag", "courant", "steps", "rejected", "iterations", "begun", "status")
