@@ -91,7 +91,8 @@ def _finding(problem: SemiDiscrete, name: str, u: Any, here: Any, log_kill: Stat
     scale = size + mean
     change = jnp.abs(tendency) * dt / jnp.where(scale > 0, scale, 1.0)
     wrong = functools.reduce(jnp.logical_or, [*odd.values(), ~jnp.isfinite(tendency), ~jnp.isfinite(u)])
-    index = jnp.where(jnp.any(wrong), jnp.argmax(wrong), jnp.argmax(change))
+    worst = jnp.where(jnp.any(courant > 1.0), jnp.argmax(courant), jnp.argmax(change))
+    index = jnp.where(jnp.any(wrong), jnp.argmax(wrong), worst)
 
     def at(values: Any) -> Any:
         return jnp.ravel(jnp.broadcast_to(values, u.shape))[index]
@@ -205,7 +206,7 @@ def _cause(runner: Runner, status: Status, name: str, one: Finding, initial: flo
             f"Likely cause: {' and '.join(odd)} is not finite there, as of a rate law that divides by zero or takes a "
             "root or logarithm of nothing. Guard that rate law."
         )
-    if moving and (peaked or grown):
+    if moving and (peaked or grown) and status != Status.unstable:
         return (
             "Likely cause: a blow-up by its own drift (chemotaxis without volume filling). Limit the drift in crowded "
             "cells, raise its diffusivity, or lower the attraction."

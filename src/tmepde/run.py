@@ -10,7 +10,7 @@ The contract:
 
 - Rows are numpy arrays of their own: no later step changes them, and the run keeps none of them.
 - A save interval is advanced in calls of at most ``Runner.attempts`` attempted steps. Between calls ``stop()`` is
-  asked: once it is true the run ends with ``Status.stopped`` and ``outcome.snapshot``, which may lie inside an interval.
+  asked: once it is true the run ends with ``Status.stopped`` and ``outcome.snapshot``, maybe inside an interval.
 - A run that goes on from any snapshot, in this process or another, gives the rows that follow to the last bit.
 - A row and a snapshot hold finite values only: a step that makes NaN or infinity anywhere is refused. A run that fails
   keeps the last state before, in ``outcome.snapshot``.
