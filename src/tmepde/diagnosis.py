@@ -31,6 +31,12 @@ from tmepde.steppers import SemiDiscrete
 
 #: a field this many times its first largest value has blown up; concentrated this much in one cell by its own drift
 _GROWN, _PEAKED = 1e6, 30.0
+#: share of a content in one cell, and cells of a grid, from which on a drift that holds it there is told of
+_SHARE, _CELLS = 0.4, 64
+_COLLAPSE = (
+    "a blow-up by its own drift (chemotaxis without volume filling). Limit the drift in crowded cells, raise its "
+    "diffusivity, or lower the attraction."
+)
 #: above it a central mesh oscillates and an upwind one smears: the mesh is too coarse for the drift
 _PECLET = 2.0
 _PARTS = {
@@ -149,6 +155,30 @@ def explain(runner: Runner, status: Status, state: State, clock: tuple[Any, Any,
     )
 
 
+def caution(runner: Runner, state: State, clock: tuple[Any, Any, Any], volumes: np.ndarray) -> str:
+    """A sentence for a field that its own drift has drawn together into one cell: the equations have no such solution,
+    the grid has made one of a blow-up. Empty where there is none."""
+    grid = runner.scenario.model.grid
+    if grid.ndim < 2 or volumes.size < _CELLS:
+        return ""
+    for name in runner.problem.transported:
+        content = volumes * np.asarray(state[name], np.float64)
+        share = float(np.max(content)) / max(float(np.sum(content)), 1e-300)
+        if share < _SHARE:
+            continue
+        base, local, dt = (np.asarray(x, runner.dtype) for x in clock)
+        arrays, rest = eqx.partition(runner, is_array)
+        with jax.default_matmul_precision("highest"):
+            one = jax.device_get(examine(arrays, Static(rest), state, base, local, dt)[0])[name]
+        if float(one.peclet) > _PECLET:
+            where = _place(grid, runner.scenario.system.species[name], int(np.argmax(content)))
+            return (
+                f" Caution: {share:.0%} of `{name}` is in one cell, {where}, with a cell Péclet number of "
+                f"{float(one.peclet):.3g} about it: {_COLLAPSE}"
+            )
+    return ""
+
+
 _HEADS = {
     Status.step_limit: "The number of steps allowed between two saves was used up.",
     Status.step_too_small: "The error could not be brought below the tolerance with the shortest step allowed.",
@@ -207,10 +237,7 @@ def _cause(runner: Runner, status: Status, name: str, one: Finding, initial: flo
             "root or logarithm of nothing. Guard that rate law."
         )
     if moving and (peaked or grown) and status != Status.unstable:
-        return (
-            "Likely cause: a blow-up by its own drift (chemotaxis without volume filling). Limit the drift in crowded "
-            "cells, raise its diffusivity, or lower the attraction."
-        )
+        return f"Likely cause: {_COLLAPSE}"
     if status == Status.unstable:
         return "Choose `dt` for a Courant number below 0.5, leave it out for adaptive steps, or take NewtonKrylov()."
     if not runner.control.adaptive and status != Status.step_limit:
