@@ -169,14 +169,14 @@ def test_an_intervention_of_a_file_beside_the_config(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(COOLING)
     path = tmp_path / "c.toml"
     path.write_text(SMALL + '[interventions.cool]\nkind = "mine.py:Cooling"\nfactor = "80 %"\n')
-    made = config.load(path).build().scenario.interventions["cool"]
+    made = config.load(path, code=True).build().scenario.interventions["cool"]
     assert type(made).__name__ == "Cooling" and made.factor == 0.8
     path.write_text(SMALL + '[interventions.cool]\nkind = "mine.py:Coolin"\n')
     with pytest.raises(config.ConfigError, match=r"interventions.cool.kind` cannot be used.*Cooling"):
-        config.load(path)
+        config.load(path, code=True)
     path.write_text(SMALL + '[interventions.cool]\nkind = "mine.py:Cooling"\nfactor = 3\n')
     with pytest.raises(config.ConfigError, match=r"interventions.cool.factor` must be at most 1"):
-        config.load(path)
+        config.load(path, code=True)
 
 
 def test_every_public_name_exists() -> None:

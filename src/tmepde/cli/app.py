@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -52,7 +53,14 @@ OnDevice = Annotated[Device | None, typer.Option(help="Where to compute; the def
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Let configs name Python files (kind = FILE.py:CLASS), which are run.")
+    ] = False,
+) -> None:
+    if allow_code:
+        os.environ["TMEPDE_ALLOW_CODE"] = "1"  # worker processes inherit it
     if version:
         from tmepde import __version__
 
