@@ -103,7 +103,7 @@ def _unsettled(problem: SemiDiscrete, state: State, time: Any) -> str:
     worst = max(changes, key=lambda n: changes[n])
     return (
         f"No steady state was found: `{worst}` still changes by {changes[worst]:.2g} of itself per hour. A field with "
-        "sources needs a loss or an open side: with closed sides and no loss it grows for ever. Otherwise raise `limit`."
+        "sources needs a loss or an open side: with closed sides and no loss it grows for ever. Else raise `limit`."
     )
 
 

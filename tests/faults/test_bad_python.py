@@ -309,8 +309,8 @@ def test_110_python_numpy_jax_and_pint_numbers_give_equal_results() -> None:
     results = {}
     for name, (extent, until, height) in ways.items():
         edge = height.to("").magnitude if name == "pint" else height
-        model = Model(Grid.line(extent, 10), {"u": Species(initial=1.0, diffusivity=9.0, boundary={"x-": Dirichlet(edge)})},
-                      {"p": tme.process(lambda c, s, t: {"u.loss": 0.1})})  # fmt: skip
+        species = Species(initial=1.0, diffusivity=9.0, boundary={"x-": Dirichlet(edge)})
+        model = Model(Grid.line(extent, 10), {"u": species}, {"p": tme.process(lambda c, s, t: {"u.loss": 0.1})})
         results[name] = tme.simulate(Scenario(model, until=until), precision="f64").fields["u"][-1]
     for name, values in results.items():
         np.testing.assert_allclose(values, results["python"], rtol=1e-12, err_msg=name)

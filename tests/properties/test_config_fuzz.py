@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import random
 import string
-import subprocess
 import sys
 import time
 import tomllib
@@ -89,8 +88,9 @@ def mutated(data: st.DataObject) -> dict[str, Any]:
 
 _NUMBERS = [0, -1, 1, 12.5, 1e-50, 1e39, 1e400, float("nan"), float("-inf"), 10**30, True, False, -0.0, 7, 1e-3]
 _TEXTS = [
-    "", " ", "1,000", "nan", "5", "5 um", "5 mm/s", "-3 day", "1e3 um^2/s", "5 parsec", "3 M", "37 degC", "1+2j", "∞ um",
-    "1e400 1/h", "no", "<script>alert(1)</script>", "../../etc/passwd", "\x00", "a" * 5000, "${HOME}", "__import__('os')",
+    "", " ", "1,000", "nan", "5", "5 um", "5 mm/s", "-3 day", "1e3 um^2/s", "5 parsec", "3 M", "37 degC", "1+2j",
+    "∞ um", "1e400 1/h", "no", "<script>alert(1)</script>", "../../etc/passwd", "\x00", "a" * 5000, "${HOME}",
+    "__import__('os')",
     "5 um um um", "1 um^99", "5 (um", "1e5 cells/mm^3", "½ um", "١ um", "5 µm", "5 μm", "0x10 um", "5_000 um",
     "car_t", "oxygen", "kind", "file.py:Class", "os:system", "5 um; rm -rf", "1 um/0 h",
 ]  # fmt: skip
@@ -259,3 +259,101 @@ def test_a_mutated_config_is_good_or_refused_in_sentences(data: st.DataObject) -
 def test_five_hundred_damaged_configs_are_good_or_refused_in_sentences(tmp_path: Path) -> None:
     accepted = campaign(500, tmp_path)
     assert 20 < len(accepted) < 450  # both verdicts were exercised
+
+
+@pytest.mark.slow
+def test_ten_thousand_damaged_configs_are_good_or_refused_in_sentences(tmp_path: Path) -> None:
+    accepted = campaign(10_000, tmp_path)
+    assert 400 < len(accepted) < 9_000
+
+
+# -- through the command line, and to the end --------------------------------------------------------------------------
+
+
+def command(arguments: list[str], capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """Exit code and standard error of ``tmepde``, in this process."""
+    from tmepde.cli import main
+
+    patch.setattr(sys, "argv", ["tmepde", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0), capture.readouterr().err
+
+
+def through_the_command_line(count: int, folder: Path, capture: Any, patch: pytest.MonkeyPatch) -> int:
+    """Refused configs as files: exit 2 with the same message for `check` and `run`, and no file made or changed."""
+    patch.chdir(folder)
+    refused = 0
+    for seed in range(count):
+        random_ = random.Random(10**6 + seed)
+        raw = (damaged, torn, invented)[seed % 3](random_)
+        try:
+            text = raw if isinstance(raw, str) else tomli_w.dumps(raw)
+            data = text.encode()
+        except (ValueError, OverflowError, TypeError):
+            continue  # a table that no file can hold
+        path = folder / "c.toml"
+        path.write_bytes(data)
+        try:
+            loads(text, folder=str(folder))
+        except ConfigError as error:
+            refused += 1
+            for arguments in (["check", "c.toml"], ["run", "c.toml", "-o", "out.zarr"]):
+                code, said = command(arguments, capture, patch)
+                assert code == 2, (seed, said)
+                assert "Traceback" not in said and said.startswith("c.toml has ")
+                assert said.count("\n") >= len(error.problems)
+                assert [p.name for p in folder.iterdir()] == ["c.toml"] and path.read_bytes() == data
+    return refused
+
+
+def test_refused_configs_exit_2_and_write_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert through_the_command_line(60, tmp_path, capsys, monkeypatch) > 40
+
+
+@pytest.mark.slow
+def test_hundreds_of_refused_configs_exit_2_and_write_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert through_the_command_line(600, tmp_path, capsys, monkeypatch) > 400
+
+
+def good_ones(count: int) -> list[tuple[int, Config]]:
+    """The first ``count`` invented configs that are good, with their seeds."""
+    found: list[tuple[int, Config]] = []
+    seed = 0
+    while len(found) < count:
+        try:
+            found.append((seed, validate(invented(random.Random(2 * 10**6 + seed)))))
+        except ConfigError:
+            pass
+        seed += 1
+    return found
+
+
+@pytest.mark.slow
+def test_what_is_accepted_runs_to_a_named_status() -> None:
+    """Built, run for one save, and ended with a status; a build may still refuse, with the path, what needs arrays."""
+    import warnings
+
+    from tmepde import run_arms
+    from tmepde._results import Status
+
+    built = 0
+    for seed, config in good_ones(12):
+        try:
+            build = config.build()
+        except ConfigError as error:
+            check_problems(error)
+            continue
+        built += 1
+        if built > 5:
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            solutions = run_arms(build.scenario, build.arms, save=[float(build.scenario.until)], precision="f32")
+        for solution in solutions.values():
+            assert solution.status in Status and solution.message.endswith("."), seed
+    assert built >= 6

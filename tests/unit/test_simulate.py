@@ -51,9 +51,9 @@ def test_save_times(save, wanted):
         ([-1.0, 1.0], "finite, increasing, positive"),
         ([float("nan")], "finite, increasing, positive"),
         ([3.0], "must not reach beyond `until` = 2 h"),
-        (tme.every(0.0), "interval of positive hours"),
-        (tme.every(-1.0), "interval of positive hours"),
-        (tme.every(float("nan")), "interval of positive hours"),
+        ({"every": 0.0}, "`save` must be positive"),
+        ({"every": -1.0}, "`save` must be positive"),
+        ({"every": float("nan")}, "`save` must be finite"),
     ],
 )
 def test_bad_save_times_are_refused(save, words):

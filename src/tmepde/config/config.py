@@ -222,8 +222,8 @@ def _warnings(config: Config) -> list[str]:
                 )
             elif dose.stops() > until * (1 + 1e-9):
                 found.append(
-                    f"`interventions.{name}.{key}` goes on until {dose.stops():g} h, after the run stops at {until:g} h. "
-                    "Only the part before is given."
+                    f"`interventions.{name}.{key}` goes on until {dose.stops():g} h, but the run stops at "
+                    f"{until:g} h. Only the part before is given."
                 )
     used = {member for members in config.arms.values() for member in members}
     if config.arms:
