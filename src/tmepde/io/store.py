@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from tmepde.io.guard import hazards
+
 MANIFEST = "store_manifest"
 #: bytes per chunk aimed at; one chunk never spans two scenarios
 CHUNK = 4 * 2**20
@@ -62,6 +64,10 @@ def open_store(path: str | os.PathLike[str]) -> xr.Dataset:
         StoreError: if it is not there, not a zarr store, of other software, incomplete or damaged.
     """
     target = Path(path)
+    refused = hazards(target) if target.is_dir() else []
+    if refused:
+        more = f" ({len(refused)} such problems)" if len(refused) > 1 else ""
+        raise StoreError(f"{target} is not opened: {refused[0]}{more}")
     attributes = _root_attributes(target)
     if "tmepde_version" not in attributes:
         raise StoreError(
