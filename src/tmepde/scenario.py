@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,11 +70,9 @@ class Scenario(eqx.Module):
         if problem:
             raise ValueError(f"`{path}` {problem}.")
         above, _, name = path.rpartition(".")
-        declared = parameters(type(self.at(above))) if hasattr(self.at(above), "__dataclass_fields__") else {}
+        declared = parameters(type(self.at(above))) if above and dataclasses.is_dataclass(self.at(above)) else {}
         if name in declared and isinstance(new, np.ndarray) and (problem := declared[name].problem(new)):
             raise ValueError(f"`{path}` {problem}. Meaning: {declared[name].doc}.")
-        if isinstance(new, np.ndarray) and not np.all(np.isfinite(new)):
-            raise ValueError(f"`{path}` must be finite, but {value} was given. Write a number.")
         if hasattr(old, "shape") and hasattr(new, "shape") and new.shape != old.shape:
             if new.shape != ():
                 raise ValueError(f"`{path}` must keep shape {old.shape}, but shape {new.shape} was given.")

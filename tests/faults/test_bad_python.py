@@ -54,8 +54,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "18 NaN tissue": (lambda: Model(LINE, {"u": Species()}, tissue={"t": NAN}), "`tissue.t` must be finite"),
     "18 NaN strength": (lambda: therapy(strength=NAN), "`interventions.rt.strength` must be finite"),
     "18 NaN by replacement": (
-        lambda: scenario().replace("model.species.u.initial", NAN),
-        "`model.species.u.initial` must be finite",
+        lambda: therapy().replace("interventions.rt.strength", NAN),
+        "`interventions.rt.strength` must be finite",
+    ),
+    "74 strength above 1 by replacement": (
+        lambda: therapy().replace("interventions.rt.strength", 2.0),
+        "`interventions.rt.strength` must be at most 1",
     ),
     "19 infinite flux": (lambda: tme.PrescribedFlux(INF), "`flux` must be finite"),
     "19 infinite run": (lambda: scenario(INF), "`until` must be finite"),

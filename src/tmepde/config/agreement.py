@@ -48,6 +48,10 @@ def species_of(parts: Mapping[str, Any]) -> set[str]:
     return names
 
 
+def _quoted(name: str) -> str:
+    return repr(name) if len(name) <= 60 else f"{name[:57]!r}…"
+
+
 def _foreign(parts: Mapping[str, Any]) -> bool:
     """Whether an intervention is of another package, which may bring anything."""
     kinds = [getattr(s, "kind", "") for s in (parts.get("interventions") or {}).values()]
@@ -60,7 +64,7 @@ def _arms(raw: Mapping[str, Any], parts: Mapping[str, Any]) -> list[Problem]:
     for arm, members in parts.get("arms", {}).items():
         for member in members:
             if member not in (names or {}):
-                message = f"names {shown(member)}, which is not in [interventions]. {suggest(member, names or {})}"
+                message = f"names {_quoted(member)}, which is not in [interventions]. {suggest(member, names or {})}"
                 problems.append(Problem(dotted(("arms", arm)), message))
     return problems
 
@@ -161,7 +165,7 @@ def _fields(parts: Mapping[str, Any]) -> list[Problem]:
         return []
     known = species_of(parts)
     return [
-        Problem("run.save.fields", f"names {shown(f)}, which is not a species of this model. {suggest(f, known)}")
+        Problem("run.save.fields", f"names {_quoted(f)}, which is not a species of this model. {suggest(f, known)}")
         for f in save.fields
         if f not in known
     ]
