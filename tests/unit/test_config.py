@@ -12,9 +12,9 @@ import pytest
 
 import tmepde as tme
 from tmepde import config
-from tmepde.config.config import validate
 from tmepde.config import catalogue
 from tmepde.config.build import intervention_of, table_of
+from tmepde.config.config import validate
 from tmepde.config.modules import intervention_section
 
 ROOT = Path(__file__).parents[2]
