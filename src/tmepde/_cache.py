@@ -15,6 +15,7 @@ import hashlib
 import os
 import platform
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,22 @@ def keep_programs() -> str:
     try:
         place.mkdir(parents=True, exist_ok=True)
         if not os.access(place, os.W_OK):
-            return f"off, {place} is read-only"
+            return _without(f"off, {place} is read-only")
         _prune(place)
     except OSError as error:
-        return f"off, {place} cannot be used ({error.strerror})"
+        return _without(f"off, {place} cannot be used ({error.strerror})")
     jax.config.update("jax_compilation_cache_dir", str(place))
     compilation_cache.reset_cache()  # something compiled before has fixed that there is none
     return str(place)
+
+
+def _without(reason: str) -> str:
+    """Warn (once, as :func:`keep_programs` is asked once) that every run compiles anew, and say why."""
+    warnings.warn(
+        f"Compiled programs are not kept: {reason.removeprefix('off, ')}. Set TMEPDE_CACHE to a folder, or to off.",
+        stacklevel=3,
+    )
+    return reason
 
 
 def _prune(place: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
@@ -16,23 +17,130 @@ Field = Float[Array, "*cells"]
 Faces = tuple[Any, ...]
 State = dict[str, Any]
 
-__all__ = ["Array", "ArrayLike", "Faces", "Field", "Scalar", "State", "as_number", "cast", "freeze", "is_traced"]
+__all__ = [
+    "Array",
+    "ArrayLike",
+    "Faces",
+    "Field",
+    "Scalar",
+    "State",
+    "as_number",
+    "cast",
+    "freeze",
+    "is_traced",
+    "number",
+]
 
 
-def as_number(value: Any) -> Any:
+def as_number(value: Any, unit: str = "") -> Any:
     """Turn a Python or numpy number (or nested sequence) into a float64 numpy array; leave JAX arrays alone.
 
-    Python floats as module leaves would retrace for every new value; arrays of a fixed dtype do not.
+    Python floats as module leaves would retrace for every new value; arrays of a fixed dtype do not. A quantity of pint
+    is converted to ``unit`` where that is known. What is not a number (text, complex numbers, placeholders that tree
+    transformations put into modules) comes back as it is; whoever knows the field's name refuses it, see
+    :func:`not_a_number`.
     """
-    if value is None or isinstance(value, jax.Array | jax.ShapeDtypeStruct):
+    if value is None or isinstance(value, bool | np.bool_ | jax.Array | jax.ShapeDtypeStruct):
         return value
-    if isinstance(value, bool):
-        raise TypeError("Argument must be a number, but a bool was given.")
+    if hasattr(value, "magnitude") and hasattr(value, "dimensionality"):
+        value = _magnitude(value, unit)
     if not isinstance(value, int | float | np.ndarray | np.generic | list | tuple):
-        return value  # placeholders that tree transformations put into modules
-    array = np.array(value, dtype=np.float64)
+        return value
+    if isinstance(value, list | tuple) and is_traced(value):
+        return jnp.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of unequal length
+        return value
+    if array.dtype.kind not in "iufb":
+        return value
+    array = np.array(array, dtype=np.float64)
     array.setflags(write=False)
     return array
+
+
+def _magnitude(quantity: Any, unit: str) -> Any:
+    """The plain number of a pint quantity in ``unit``; the quantity itself where that cannot be."""
+    try:
+        return quantity.to("" if unit == "1" else unit.replace("\u00b5", "u")).magnitude if unit else quantity
+    except Exception:  # of a registry that we do not know: an unknown unit, another dimension, an offset
+        return quantity
+
+
+def not_a_number(value: Any) -> str | None:
+    """The end of a sentence that says why ``value`` cannot be a number, after :func:`as_number`; else ``None``."""
+    if value is None or isinstance(value, jax.Array | jax.ShapeDtypeStruct):
+        if getattr(value, "dtype", None) is not None and np.dtype(value.dtype).kind == "c":
+            return "must be real, but a complex array was given. Give its real part"
+        return None
+    if isinstance(value, bool | np.bool_):
+        return f"must be a number, but {value} was given. Write 0.0 or 1.0"
+    if isinstance(value, str | bytes):
+        return (
+            f"must be a number, but the text {value!r} was given. Texts with units belong into configs; write a float"
+        )
+    if hasattr(value, "magnitude") and hasattr(value, "dimensionality"):
+        return f"must be a number, but the quantity {value} cannot be read here. Write .to(UNIT).magnitude"
+    if isinstance(value, complex | np.complexfloating):
+        return f"must be real, but {value} was given. Give its real part"
+    if isinstance(value, np.ndarray | list | tuple):
+        try:
+            kind = np.asarray(value).dtype
+        except ValueError:
+            return "must be an array, but lists of unequal lengths were given. Make them equally long"
+        if kind.kind not in "iufb":
+            return f"must hold numbers, but has the dtype {kind}. Convert it with .astype(float)"
+    return None
+
+
+def number(name: str, value: Any, unit: str = "", *, low: float | None = None, above: float | None = None) -> Any:
+    """:func:`as_number` of an argument that must be a finite number or array of them.
+
+    Args:
+        name: of the argument, for the message.
+        unit: into which pint quantities are converted, and which the message names.
+        low, above: inclusive and exclusive lower bound. Traced values are not looked at.
+
+    Raises:
+        ValueError: "`name` must …, but … was given. <What to do>."
+    """
+    array = as_number(value, unit)
+    problem = "must be a number, but None was given. Write one" if value is None else not_a_number(array)
+    if problem:
+        raise ValueError(f"`{name}` {problem}.")
+    if not isinstance(array, np.ndarray):
+        if array is not None and not hasattr(array, "dtype"):
+            raise ValueError(f"`{name}` must be a number, but {type(value).__name__} was given. Write one.")
+        return array
+    in_unit = f" (in {unit})" if unit not in ("", "1") else ""
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"`{name}` must be finite{in_unit}, but {_short(value)} was given. Write a number.")
+    words = ""
+    if above is not None and np.any(array <= above):
+        words = "positive" if above == 0 else f"more than {above:g}"
+    elif low is not None and np.any(array < low):
+        words = f"at least {low:g}"
+    if words:
+        raise ValueError(f"`{name}` must be {words}{in_unit}, but {_short(value)} was given. Change it.")
+    return array
+
+
+def concrete(name: str, *values: Any) -> None:
+    """Refuse traced values for what happens on the host.
+
+    Raises:
+        ValueError: inside ``jax.jit``, ``jax.grad`` or ``jax.vmap``, with the name of what was asked for.
+    """
+    if is_traced(values):
+        raise ValueError(
+            f"{name} must be known when it is asked for, but it is being traced. Do this outside of jax.jit, jax.grad "
+            "and jax.vmap, or pass the value in as a constant."
+        )
+
+
+def _short(value: Any) -> str:
+    text = " ".join(f"{value}".split())
+    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def cast(tree: Any, dtype: Any) -> Any:

@@ -18,11 +18,12 @@ from typing import Any
 
 import equinox as eqx
 
-from tmepde._types import as_number
+from tmepde._types import number
 
 
-def _value(value: Any) -> Any:
-    return value if callable(value) else as_number(value)
+def _named(name: str, unit: str = "", low: float | None = None) -> Any:
+    """A converter for functions of time, numbers and arrays."""
+    return lambda value: value if callable(value) else number(name, value, unit, low=low)
 
 
 class BoundaryCondition(eqx.Module):
@@ -47,7 +48,7 @@ class NoFlux(BoundaryCondition):
 class Dirichlet(BoundaryCondition):
     """u = ``value`` on the face (not at the cell centre)."""
 
-    value: Any = eqx.field(converter=_value)
+    value: Any = eqx.field(converter=_named("value"))
 
     def terms(self, clock: Any, state: Any) -> tuple[Any, Any, Any]:
         return None, _evaluate(self.value, clock, state), 0.0
@@ -56,8 +57,8 @@ class Dirichlet(BoundaryCondition):
 class Robin(BoundaryCondition):
     """Inward flux ``transfer``·(``outside`` − u_face): exchange with a bath across a barrier; transfer in µm/h, ≥ 0."""
 
-    transfer: Any = eqx.field(converter=_value)
-    outside: Any = eqx.field(converter=_value)
+    transfer: Any = eqx.field(converter=_named("transfer", "um/h", 0.0))
+    outside: Any = eqx.field(converter=_named("outside"))
 
     def terms(self, clock: Any, state: Any) -> tuple[Any, Any, Any]:
         return _evaluate(self.transfer, clock, state), _evaluate(self.outside, clock, state), 0.0
@@ -66,7 +67,7 @@ class Robin(BoundaryCondition):
 class PrescribedFlux(BoundaryCondition):
     """Inward flux ``flux`` in unit·µm/h (negative: outward)."""
 
-    flux: Any = eqx.field(converter=_value)
+    flux: Any = eqx.field(converter=_named("flux"))
 
     def terms(self, clock: Any, state: Any) -> tuple[Any, Any, Any]:
         return 0.0, 0.0, _evaluate(self.flux, clock, state)
@@ -92,6 +93,9 @@ def sides(boundary: Any, axes: tuple[str, ...]) -> Sides:
     for key in boundary:
         if key not in allowed:
             raise ValueError(f"`boundary` has no side {key!r} on this grid. Sides: {', '.join(allowed)}.")
+        if not isinstance(boundary[key], BoundaryCondition):
+            given = type(boundary[key]).__name__
+            raise TypeError(f"`boundary[{key!r}]` must be a condition, but {given} was given. Write Dirichlet(value).")
 
     def pick(axis: str, sign: str) -> BoundaryCondition:
         return boundary.get(axis + sign, boundary.get(axis, NoFlux()))

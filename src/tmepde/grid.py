@@ -20,13 +20,52 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import Field, as_number
+from tmepde._types import Field, number
 from tmepde.cut_cells import cut
 
 #: metric exponents of the axes; Cartesian axes have 0
 _METRIC = {"slab": (0, 0, 0), "cylinder": (1,), "sphere": (2,), "axisymmetric": (0, 1)}
 _SOLID_ANGLE = {"slab": 1.0, "cylinder": 2.0 * np.pi, "sphere": 4.0 * np.pi, "axisymmetric": 2.0 * np.pi}
 _NAMES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
+
+
+#: cells of the largest grid: one float32 field of them is 4 GiB
+MOST_CELLS = 2**30
+
+
+def _counts(cells: Sequence[Any]) -> tuple[int, ...]:
+    """Numbers of cells per axis, checked before anything of that size is made."""
+    for n in cells:
+        whole = isinstance(n, int | float | np.number) and not isinstance(n, bool) and np.isfinite(n)
+        if not whole or int(n) != n or n < 1:
+            raise ValueError(f"`cells` must be whole numbers of at least 1, but {n!r} was given. Write a number.")
+    counts = tuple(int(n) for n in cells)
+    total = float(np.prod([float(n) for n in counts]))
+    if total > MOST_CELLS:
+        raise ValueError(
+            f"`cells` must be at most {MOST_CELLS} in all, but {list(counts)} are {total:.3g}: "
+            f"{total * 4 / 2**30:.3g} GiB for every float32 field. Use fewer cells."
+        )
+    return counts
+
+
+def _ordered(inner: Any, outer: Any) -> None:
+    known = isinstance(inner, np.ndarray) and isinstance(outer, np.ndarray)
+    if known and not inner < outer:
+        raise ValueError(
+            f"`inner` must be less than `radius` = {outer:g} µm, but {inner:g} µm was given. Exchange them."
+        )
+
+
+def _widths(value: Any) -> Any:
+    """Cell widths of one axis: one dimension, positive."""
+    made = number("widths", value, "um", above=0.0)
+    if getattr(made, "ndim", 1) != 1 or made.shape[0] == 0:
+        raise ValueError(
+            f"`widths` must hold one list of cell widths per axis, but an entry has shape {tuple(made.shape)}. "
+            "Use Grid.line, Grid.square, Grid.box or Grid.radial for equal cells."
+        )
+    return made
 
 
 def _mask(value: Any) -> Any:
@@ -84,7 +123,7 @@ class Grid(eqx.Module):
     ):
         if symmetry not in _METRIC:
             raise ValueError(f"Argument `symmetry` must be one of {sorted(_METRIC)}, but {symmetry!r} was given.")
-        self.widths = tuple(as_number(w) for w in widths)
+        self.widths = tuple(_widths(w) for w in widths)
         self.shape = tuple(int(w.shape[0]) for w in self.widths)
         if len(self.shape) not in _NAMES:
             raise ValueError(f"A grid must have 1, 2 or 3 axes, but {len(self.shape)} were given.")
@@ -92,7 +131,10 @@ class Grid(eqx.Module):
             raise ValueError(f"Symmetry {symmetry!r} needs two axes (z, r), but {len(self.shape)} axes were given.")
         if symmetry in ("cylinder", "sphere") and len(self.shape) != 1:
             raise ValueError(f"Symmetry {symmetry!r} needs one axis r, but {len(self.shape)} axes were given.")
-        self.origin = tuple(as_number(o) for o in (origin if origin is not None else (0.0,) * len(self.shape)))
+        starts = (0.0,) * len(self.shape) if origin is None else tuple(origin)
+        if len(starts) != len(self.shape):
+            raise ValueError(f"`origin` must have {len(self.shape)} entries, one per axis, but has {len(starts)}.")
+        self.origin = tuple(number("origin", o, "um") for o in starts)
         flags = (periodic,) * len(self.shape) if isinstance(periodic, bool) else tuple(bool(p) for p in periodic)
         if len(flags) != len(self.shape):
             raise ValueError(f"`periodic` must have {len(self.shape)} entries, one per axis, but has {len(flags)}.")
@@ -109,8 +151,8 @@ class Grid(eqx.Module):
                 raise ValueError(f"`mask` must be boolean, but its dtype is {self.mask.dtype}. Write `mask > 0`.")
             if isinstance(self.mask, np.ndarray) and not self.mask.any():
                 raise ValueError("`mask` must contain tissue, but it is false everywhere.")
-        self.fractions = None if fractions is None else as_number(fractions)
-        self.apertures = None if apertures is None else tuple(as_number(a) for a in apertures)
+        self.fractions = None if fractions is None else number("fractions", fractions)
+        self.apertures = None if apertures is None else tuple(number("apertures", a) for a in apertures)
         _check_cut(self.shape, self.fractions, self.apertures)
 
     # -- constructors -------------------------------------------------------------------------------------------
@@ -120,16 +162,12 @@ class Grid(eqx.Module):
         """Equal cells: ``extent`` in µm and ``cells`` per axis, in array order (z, y, x)."""
         if len(extent) != len(cells):
             raise ValueError(f"`extent` has {len(extent)} entries but `cells` has {len(cells)}; they must agree.")
-        for n in cells:
-            if isinstance(n, bool) or int(n) != n or n < 1:
-                raise ValueError(f"`cells` must be whole numbers of at least 1, but {n!r} was given.")
-        for length in extent:
-            if isinstance(length, int | float) and not (np.isfinite(length) and length > 0):
-                raise ValueError(f"`extent` must be positive lengths in µm, but {length!r} was given.")
+        counts = _counts(cells)
+        lengths = [number("extent", length, "um", above=0.0) for length in extent]
         widths = []
-        for length, n in zip(extent, cells, strict=True):
+        for length, n in zip(lengths, counts, strict=True):
             xp = jnp if isinstance(length, jax.Array) else np
-            widths.append(xp.full((int(n),), as_number(length) / int(n)))
+            widths.append(xp.full((n,), length / n))
         return cls(widths, **options)
 
     @classmethod
@@ -150,9 +188,12 @@ class Grid(eqx.Module):
     @classmethod
     def radial(cls, radius: Any, cells: int, symmetry: str = "sphere", inner: Any = 0.0) -> Grid:
         """One axis r from ``inner`` to ``radius`` µm with the symmetry of a sphere, a cylinder or a slab."""
-        width = (as_number(radius) - as_number(inner)) / cells
+        (count,) = _counts((cells,))
+        outer, start = number("radius", radius, "um", above=0.0), number("inner", inner, "um", low=0.0)
+        _ordered(start, outer)
+        width = (outer - start) / count
         xp = jnp if isinstance(width, jax.Array) else np
-        return cls((xp.full((cells,), width),), origin=(inner,), symmetry=symmetry)
+        return cls((xp.full((count,), width),), origin=(start,), symmetry=symmetry)
 
     @classmethod
     def axisymmetric(cls, height: Any, radius: Any, cells: Sequence[int], inner: Any = 0.0, **options: Any) -> Grid:
@@ -162,12 +203,11 @@ class Grid(eqx.Module):
         """
         if len(cells) != 2:
             raise ValueError(f"`cells` must have two entries (n_z, n_r), but {tuple(cells)!r} was given.")
-        if isinstance(inner, int | float) and inner < 0:
-            raise ValueError(f"`inner` must not be negative, but {inner!r} µm was given. Use 0 for a full body.")
-        span = radius - inner if isinstance(radius, int | float) and isinstance(inner, int | float) else None
-        span = as_number(radius) - as_number(inner) if span is None else span
+        outer, start = number("radius", radius, "um", above=0.0), number("inner", inner, "um", low=0.0)
+        _ordered(start, outer)
+        span = outer - start
         boxed = cls.box((height, span), cells)
-        return cls(boxed.widths, origin=(0.0, inner), symmetry="axisymmetric", **options)
+        return cls(boxed.widths, origin=(0.0, start), symmetry="axisymmetric", **options)
 
     def with_level_set(self, level: Any, smallest: float = 1e-3) -> Grid:
         """The same grid cut along φ = 0; tissue is where φ < 0.

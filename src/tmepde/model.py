@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import State
+from tmepde._types import State, is_traced, not_a_number
 from tmepde.boundary import Sides, sides
 from tmepde.coefficients import CHANNELS, DEATH, LYSIS, Coefficients, Tissue, add, scale, split, times, unknown
 from tmepde.grid import Grid
 from tmepde.parameter import out_of_bounds
 from tmepde.process import Process
+from tmepde.schedule import Schedule
 from tmepde.species import KINDS, Species
 
 
@@ -40,12 +42,16 @@ class Model(eqx.Module):
         processes: Mapping[str, Process] | Any = (),
         tissue: Mapping[str, Any] | None = None,
     ):
+        if not isinstance(grid, Grid):
+            raise ValueError(f"`grid` must be a tmepde.Grid, but {_type(grid)} was given. Write Grid.square(…), say.")
         self.grid = grid
-        self.species = dict(species)
+        self.species = _by_name("species", species, Species)
         if not isinstance(processes, Mapping):
             processes = {f"process_{i}": p for i, p in enumerate(processes)}
-        self.processes = dict(processes)
+        self.processes = _by_name("processes", processes, Process)
         self.tissue = {k: v if isinstance(v, jax.Array) else np.asarray(v, float) for k, v in (tissue or {}).items()}
+        for name, value in self.tissue.items():
+            _check_tissue(name, value, grid)
         for name in sorted(self.processes):
             for key, one in self.processes[name].brings(self.base).items():
                 self.species.setdefault(key, one)
@@ -53,6 +59,8 @@ class Model(eqx.Module):
             raise ValueError("A model needs at least one species, but none was given.")
         for name, one in self.species.items():
             _check_species(name, one, grid)
+            if one.carrier and one.carrier not in self.species:
+                raise ValueError(f"`{name}.carrier`: {unknown('species', one.carrier, self.species)}")
 
     @property
     def base(self) -> Tissue:
@@ -78,25 +86,98 @@ class Model(eqx.Module):
         return "\n".join(lines)
 
 
+def _type(value: Any) -> str:
+    return f"an object of type {type(value).__name__}"
+
+
+def _by_name(label: str, given: Any, wanted: type) -> dict[str, Any]:
+    """A copy of a mapping of names to objects of the type ``wanted``."""
+    if not isinstance(given, Mapping):
+        pairs = list(given) if isinstance(given, list | tuple) else None
+        names = [p[0] for p in pairs if isinstance(p, tuple) and len(p) == 2] if pairs is not None else []
+        twice = sorted({n for n in names if isinstance(n, str) and names.count(n) > 1})
+        if twice:
+            raise ValueError(f"`{label}` must name each entry once, but {twice[0]!r} is there twice. Rename one.")
+        raise ValueError(f"`{label}` must be a mapping of names, but {_type(given)} was given. Write {{name: …}}.")
+    for name, value in given.items():
+        if not isinstance(name, str) or not name or "." in name:
+            raise ValueError(
+                f"`{label}` must have names that are words without dots, but {name!r} was given. Rename it."
+            )
+        if not isinstance(value, wanted):
+            raise ValueError(
+                f"`{label}.{name}` must be a tmepde.{wanted.__name__}, but {_type(value)} was given. "
+                f"Write {wanted.__name__}(…)."
+            )
+    return dict(given)
+
+
+def _known(value: Any) -> Any:
+    """The values of an array that is not traced, else ``None``."""
+    if isinstance(value, np.ndarray):
+        return value
+    return np.asarray(value) if isinstance(value, jax.Array) and not is_traced(value) else None
+
+
+def _check_tissue(name: str, value: Any, grid: Grid) -> None:
+    values = _known(value)
+    if values is None:
+        return
+    if values.ndim == grid.ndim and values.shape != grid.shape and values.size > 1:
+        raise ValueError(f"`tissue.{name}` must be a number or have shape {grid.shape}, but has shape {values.shape}.")
+    if not np.all(np.isfinite(values)):
+        raise ValueError(f"`tissue.{name}` must be finite, but it contains NaN or infinity. Mask such cells.")
+
+
 def _check_species(name: str, species: Species, grid: Grid) -> None:
-    if "." in name or not name:
-        raise ValueError(f"A species name must be a word without dots, but {name!r} was given.")
-    sides(species.boundary, grid.axes)
+    for k, pair in enumerate(sides(species.boundary, grid.axes)):
+        for sign, condition in zip("-+", pair, strict=True):
+            _check_side(f"{name}.boundary.{grid.axes[k]}{sign}", condition, species, grid, k)
     wanted = () if species.kind == "compartment" else grid.shape
-    for label, value, least in (("initial", species.initial, 0.0), *_diffusivities(name, species.diffusivity, grid)):
-        if not isinstance(value, np.ndarray):
+    checked = (
+        ("initial", species.initial, -np.inf if species.signed else 0.0, wanted),
+        ("negligible", species.negligible, 0.0, ()),
+        *((label, value, least, grid.shape) for label, value, least in _diffusivities(name, species.diffusivity, grid)),
+    )
+    for label, value, least, shape in checked:
+        problem = not_a_number(value)
+        if problem:
+            raise ValueError(f"`{name}.{label}` {problem}.")
+        values = _known(value)
+        if values is None:
             continue
-        if value.shape not in ((), wanted):
-            raise ValueError(f"`{name}.{label}` must be a number or have shape {wanted}, but has shape {value.shape}.")
-        if not np.all(np.isfinite(value)):
+        if values.shape not in ((), shape):
+            raise ValueError(f"`{name}.{label}` must be a number or have shape {shape}, but has shape {values.shape}.")
+        if not np.all(np.isfinite(values)):
             raise ValueError(f"`{name}.{label}` must be finite, but it contains NaN or infinity.")
-        if np.any(value < least):
-            raise ValueError(f"`{name}.{label}` must not be negative, but its minimum is {value.min():g}.")
+        if np.any(values < least):
+            raise ValueError(f"`{name}.{label}` must not be negative, but its minimum is {values.min():g}.")
     if species.held is not None and (species.held.shape != grid.shape or species.held.dtype != bool):
         raise ValueError(
             f"`{name}.held` must be a boolean array of shape {grid.shape}, but has shape {species.held.shape} "
             f"and dtype {species.held.dtype}. Write `mask > 0`."
         )
+
+
+def _check_side(path: str, condition: Any, species: Species, grid: Grid, k: int) -> None:
+    """Values on a side must fit it, and be of a sign that the species can have."""
+    if grid.periodic[k] and type(condition).__name__ != "NoFlux":
+        raise ValueError(
+            f"`{path}` must be left out, because the grid is periodic along {grid.axes[k]}. "
+            "Drop the condition or build the grid with periodic=False."
+        )
+    side = tuple(1 if j == k else n for j, n in enumerate(grid.shape))
+    for label in ("value", "transfer", "outside", "flux"):
+        values = _known(getattr(condition, label, None))
+        if values is None:
+            continue
+        if label != "flux" and not species.signed and np.any(values < 0):
+            raise ValueError(f"`{path}.{label}` must not be negative, but its minimum is {values.min():g}.")
+        if values.size not in (1, int(np.prod(side))):
+            raise ValueError(
+                f"`{path}.{label}` must be a number or have the {int(np.prod(side))} values of the side, but has shape "
+                f"{values.shape}. Give one value per cell of the side."
+            )
 
 
 def _diffusivities(name: str, value: Any, grid: Grid) -> list[tuple[str, Any, float]]:
@@ -271,7 +352,32 @@ class System(eqx.Module):
         for label, group in (("model.processes", self.model.processes), ("interventions", self.interventions)):
             for name, module in group.items():
                 found += out_of_bounds(module, f"{label}.{name}")
+        for name, one in self.interventions.items():
+            found += _dose_problems(one, f"interventions.{name}")
         return found
+
+
+def _dose_problems(intervention: Any, path: str) -> list[str]:
+    """Sentences for fields that must be schedules and are not, and for doses before the start."""
+    found = []
+    for field in dataclasses.fields(intervention):
+        if "schedule" not in field.metadata:
+            continue
+        doses = getattr(intervention, field.name)
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if not isinstance(doses, Schedule):
+            if doses is not None or required:
+                found.append(
+                    f"`{path}.{field.name}` must be a schedule, but {doses!r} was given. Write Bolus(at, amount)."
+                )
+            continue
+        at = _known(doses.at)
+        if at is not None and np.any(at < 0):
+            found.append(
+                f"`{path}.{field.name}.at` must be at least 0 h, but {at.min():g} h was given: doses before the start "
+                "are not given. Shift the times."
+            )
+    return found
 
 
 def _apply(values: dict[str, Any], stated: list[tuple[Any, Any]], dotted: bool, species: Any = ()) -> None:

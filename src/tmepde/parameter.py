@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import equinox as eqx
+import numpy as np
 
-from tmepde._types import as_number
+from tmepde._types import as_number, is_traced, not_a_number
 
 #: how far a value can be trusted
 STATUSES = ("seen", "from memory", "derived", "assumed")
@@ -28,16 +30,18 @@ class Parameter:
 
     def problem(self, value: Any) -> str | None:
         """A sentence saying what is wrong with ``value``, or ``None``."""
-        import numpy as np
-
+        problem = not_a_number(value)
+        if problem:
+            return problem
         array = np.asarray(value, dtype=float)
         if not np.all(np.isfinite(array)):
             return f"must be finite, but {value} was given"
         low, high = self.bounds
+        in_unit = "" if self.unit == "1" else f" {self.unit}"
         if low is not None and np.any(array < low):
-            return f"must be at least {low:g} {self.unit}, but {value} was given"
+            return f"must be at least {low:g}{in_unit}, but {value} was given"
         if high is not None and np.any(array > high):
-            return f"must be at most {high:g} {self.unit}, but {value} was given"
+            return f"must be at most {high:g}{in_unit}, but {value} was given"
         return None
 
 
@@ -67,7 +71,7 @@ def param(
     keywords: dict[str, Any] = {} if default is _REQUIRED else {"default": default}
     if kw_only:
         keywords["kw_only"] = True
-    return eqx.field(converter=as_number, metadata=metadata, **keywords)
+    return eqx.field(converter=functools.partial(as_number, unit=unit), metadata=metadata, **keywords)
 
 
 def parameters(cls: Any) -> dict[str, Parameter]:
@@ -81,15 +85,22 @@ def parameters(cls: Any) -> dict[str, Parameter]:
 
 
 def out_of_bounds(module: Any, path: str) -> list[str]:
-    """Sentences for each parameter of ``module`` that lies outside its bounds (tracers are skipped)."""
-    from tmepde._types import is_traced
+    """Sentences for each parameter of ``module``, and of the modules inside it, that lies outside its bounds.
 
+    Traced values are skipped.
+    """
     problems = []
-    for name, parameter in parameters(type(module)).items():
-        value = getattr(module, name)
+    declared = parameters(type(module))
+    for field in dataclasses.fields(module):
+        value = getattr(module, field.name)
+        if field.name not in declared:
+            if isinstance(value, eqx.Module):
+                problems += out_of_bounds(value, f"{path}.{field.name}")
+            continue
         if value is None or is_traced(value):
             continue
+        parameter = declared[field.name]
         problem = parameter.problem(value)
         if problem:
-            problems.append(f"`{path}.{name}` {problem}. Meaning: {parameter.doc}.")
+            problems.append(f"`{path}.{field.name}` {problem}. Meaning: {parameter.doc}.")
     return problems

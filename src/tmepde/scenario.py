@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax.tree_util as jtu
+import numpy as np
 
-from tmepde._types import as_number
+from tmepde._types import as_number, not_a_number, number
 from tmepde.coefficients import unknown
 from tmepde.model import Model, System
+from tmepde.parameter import parameters
 from tmepde.schedule import schedules
 
 
@@ -37,13 +40,14 @@ class Scenario(eqx.Module):
         until: Any = 24.0,
         observables: Mapping[str, Any] | None = None,
     ):
+        if not isinstance(model, Model):
+            given = type(model).__name__
+            raise ValueError(f"`model` must be a tmepde.Model, but {given} was given. Write library.solid_tumour(…).")
         self.model = model
-        self.interventions = dict(interventions or {})
+        self.interventions = _therapies(interventions)
         self.observables = dict(observables or {})
-        self.until = as_number(until)
+        self.until = _duration(until)
         problems = self.system.problems()
-        if not isinstance(until, int | float) or not until > 0:
-            problems.append(f"`until` must be a positive number of hours, but {until!r} was given.")
         if problems:
             raise ValueError("\n".join(problems))
 
@@ -62,6 +66,13 @@ class Scenario(eqx.Module):
         """The same scenario with another value behind ``path``; numbers keep their shape (no recompilation)."""
         old = self.at(path)
         new = as_number(value)
+        problem = not_a_number(new)
+        if problem:
+            raise ValueError(f"`{path}` {problem}.")
+        above, _, name = path.rpartition(".")
+        declared = parameters(type(self.at(above))) if above and dataclasses.is_dataclass(self.at(above)) else {}
+        if name in declared and isinstance(new, np.ndarray) and (problem := declared[name].problem(new)):
+            raise ValueError(f"`{path}` {problem}. Meaning: {declared[name].doc}.")
         if hasattr(old, "shape") and hasattr(new, "shape") and new.shape != old.shape:
             if new.shape != ():
                 raise ValueError(f"`{path}` must keep shape {old.shape}, but shape {new.shape} was given.")
@@ -79,6 +90,30 @@ class Scenario(eqx.Module):
         return "\n".join(lines)
 
 
+def _duration(until: Any) -> Any:
+    """``until`` as a number; traced ones pass, for derivatives by the length of a run."""
+    made = number("until", until, "h", above=0.0)
+    if getattr(made, "ndim", 0):
+        raise ValueError(f"`until` must be one number of hours, but has shape {tuple(made.shape)}. Run one at a time.")
+    return made
+
+
+def _therapies(given: Any) -> dict[str, Any]:
+    """Interventions by name, as a copy."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise ValueError(
+            f'`interventions` must be a mapping of names, but {kind} was given. Write {{"name": therapy}}.'
+        )
+    for name, one in given.items():
+        if not (hasattr(one, "effects") and hasattr(one, "requires")):
+            kind = type(one).__name__
+            raise ValueError(f"`interventions.{name}` must be a tmepde.Intervention, but {kind} was given.")
+    return dict(given)
+
+
 def _child(here: Any, key: str, path: str) -> Any:
     if isinstance(here, Mapping):
         if key in here:
@@ -88,6 +123,53 @@ def _child(here: Any, key: str, path: str) -> Any:
         return getattr(here, key)
     fields = [k.name for k in getattr(here, "__dataclass_fields__", {}).values()]
     raise KeyError(unknown("entry", key, fields) + f" (path {path!r})")
+
+
+#: snapshots of one run, before anything is computed
+MOST_SAVES = 1_000_000
+
+
+def check_save(scenario: Any, save: Any) -> None:
+    """Refuse what cannot be save times, before they are worked out; their order and range are seen to later.
+
+    Raises:
+        ValueError: for a scenario that is none, text, a single number, a misspelt key, or too many snapshots.
+    """
+    if not isinstance(scenario, Scenario):
+        given = type(scenario).__name__
+        raise ValueError(
+            f"`scenario` must be a tmepde.Scenario, but {given} was given. Write Scenario(model, until=…)."
+        )
+    if save is None:
+        return
+    if isinstance(save, Mapping):
+        if "every" not in save:
+            raise ValueError(f"`save` must be every(hours), but {dict(save)!r} was given. Write save=tme.every(12.0).")
+        interval = number("save", save["every"], "h", above=0.0)
+        count = float(scenario.until) / float(interval) if isinstance(scenario.until, np.ndarray) else 0.0
+        if count > MOST_SAVES:
+            raise ValueError(
+                f"`save` must ask for at most {MOST_SAVES} snapshots, but {count:.3g} were asked for, each with "
+                f"{_bytes(scenario) / 2**20:.3g} MiB of fields in float32. Save less often."
+            )
+        return
+    if isinstance(save, str | bytes) or not isinstance(save, Sequence | np.ndarray) and not hasattr(save, "__iter__"):
+        raise ValueError(
+            f"`save` must be every(hours) or a list of times in h, but {save!r} was given. Write save=tme.every(12.0)."
+        )
+    for i, one in enumerate(np.asarray(save).ravel().tolist() if isinstance(save, np.ndarray) else list(save)):
+        number(f"save[{i}]", one, "h")
+
+
+def check_fields(fields: Any) -> None:
+    """Refuse a single text where names are meant: its letters would be taken for names."""
+    if isinstance(fields, str):
+        raise ValueError(f"`fields` must be a list of species, but the text {fields!r} was given. Write [{fields!r}].")
+
+
+def _bytes(scenario: Scenario) -> float:
+    cells = float(np.prod(scenario.model.grid.shape))
+    return 4.0 * cells * sum(one.kind != "compartment" for one in scenario.model.species.values())
 
 
 def numbers(tree: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import as_number
+from tmepde._types import concrete, number
 
 
 class Clock(eqx.Module):
@@ -53,12 +53,18 @@ class Clock(eqx.Module):
         return jnp.sum(self.doses(schedule)) / self.step
 
 
-def _broadcast(at: Any, *others: Any) -> tuple[Any, ...]:
-    arrays = [as_number(v) for v in (at, *others)]
+def _broadcast(at: Any, amount: Any, over: Any) -> tuple[Any, ...]:
+    arrays = [
+        number("at", at, "h"),
+        number("amount", amount, low=0.0),
+        number("over", over, "h", above=0.0),
+    ]
     n = max((a.shape[0] for a in arrays if a.ndim), default=1)
     for a in arrays:
         if a.ndim > 1 or (a.ndim == 1 and a.shape[0] not in (1, n)):
             raise ValueError(f"A schedule needs one value or {n} per quantity, but a shape {tuple(a.shape)} was given.")
+    if n == 0:
+        raise ValueError("`at` of a schedule must hold at least one time, but it is empty. Leave the therapy out.")
 
     def spread(a: Any) -> Any:
         return (jnp if isinstance(a, jax.Array) else np).broadcast_to(a, (n,))
@@ -80,13 +86,6 @@ class Schedule(eqx.Module):
     def __init__(self, at: Any, amount: Any, over: Any):
         self.at, self.amount, self.over = _broadcast(at, amount, over)
         self.rest = None
-        for name, value in (("at", self.at), ("amount", self.amount), ("over", self.over)):
-            if isinstance(value, np.ndarray) and not np.all(np.isfinite(value)):
-                raise ValueError(f"`{name}` of a schedule must be finite, but {value} was given.")
-        if isinstance(self.amount, np.ndarray) and np.any(self.amount < 0):
-            raise ValueError(f"`amount` of a dose must not be negative, but {self.amount} was given.")
-        if isinstance(self.over, np.ndarray) and np.any(self.over <= 0):
-            raise ValueError(f"`over` must be a positive duration in hours, but {self.over} was given.")
 
     def cast(self, dtype: Any) -> Schedule:
         """In another precision; what float32 cannot hold of ``at`` (4 s after a year) is kept in ``rest``."""
@@ -131,13 +130,19 @@ def Bolus(at: Any, amount: Any, over: Any = 1.0 / 60.0) -> Schedule:  # noqa: N8
 
 def Continuous(rate: Any, start: Any, stop: Any) -> Schedule:  # noqa: N802
     """A constant ``rate`` per hour between ``start`` and ``stop`` (h)."""
-    start, stop = as_number(start), as_number(stop)
-    return Schedule(start, as_number(rate) * (stop - start), stop - start)
+    start, stop = number("start", start, "h"), number("stop", stop, "h")
+    if isinstance(start, np.ndarray) and isinstance(stop, np.ndarray) and np.any(stop <= start):
+        raise ValueError(f"`stop` must be later than `start` = {start} h, but {stop} h was given. Exchange them.")
+    return Schedule(start, number("rate", rate, low=0.0) * (stop - start), stop - start)
 
 
 def Course(start: Any, every: Any, doses: int, amount: Any, over: Any = 1.0 / 60.0) -> Schedule:  # noqa: N802
     """``doses`` equal doses of ``amount``, one ``every`` so many hours from ``start``."""
-    return Schedule(as_number(start) + as_number(every) * np.arange(doses, dtype=float), amount, over)
+    if isinstance(doses, bool) or not isinstance(doses, int | np.integer) or doses < 1:
+        raise ValueError(f"`doses` must be a whole number of at least 1, but {doses!r} was given. Write how many.")
+    return Schedule(
+        number("start", start, "h") + number("every", every, "h", above=0.0) * np.arange(doses), amount, over
+    )
 
 
 def schedules(tree: Any) -> list[Schedule]:
@@ -148,4 +153,6 @@ def schedules(tree: Any) -> list[Schedule]:
 
 def every(interval: Any, until: Any = None) -> dict[str, Any]:
     """Save times: one every ``interval`` hours (resolved against the length of the scenario)."""
-    return {"every": float(interval), "until": None if until is None else float(until)}
+    concrete("The interval of `every`", interval, until)
+    last = None if until is None else float(number("until", until, "h", above=0.0))
+    return {"every": float(number("every", interval, "h", above=0.0)), "until": last}

@@ -19,7 +19,7 @@ from tmepde.run import Run
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
 from tmepde.runner import spans
-from tmepde.scenario import Scenario
+from tmepde.scenario import Scenario, check_fields, check_save
 from tmepde.snapshot import Snapshot
 from tmepde.solution import Solution
 from tmepde.steppers import Rosenbrock2, SemiDiscrete, StepControl, Stepper
@@ -131,6 +131,7 @@ def _runner(
 
 def save_times(scenario: Scenario, save: Mapping[str, Any] | Sequence[float] | None) -> np.ndarray:
     """Save times in h, from 0 to the end, strictly increasing."""
+    check_save(scenario, save)
     until = float(scenario.until) if not is_traced(scenario.until) else None
     if save is None and until is None:
         raise ValueError("`save` must list the times in h where `until` is being differentiated.")
@@ -161,6 +162,7 @@ def _check(
     gradient: str,
     record: int | None,
 ) -> None:
+    check_fields(fields)
     problems = []
     if precision not in _DTYPES:
         raise ValueError(f"`precision` must be 'f32' or 'f64', but {precision!r} was given.")
@@ -198,6 +200,8 @@ def initial_problems(scenario: Scenario) -> list[str]:
 def _stepper(scenario: Scenario, stepper: Stepper | None, solver: str, dtype: Any) -> Stepper:
     """The given one, or the one that suits (which needs numbers, hence not inside a transformation)."""
     if stepper is not None:
+        if not isinstance(stepper, Stepper):
+            raise ValueError(f"`stepper` must be a stepper, but {stepper!r} was given. Write tme.Rosenbrock2(), say.")
         return stepper
     if is_traced(scenario):
         return Rosenbrock2()

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from tmepde._results import Status
+from tmepde._types import concrete
 from tmepde.scenario import Scenario
 from tmepde.steppers.rosenbrock import BUDGET
 
@@ -44,6 +45,7 @@ class Solution(eqx.Module):
 
     @property
     def status(self) -> Status:
+        concrete("The status of a solution", self.code)
         return Status(int(self.code))
 
     @property
@@ -59,6 +61,7 @@ class Solution(eqx.Module):
         """An :class:`xarray.Dataset` with coordinates, units and provenance."""
         from tmepde.io.dataset import to_dataset
 
+        concrete("A solution that becomes a dataset", self)
         return to_dataset(self)
 
     @classmethod

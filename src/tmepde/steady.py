@@ -12,6 +12,7 @@ the dynamics from the initial state, so that the attractor of that state is foun
 from __future__ import annotations
 
 import functools
+import warnings
 from typing import Any
 
 import equinox as eqx
@@ -21,7 +22,7 @@ import numpy as np
 
 from tmepde._cache import keep_programs
 from tmepde._results import Status
-from tmepde._types import State, cast
+from tmepde._types import State, cast, concrete
 from tmepde.elliptic import LinearControl
 from tmepde.integrate import first_progress
 from tmepde.model import Model
@@ -57,9 +58,12 @@ def steady_state(
         a :class:`Solution` with two entries in ``times``: the start (0) and the limit (infinity).
 
     Raises:
-        ValueError: for an unknown precision, or f64 without 64-bit mode.
+        ValueError: for an unknown precision, f64 without 64-bit mode, or inside a transformation.
+
+    Warns where the limit of steps is reached, naming the field that does not settle.
     """
     scenario = Scenario(scenario) if isinstance(scenario, Model) else scenario
+    concrete("The scenario of `steady_state`", scenario)
     keep_programs()
     if precision not in _DTYPES:
         raise ValueError(f"`precision` must be 'f32' or 'f64', but {precision!r} was given.")
@@ -83,12 +87,26 @@ def steady_state(
             if size <= tolerance and dt >= 1e6:
                 status = Status.ok
                 break
+    if status == Status.step_limit:
+        warnings.warn(_unsettled(problem, state, clock_time), stacklevel=2)
     end = jax.device_get(state)
     outputs: list[Any] = [(begin, {}), (end, {})]
     totals = tuple({n: np.asarray(problem.total(jnp.asarray(s[n]))) for n in problem.dynamic} for s in (begin, end))
     carry = first_progress(problem, StepControl(), dtype)
     carry = eqx.tree_at(lambda c: (c.status, c.steps, c.iterations), carry, (int(status), steps, iterations))
     return Solution.collect(scenario, np.asarray([0.0, np.inf]), outputs, carry, totals, state, (0.0, 0.0), precision)
+
+
+def _unsettled(problem: SemiDiscrete, state: State, time: Any) -> str:
+    """A sentence that names the field that changes most where no steady state was found."""
+    zero = jnp.zeros_like(time)
+    rates = problem.evaluate(Clock(time, zero, zero, jnp.asarray(1e-3, time.dtype)), state).tendency
+    changes = {n: float(_root_mean_square(problem, rate / _typical(problem, state[n]))) for n, rate in rates.items()}
+    worst = max(changes, key=lambda n: changes[n])
+    return (
+        f"No steady state was found: `{worst}` still changes by {changes[worst]:.2g} of itself per hour. A field with "
+        "sources needs a loss or an open side: with closed sides and no loss it grows for ever. Else raise `limit`."
+    )
 
 
 @functools.partial(jax.jit, static_argnums=1)

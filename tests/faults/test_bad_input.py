@@ -225,6 +225,54 @@ VALUES: dict[str, tuple[dict[str, object], str, str]] = {
         "grid",
         "brings its own",
     ),
+    "10 a tag is text": ({"model__kind": "!!python/object:os.system"}, "model.kind", "Known: solid_tumour"),
+    "10 code in a kind": ({"interventions__rt__kind": "os:system"}, "interventions.rt.kind", "--allow-code"),
+    "16 include": ({"include": "../../etc/passwd"}, "include", "not a known section"),
+    "43 crop out of order": (
+        {"tissue": {"kind": "colon_ihc", "pixel_size": "1 um", "cell_size": "4 um", "crop": [10, 5, 0, 100]}},
+        "tissue.crop",
+        "row0 < row1",
+    ),
+    "46 a side of a periodic axis": (
+        {
+            "grid__periodic": [True, False],
+            "model__species__oxygen__boundary": {"y-": {"kind": "dirichlet", "value": "40 mmHg"}},
+        },
+        "model.species.oxygen.boundary.y-",
+        "grid is periodic along y",
+    ),
+    "46 a side that the grid lacks": (
+        {"model__species__oxygen__boundary": {"z-": {"kind": "no_flux"}}},
+        "model.species.oxygen.boundary.z-",
+        "no side of this grid",
+    ),
+    "51 picture missing": (
+        {"tissue": {"kind": "image", "image": "none.png", "pixel_size": "1 um", "cell_size": "4 um"}},
+        "tissue.image",
+        "must be a picture file",
+    ),
+    "51 picture is a folder": (
+        {"tissue": {"kind": "image", "image": ".", "pixel_size": "1 um", "cell_size": "4 um"}},
+        "tissue.image",
+        "must be a picture file",
+    ),
+    "59 fixed steps": ({"run__dt": "1 hour"}, "run.dt", "not a known key"),
+    "64 too many steps": ({"run__max_steps": 10**12}, "run.max_steps", "less than or equal to 1000000000"),
+    "67 species of a process not carried": (
+        {"model__species__lactate__initial": "1 mM"},
+        "model.species.lactate",
+        "does not carry",
+    ),
+    "72 depot outside": (
+        {"interventions__car_t__site": ["3 mm", "0 mm"]},
+        "interventions.car_t.site",
+        "inside the grid",
+    ),
+    "72 nodule smaller than a cell": ({"tissue__radius": "0.001 um"}, "tissue.radius", "large enough"),
+    "76 therapy twice in an arm": ({"arms": {"a": ["rt", "rt"]}}, "arms.a", "once"),
+    "78 arm without a name": ({"arms": {" ": ["rt"]}}, 'arms." "', "must not be blank"),
+    "78 name with control characters": ({"name": "a\x07b"}, "name", "control characters"),
+    "92 seed": ({"run__seed": -1}, "run.seed", "not a known key"),
     "cells finer than pixels": (
         {"tissue": {"kind": "colon_ihc", "pixel_size": "4 um", "cell_size": "2 um"}},
         "tissue.cell_size",
@@ -262,6 +310,32 @@ def test_all_problems_of_a_config_are_listed_together() -> None:
 def test_77_a_dose_after_the_end_is_a_warning() -> None:
     told = config.loads(BASE, {"interventions.car_t.dose.at": "20 day"}).warnings
     assert len(told) == 1 and "interventions.car_t.dose" in told[0] and "after the run stops" in told[0]
+
+
+#: id: (overrides, path, plausible range) of what is legal but hardly meant
+ABSURD: dict[str, tuple[dict[str, object], str, str]] = {
+    "33 um^2/s for cm^2/s": (
+        {"model__oxygen_diffusivity": "1.75e-5 um^2/s"},
+        "model.oxygen_diffusivity",
+        "usual: 6.3e+06",
+    ),
+    "33 metres": ({"grid__extent": ["1 m", "1 m"]}, "grid.cells[0]", "0.05 to 5000 um per cell"),
+    "33 too many cells infused": ({"interventions__car_t__dose__amount": 1e20}, "dose.amount", "1 to 1e+13 cells"),
+    "33 centuries": ({"run__until": "1e5 week", "run__save__every": "1e4 week"}, "run.until", "20 years"),
+    "33 nodule beyond the grid": ({"tissue__radius": "3 mm"}, "tissue.radius", "up to 500 um"),
+    "77 an infusion that goes on": (
+        {"interventions__car_t__dose": {"kind": "infusion", "at": "1 day", "amount": 1e8, "over": "99 day"}},
+        "interventions.car_t.dose",
+        "Only the part before is given",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_what_is_legal_but_absurd_is_a_warning(name: str) -> None:
+    overrides, path, words = ABSURD[name]
+    told = config.loads(BASE, {k.replace("__", "."): v for k, v in overrides.items()}).warnings
+    assert any(path in one and words in one for one in told), told
 
 
 @pytest.mark.parametrize("text", ["run.until", "run.until=", "=5", "a b=3", "run..until=3"])

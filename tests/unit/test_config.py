@@ -14,6 +14,7 @@ import tmepde as tme
 from tmepde import config
 from tmepde.config import catalogue
 from tmepde.config.build import intervention_of, table_of
+from tmepde.config.config import validate
 from tmepde.config.modules import intervention_section
 
 ROOT = Path(__file__).parents[2]
@@ -147,9 +148,16 @@ def test_processes_can_be_switched_off_and_species_changed() -> None:
     assert config.loads(loaded.toml()) == loaded
 
 
+def test_a_side_that_the_grid_does_not_have_is_refused_by_the_config() -> None:
+    with pytest.raises(config.ConfigError, match="`model.species.oxygen.boundary.x` is no side of this grid.*r, r"):
+        config.loads(SMALL, {"model.species.oxygen.boundary": {"x": {"kind": "dirichlet", "value": 38.0}}})
+
+
 def test_a_refusal_of_the_objects_is_a_config_error() -> None:
-    loaded = config.loads(SMALL, {"model.species.oxygen.boundary": {"x": {"kind": "dirichlet", "value": 38.0}}})
-    with pytest.raises(config.ConfigError, match="`model` was refused.*no side 'x'"):
+    """What only the picture itself can tell is found when it is built."""
+    tissue = {"kind": "colon_ihc", "pixel_size": "1 um", "cell_size": "4 um", "crop": [0, 5000, 0, 5000]}
+    loaded = validate({"schema": 1, "tissue": tissue, "run": {"until": "1 day"}})
+    with pytest.raises(config.ConfigError, match="`tissue` was refused: `crop` must lie inside the picture"):
         loaded.build()
 
 
@@ -169,14 +177,14 @@ def test_an_intervention_of_a_file_beside_the_config(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(COOLING)
     path = tmp_path / "c.toml"
     path.write_text(SMALL + '[interventions.cool]\nkind = "mine.py:Cooling"\nfactor = "80 %"\n')
-    made = config.load(path).build().scenario.interventions["cool"]
+    made = config.load(path, code=True).build().scenario.interventions["cool"]
     assert type(made).__name__ == "Cooling" and made.factor == 0.8
     path.write_text(SMALL + '[interventions.cool]\nkind = "mine.py:Coolin"\n')
     with pytest.raises(config.ConfigError, match=r"interventions.cool.kind` cannot be used.*Cooling"):
-        config.load(path)
+        config.load(path, code=True)
     path.write_text(SMALL + '[interventions.cool]\nkind = "mine.py:Cooling"\nfactor = 3\n')
     with pytest.raises(config.ConfigError, match=r"interventions.cool.factor` must be at most 1"):
-        config.load(path)
+        config.load(path, code=True)
 
 
 def test_every_public_name_exists() -> None:

@@ -89,8 +89,8 @@ def test_distance_is_exact_to_half_a_cell_on_unequal_cells_too(unequal):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda g: Region.nodule(g, radius=-1.0), "positive length"),
-        (lambda g: Region.nodule(g, radius=np.nan), "positive length"),
+        (lambda g: Region.nodule(g, radius=-1.0), "must be positive"),
+        (lambda g: Region.nodule(g, radius=np.nan), "must be finite"),
         (lambda g: Region.nodule(g, radius=0.1, center=(0.0, 0.0)), "reach a cell"),
         (lambda g: Region.nodule(g, radius=50.0, center=(1.0,)), "one per axis"),
         (lambda g: Region.nodule(g, radius=50.0, center=(1.0, 900.0)), "in the domain"),

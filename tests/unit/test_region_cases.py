@@ -71,7 +71,7 @@ def test_no_vessels_in_culture():
     assert not region.vessels.any() and region.tumour.any()
     model = tme.library.solid_tumour(region=region)
     assert not np.asarray(model.species["vessel_surface"].initial).any()
-    with pytest.raises(ValueError, match="`vessels` must be a finite number"):
+    with pytest.raises(ValueError, match="`vessels` must be at least 0"):
         Region.nodule(tme.Grid.radial(600.0, 30), 300.0, vessels=-1.0)
 
 

@@ -67,8 +67,8 @@ def test_schedules_are_found_inside_a_tree():
     ("arguments", "words"),
     [
         (([1.0, 2.0], [1.0, 2.0, 3.0], 1.0), "one value or 3 per quantity"),
-        ((1.0, -1.0, 1.0), "must not be negative"),
-        ((1.0, 1.0, 0.0), "positive duration"),
+        ((1.0, -1.0, 1.0), "must be at least 0"),
+        ((1.0, 1.0, 0.0), "must be positive"),
         ((float("inf"), 1.0, 1.0), "must be finite"),
         ((1.0, float("nan"), 1.0), "must be finite"),
         (([[1.0]], 1.0, 1.0), "one value or"),

@@ -32,7 +32,7 @@ def model():
         (StepControl(dt=0.0), "f32", "`dt` must be positive"),
         (StepControl(dt=-1.0), "f64", "`dt` must be positive"),
         (StepControl(dt=float("nan")), "f64", "`dt` must be positive"),
-        (StepControl(max_steps=0), "f64", "`max_steps` must be at least 1"),
+        (StepControl(max_steps=0), "f64", "`max_steps` must be a whole number of at least 1"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(control, precision, words):

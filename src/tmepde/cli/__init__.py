@@ -1,4 +1,4 @@
-"""The command line: ``tmepde new | list | check | run | report | doctor | bench``.
+"""The command line: ``tmepde new | list | check | run | report | export | doctor | bench``.
 
 Only typer and the standard library are imported until a command runs; jax and xarray not before the input proved good.
 """

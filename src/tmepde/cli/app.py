@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +44,14 @@ class Device(StrEnum):
     gpu = "gpu"
 
 
+class Format(StrEnum):
+    """What a result can be exported to."""
+
+    netcdf = "netcdf"
+    vti = "vti"
+    ome_zarr = "ome-zarr"
+
+
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config file (TOML).", show_default=False)]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help='Change one key, as in --set run.until="5 day".')
@@ -52,7 +61,14 @@ OnDevice = Annotated[Device | None, typer.Option(help="Where to compute; the def
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Let configs name Python files (kind = FILE.py:CLASS), which are run.")
+    ] = False,
+) -> None:
+    if allow_code:
+        os.environ["TMEPDE_ALLOW_CODE"] = "1"  # worker processes inherit it
     if version:
         from tmepde import __version__
 
@@ -130,6 +146,27 @@ def report(
     from tmepde.cli.report import report as command
 
     command(store, out or store.with_suffix(".html"))
+
+
+@app.command(epilog="[b]Example[/b]  tmepde export out/colon.zarr --to vti -o out/colon_vti --field oxygen --time last")
+def export(
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="A store of `tmepde run`.", show_default=False)],
+    to: Annotated[Format, typer.Option("--to", help="The format.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="A file (netcdf) or a folder (vti, ome-zarr) to write.", show_default=False),
+    ],
+    field: Annotated[list[str] | None, typer.Option("--field", help="Only this field; may be repeated.")] = None,
+    arm: Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; may be repeated.")] = None,
+    time: Annotated[
+        list[str] | None, typer.Option("--time", help='Only this saved time, as "2 day" or last; may be repeated.')
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
+) -> None:
+    """Write a result for other programs: netCDF (CF), VTK images for ParaView, OME-Zarr for image viewers."""
+    from tmepde.cli.export import export as command
+
+    command(store, to.value, out, field or (), arm or (), time or (), overwrite)
 
 
 @app.command(epilog="[b]Example[/b]  tmepde doctor --json")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
+
+from tmepde.cli import environment, streams
 
 OK = 0
 SOME_FAILED = 1
@@ -27,14 +30,17 @@ class Stop(Exception):
 
 def guarded(command: Callable[[], Any]) -> NoReturn:
     """Run the command line; what users can cause ends in a sentence and a code, never in a traceback."""
+    streams.settle()
+    warnings.showwarning = _warn
     try:
-        code = command() or OK
+        code = _ready() or command() or OK
+    except SystemExit as stop:  # of the parser
+        code = stop.code if isinstance(stop.code, int) else OK
     except Stop as stop:
         code = _say(str(stop), stop.code)
     except KeyboardInterrupt:
         code = _say("Interrupted. Nothing was written.", INTERRUPTED)
-    except BrokenPipeError:  # `tmepde list parameters | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # of a pipe that is not one of the standard streams
         code = OK
     except (MemoryError, OSError) as error:
         code = _say(f"{type(error).__name__}: {error}", ENVIRONMENT)
@@ -42,7 +48,21 @@ def guarded(command: Callable[[], Any]) -> NoReturn:
         code = _known(error)
         if code is None:
             raise
+    streams.drain()
     sys.exit(code)
+
+
+def _ready() -> int:
+    """0, or the code of an environment in which nothing can be computed; help and lists need none."""
+    if not set(sys.argv[1:2]) & {"check", "run", "sweep", "bench", "sensitivity", "calibrate", "optimize"}:
+        return OK
+    found = environment.problem()
+    return _say(found, BAD_INPUT) if found else OK
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Warnings as one line each, without the place in the source."""
+    _say(f"warning: {' '.join(str(message).split())}", OK)
 
 
 def _known(error: Exception) -> int | None:
@@ -58,6 +78,12 @@ def _known(error: Exception) -> int | None:
     name = type(error).__name__
     if name == "StoreError":
         return _say(str(error), BAD_INPUT)
+    if isinstance(error, RuntimeError) and "nable to initialize backend" in str(error):
+        chosen = os.environ.get("JAX_PLATFORMS", "")
+        first = " ".join(str(error).splitlines()[0].split())
+        return _say(
+            f"JAX_PLATFORMS={chosen!r} cannot be used: {first} Unset JAX_PLATFORMS, or set it to cpu.", BAD_INPUT
+        )
     if name in ("XlaRuntimeError", "JaxRuntimeError") and "RESOURCE_EXHAUSTED" in str(error):
         return _say(
             f"The device ran out of memory. Use fewer cells or arms. ({str(error).splitlines()[0]})", ENVIRONMENT

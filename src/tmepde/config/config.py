@@ -8,12 +8,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, PrivateAttr, ValidationError
 
+from tmepde.config.agreement import disagreements
 from tmepde.config.errors import ConfigError, Problem, suggest
-from tmepde.config.modules import carried, catalogue, intervention_section, model_section
-from tmepde.config.schema import GRIDS, PICTURES, TISSUES, Run
+from tmepde.config.modules import intervention_section, model_section
+from tmepde.config.plausible import warnings_of
+from tmepde.config.schema import GRIDS, TISSUES, Run
 from tmepde.config.section import Section, by_kind, dotted, problems_of, shown
 
 SCHEMA = 1
+#: arms of one config
+MOST_ARMS = 10_000
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -74,13 +78,14 @@ class Config(Section):
 _SECTIONS = tuple("schema" if name == "schema_" else name for name in Config.model_fields)
 
 
-def validate(raw: Mapping[str, Any], source: str = "", folder: str = ".") -> Config:
+def validate(raw: Mapping[str, Any], source: str = "", folder: str = ".", code: bool = False) -> Config:
     """A :class:`Config` from plain tables; all problems at once.
 
     Args:
         raw: what a TOML reader returns.
         source: named in messages.
         folder: where files that the config names are looked up.
+        code: whether the config may name Python files and modules, which are then run.
 
     Raises:
         ConfigError: with every problem found.
@@ -96,11 +101,12 @@ def validate(raw: Mapping[str, Any], source: str = "", folder: str = ".") -> Con
     parts: dict[str, Any] = {"schema_": SCHEMA}
     for key, read in _READERS.items():
         if key in raw or key in ("model", "run"):
-            value, found = read(raw.get(key, {}), key, folder)
+            given = raw.get(key, {})
+            value, found = read(given, key, folder, code) if key == "interventions" else read(given, key, folder)
             problems += found
             if not found:
                 parts[key] = value
-    problems += _cross(raw, parts)
+    problems += disagreements(raw, parts, folder)
     if problems:
         raise ConfigError(problems, source)
     if "tissue" not in parts:
@@ -141,19 +147,31 @@ def _with(validator: Any, value: Any, *path: str) -> Read:
 
 def _text(value: Any, key: str, folder: str) -> Read:
     if isinstance(value, str):
-        return value, []
+        problem = _unreadable(value, lines=key == "description")
+        return value, [Problem(key, problem)] if problem else []
     return None, [Problem(key, f"must be text in quotes, but {shown(value)} was given. Write quotes around it.")]
 
 
-def _interventions(value: Any, key: str, folder: str) -> Read:
+def _unreadable(text: str, lines: bool = False, most: int = 2000) -> str | None:
+    """Names go into files, tables and terminals: not blank, no control characters, no more than a page."""
+    if not lines and not text.strip():
+        return "must not be blank. Write a few words."
+    if len(text) > most:
+        return f"must have at most {most} characters, but has {len(text)}. Shorten it."
+    if any(not c.isprintable() and not (lines and c in "\n\t") for c in text):
+        return f"must not contain control characters, but {shown(text)} does. Remove them."
+    return None
+
+
+def _interventions(value: Any, key: str, folder: str, code: bool) -> Read:
     if not isinstance(value, Mapping):
         return None, [Problem(key, f"must be a table, but {shown(value)} was given. Write [interventions.NAME].")]
     made, problems = {}, []
     for name, table in value.items():
-        if not _NAME.fullmatch(name):
-            message = "must be a name of letters, digits, _ and -. Rename it."
+        if not _NAME.fullmatch(name) or len(name) > 200:
+            message = "must be a name of at most 200 letters, digits, _ and -, a letter first. Rename it."
             problems.append(Problem(dotted((key, name)), message))
-        made[name], found = _with(lambda t: intervention_section(t, folder), table, key, name)
+        made[name], found = _with(lambda t: intervention_section(t, folder, code), table, key, name)
         problems += found
     return made, problems
 
@@ -162,8 +180,12 @@ def _arms(value: Any, key: str, folder: str) -> Read:
     if not isinstance(value, Mapping) or not value:
         return None, [Problem(key, f'must name an arm, but {shown(value)} was given. Write "CAR-T" = ["car_t"].')]
     problems = []
+    if len(value) > MOST_ARMS:
+        return None, [Problem(key, f"must name at most {MOST_ARMS} arms, but {len(value)} are given. Split the file.")]
     for name, members in value.items():
         path = dotted((key, name))
+        if unreadable := _unreadable(name, most=200):
+            problems.append(Problem(path, unreadable))
         if not isinstance(members, list) or not all(isinstance(m, str) for m in members):
             message = f'must be a list of intervention names, but {shown(members)} was given. Write ["NAME", …].'
             problems.append(Problem(path, message))
@@ -184,84 +206,26 @@ _READERS: dict[str, Any] = {
 }
 
 
-def species_of(parts: Mapping[str, Any]) -> set[str]:
-    """Names of the species of a model and of the interventions chosen, as far as the catalogue knows them."""
-    model = parts.get("model")
-    names: set[str] = set()
-    if model is not None:
-        entry = catalogue()["models"][model.kind]
-        absent = set(entry["optional"]) - carried(model, parts.get("interventions") or {})
-        kept = {s for n, own in entry["brought"].items() if n not in absent for s in own}
-        names = set(entry["species"]) - {s for n in absent for s in entry["brought"][n]} | kept
-    for section in (parts.get("interventions") or {}).values():
-        names |= set(catalogue()["interventions"].get(getattr(section, "kind", ""), {}).get("species", ()))
-    return names
-
-
-def _cross(raw: Mapping[str, Any], parts: Mapping[str, Any]) -> list[Problem]:
-    """Problems that show only when two sections are read together."""
-    problems = []
-    names = raw.get("interventions") if isinstance(raw.get("interventions"), Mapping) else {}
-    for arm, members in parts.get("arms", {}).items():
-        for member in members:
-            if member not in (names or {}):
-                message = f"names {member!r}, which is not in [interventions]. {suggest(member, names or {})}"
-                problems.append(Problem(dotted(("arms", arm)), message))
-    tissue, grid = parts.get("tissue"), parts.get("grid")
-    if tissue is not None and tissue.kind in PICTURES and "grid" in raw:
-        problems.append(Problem("grid", f"must be left out: the tissue {tissue.kind!r} brings its own. Drop it."))
-    if "grid" not in raw and "tissue" not in raw:
-        problems.append(Problem("grid", "must be given, but is missing. Add [grid], or a [tissue] from a picture."))
-    elif "grid" not in raw and tissue is not None and tissue.kind not in PICTURES:
-        problems.append(Problem("grid", f"must be given for the tissue {tissue.kind!r}, but is missing. Add [grid]."))
-    if grid is not None and tissue is not None and tissue.kind == "nodule":
-        problems += _nodule(grid, tissue)
-    save = parts["run"].save if "run" in parts else None
-    if save is not None and save.fields is not None and "model" in parts:
-        known = species_of(parts)
-        kinds = [getattr(s, "kind", "") for s in (parts.get("interventions") or {}).values()]
-        outside = any(kind not in catalogue()["interventions"] for kind in kinds)
-        for field in save.fields:
-            if field not in known and not outside:
-                message = f"names {field!r}, which is not a species of this model. {suggest(field, known)}"
-                problems.append(Problem("run.save.fields", message))
-    return problems
-
-
-def _nodule(grid: Any, tissue: Any) -> list[Problem]:
-    if grid.kind == "radial":
-        if tissue.center is not None:
-            return [
-                Problem("tissue.center", "has no meaning on a radial grid, whose nodule sits at r = 0. Leave it out.")
-            ]
-        if tissue.radius > grid.radius:
-            message = f"must be at most the grid's {grid.radius:g} um, but {tissue.radius:g} um was given. Enlarge it."
-            return [Problem("tissue.radius", message)]
-        return []
-    if tissue.center is None:
-        return []
-    if len(tissue.center) != len(grid.extent):
-        message = f"must have {len(grid.extent)} entries like the grid, but {len(tissue.center)} were given. Write all."
-        return [Problem("tissue.center", message)]
-    outside = [c for c, e in zip(tissue.center, grid.extent, strict=True) if not 0 <= c <= e]
-    if outside:
-        return [Problem("tissue.center", f"must lie inside the grid, but {outside[0]:g} um does not. Move it inside.")]
-    return []
-
-
 def _warnings(config: Config) -> list[str]:
     found = []
     until = config.run.until
     for name, section in config.interventions.items():
         for key in type(section).model_fields:
             dose = getattr(section, key)
-            if hasattr(dose, "ends") and dose.ends() >= until:
+            if not hasattr(dose, "ends"):
+                continue
+            if dose.ends() >= until:
                 when = "begins" if dose.begins() >= until else "ends"
                 found.append(
                     f"`interventions.{name}.{key}` {when} at {dose.ends():g} h, after the run stops at {until:g} h. "
                     "Doses after that are not given."
                 )
+            elif dose.stops() > until * (1 + 1e-9):
+                found.append(
+                    f"`interventions.{name}.{key}` goes on until {dose.stops():g} h, but the run stops at "
+                    f"{until:g} h. Only the part before is given."
+                )
     used = {member for members in config.arms.values() for member in members}
     if config.arms:
         found += [f"`interventions.{n}` is in no arm and has no effect." for n in config.interventions if n not in used]
-    return found
+    return found + warnings_of(config)

@@ -43,6 +43,13 @@ class _Doses(Section):
         at: Any = getattr(self, "at", None)
         return max(at) if isinstance(at, tuple) else float(at)
 
+    def stops(self) -> float:
+        """When the last dose has been given, in h."""
+        at, over = (v if isinstance(v, tuple) else (v,) for v in (self.at, self.over))  # type: ignore[attr-defined]
+        count = max(len(at), len(over))
+        every = zip(at * (count if len(at) == 1 else 1), over * (count if len(over) == 1 else 1), strict=True)
+        return float(max(a + o for a, o in every))
+
 
 class _Course(Section):
     def begins(self) -> float:
@@ -50,6 +57,9 @@ class _Course(Section):
 
     def ends(self) -> float:
         return self.begins() + (self.doses - 1) * self.every  # type: ignore[attr-defined]
+
+    def stops(self) -> float:
+        return self.ends() + float(self.over)  # type: ignore[attr-defined]
 
 
 class _Continuous(Section):
@@ -65,6 +75,9 @@ class _Continuous(Section):
 
     def ends(self) -> float:
         return self.begins()
+
+    def stops(self) -> float:
+        return self.begins()  # a rate until further notice: that the run ends first is usual
 
 
 @functools.cache

@@ -15,7 +15,9 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"`{self.path}` {self.message}" if self.path else self.message
+        text = f"`{self.path}` {self.message}" if self.path else self.message
+        # what a file says must not steer a terminal
+        return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 class ConfigError(ValueError):

@@ -15,21 +15,29 @@ from tmepde.config.errors import ConfigError, Problem
 LARGEST, DEEPEST = 2**20, 50
 
 
-def load(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = ()) -> Any:
+def load(path: str | Path, overrides: Mapping[str, Any] | Iterable[str] = (), *, code: bool = False) -> Any:
     """Read, check and return a config; starts no JAX and writes nothing.
 
     Args:
         path: a TOML file in UTF-8 (a byte-order mark and CRLF are accepted).
         overrides: ``{"run.until": "5 day"}``, or texts ``"run.until=5 day"`` as on the command line.
+        code: whether the config may name Python files and modules (``kind = "mine.py:Therapy"``), which are then run.
 
     Raises:
         ConfigError: with all problems found.
     """
     source = str(path)
-    return loads(_text(Path(path), source), overrides, source, str(Path(path).parent))
+    return loads(_text(Path(path), source), overrides, source, str(Path(path).parent), code=code)
 
 
-def loads(text: str, overrides: Mapping[str, Any] | Iterable[str] = (), source: str = "", folder: str = ".") -> Any:
+def loads(
+    text: str,
+    overrides: Mapping[str, Any] | Iterable[str] = (),
+    source: str = "",
+    folder: str = ".",
+    *,
+    code: bool = False,
+) -> Any:
     """The same for TOML text; ``folder`` is where files that it names are looked up."""
     raw = _tables(text, source)
     problems = []
@@ -42,7 +50,7 @@ def loads(text: str, overrides: Mapping[str, Any] | Iterable[str] = (), source: 
         raise ConfigError(problems, source)
     from tmepde.config.config import validate
 
-    return validate(raw, source, folder)
+    return validate(raw, source, folder, code)
 
 
 def _fail(source: str, message: str) -> ConfigError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Mapping
 from importlib import metadata, resources
 from typing import Annotated, Any, Literal
@@ -80,11 +81,21 @@ def process_section(name: str) -> type[Section]:
     return section_of(f"Process_{name}", catalogue()["processes"][name], enabled=(bool, True))
 
 
-def intervention_section(table: Any, beside: str = ".") -> Section:
-    """Validate ``[interventions.NAME]``: a built-in kind, one from a package, or ``"file.py:Class"`` in ``beside``."""
+def intervention_section(table: Any, beside: str = ".", code: bool = False) -> Section:
+    """Validate ``[interventions.NAME]``: a built-in kind, one from a package, or ``"file.py:Class"`` in ``beside``.
+
+    The last runs the file, which needs ``code=True`` or :func:`code_allowed`.
+    """
     kinds: dict[str, type[Section]] = dict(intervention_kinds())
     kind = table.get("kind") if isinstance(table, Mapping) else None
     if isinstance(kind, str) and kind not in kinds and is_foreign(kind):
+        if ":" in kind and not (code or code_allowed()):
+            raise at(
+                "kind",
+                f"would run Python code, {shown(kind)}, which a config may not do by itself. If you trust that file, "
+                "write `tmepde --allow-code COMMAND …`, or config.load(path, code=True).",
+                kind,
+            )
         # a class that is not in the catalogue must be imported to be known, which starts JAX
         from tmepde.config.catalogue import describe
         from tmepde.interventions import resolve
@@ -94,6 +105,11 @@ def intervention_section(table: Any, beside: str = ".") -> Section:
         except ValueError as error:
             raise at("kind", f"cannot be used: {error}", kind) from None
     return by_kind(kinds)(table)
+
+
+def code_allowed() -> bool:
+    """Whether configs may name Python files: the flag ``--allow-code``, which worker processes inherit."""
+    return os.environ.get("TMEPDE_ALLOW_CODE", "") == "1"
 
 
 def is_foreign(kind: str) -> bool:

@@ -197,7 +197,7 @@ class Run(Section):
     save: Save = Field(default_factory=lambda: Save.model_validate({"every": "12 hour"}))
     precision: Literal["f32", "f64"] = "f32"
     rtol: Annotated[Any, Quantity("1", above=0.0, high=0.05, doc="relative error allowed per step")] = 1e-3
-    max_steps: Count = 10_000  # per save interval
+    max_steps: Annotated[StrictInt, Field(ge=1, le=1_000_000_000)] = 10_000  # per save interval
 
     @model_validator(mode="after")
     def _possible(self) -> Run:

@@ -48,7 +48,7 @@ def shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, dict):
         return "a table"
-    out = repr(value) if not isinstance(value, str) else f'"{value}"'
+    out = f'"{value}"' if isinstance(value, str) and value.isprintable() else repr(value)
     return out if len(out) <= 60 else f"{out[:57]}…"
 
 
@@ -237,7 +237,8 @@ def dotted(parts: Any) -> str:
             out += f"[{part}]"
         else:
             bare = part.replace("_", "").replace("-", "").isalnum() and part.isascii()
-            out += ("." if out else "") + (part if bare else f'"{part}"')
+            part = part if len(part) <= 80 else f"{part[:77]}…"
+            out += ("." if out else "") + (part if bare else f'"{part}"' if part.isprintable() else repr(part))
     return out
 
 

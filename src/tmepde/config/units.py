@@ -146,6 +146,9 @@ def parse(value: Any, internal: str, bare: bool = True) -> float:
 
 
 def _from_text(text: str, internal: str, wanted: str) -> float:
+    if len(text) > 120 or not text.isprintable():
+        given = repr(text[:60]) + ("…" if len(text) > 60 else "")
+        raise ValueError(f"must be {wanted}, but {given} was given. Write {examples(internal)}.")
     match = _NUMBER.match(text)
     if text.lower().lstrip("+-").split(" ")[0] in ("nan", "inf", "infinity"):
         raise ValueError(f'must be finite, but "{text}" was given. Write a number.')

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from tmepde.io.guard import hazards
+
 MANIFEST = "store_manifest"
 #: bytes per chunk aimed at; one chunk never spans two scenarios
 CHUNK = 4 * 2**20
@@ -62,6 +64,10 @@ def open_store(path: str | os.PathLike[str]) -> xr.Dataset:
         StoreError: if it is not there, not a zarr store, of other software, incomplete or damaged.
     """
     target = Path(path)
+    refused = hazards(target) if target.is_dir() else []
+    if refused:
+        more = f" ({len(refused)} such problems)" if len(refused) > 1 else ""
+        raise StoreError(f"{target} is not opened: {refused[0]}{more}")
     attributes = _root_attributes(target)
     if "tmepde_version" not in attributes:
         raise StoreError(
@@ -70,7 +76,7 @@ def open_store(path: str | os.PathLike[str]) -> xr.Dataset:
         )
     _check_complete(target, attributes)
     try:
-        consolidated = "consolidated_metadata" in json.loads((target / "zarr.json").read_text())
+        consolidated = "consolidated_metadata" in json.loads((target / "zarr.json").read_text("utf-8"))
         dataset = xr.open_zarr(target, consolidated=consolidated, chunks=None)
     except Exception as error:
         raise StoreError(f"{target} is damaged: {type(error).__name__}: {error} Run the scenario again.") from error
@@ -132,10 +138,10 @@ def _census(path: Path) -> dict[str, list[int]]:
 def _seal(path: Path) -> None:
     """Write the census into the root; this is the last thing that happens before the store gets its name."""
     root = path / "zarr.json"
-    document = json.loads(root.read_text())
+    document = json.loads(root.read_text("utf-8"))
     arrays = {p.parent.name for p in path.glob("*/zarr.json")}
     document.setdefault("attributes", {})[MANIFEST] = {"arrays": sorted(arrays), "files": _census(path)}
-    root.write_text(json.dumps(document, indent=1, ensure_ascii=False))
+    root.write_text(json.dumps(document, indent=1, ensure_ascii=False), "utf-8")
 
 
 def _replace(partial: Path, target: Path, old: Path) -> None:
@@ -157,7 +163,7 @@ def _root_attributes(target: Path) -> dict[str, Any]:
     if not target.is_dir() or not (target / "zarr.json").is_file():
         raise StoreError(f"{target} is not a zarr store (no `zarr.json`). Give the folder that `tmepde run` wrote.")
     try:
-        return dict(json.loads((target / "zarr.json").read_text()).get("attributes", {}))
+        return dict(json.loads((target / "zarr.json").read_text("utf-8")).get("attributes", {}))
     except (ValueError, AttributeError, TypeError, OSError) as error:
         raise StoreError(
             f"{target} is damaged: `zarr.json` is not readable ({error}). Run the scenario again."

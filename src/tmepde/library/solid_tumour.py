@@ -31,7 +31,7 @@ from tmepde.library.balance import balance, expected_oxygen
 from tmepde.library.presets import chosen_presets
 from tmepde.library.tissue import base_quantities, capsule_ring, layered
 from tmepde.model import Model
-from tmepde.parameter import param, parameters
+from tmepde.parameter import out_of_bounds, param, parameters
 from tmepde.physiology import MILIEU, OPTIONAL, REGISTRY, needed
 from tmepde.process import Process
 from tmepde.region import Region
@@ -293,7 +293,11 @@ def solid_tumour(
     elif radius is not None or (grid is not None and grid.shape != region.grid.shape):
         raise ValueError("Give either `grid` and `radius`, or a `region`, which brings its own grid.")
     numbers = {k: v for k, v in chosen.items() if k != "processes"}
-    return SolidTumour(**{**numbers, **values}).build(region, default_processes(overrides, optional))
+    made = SolidTumour(**{**numbers, **values})
+    problems = out_of_bounds(made, "model")
+    if problems:
+        raise ValueError("\n".join(problems))
+    return made.build(region, default_processes(overrides, optional))
 
 
 def _with_presets(chosen: Mapping[str, Any], processes: Mapping[str, Any], optional: Sequence[str]) -> dict[str, Any]:
@@ -311,6 +315,10 @@ def _with_presets(chosen: Mapping[str, Any], processes: Mapping[str, Any], optio
 def _nodule(grid: Grid | None, radius: Any) -> Region:
     if grid is None:
         raise ValueError("Argument `grid` must be given where there is no `region`.")
+    if not isinstance(grid, Grid):
+        raise ValueError(
+            f"Argument `grid` must be a tmepde.Grid, but {type(grid).__name__} was given. Write Grid.square."
+        )
     if radius is None:
         radius = 0.4 * min(float(np.sum(np.asarray(w))) for w in grid.widths)
     return Region.nodule(grid, radius)

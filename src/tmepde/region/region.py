@@ -8,6 +8,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
+from tmepde._types import concrete, number
 from tmepde.grid import Grid
 from tmepde.region.distance import signed_distance
 
@@ -84,12 +85,13 @@ class Region(eqx.Module):
             center: µm per axis in array order (z, y, x); default the middle of the domain. Not for radial grids.
             vessels: their density relative to typical host tissue; 0 for a spheroid in culture.
         """
-        if not (np.ndim(vessels) == 0 and np.isfinite(vessels) and vessels >= 0):
-            raise ValueError(
-                f"`vessels` must be a finite number of at least 0, but {vessels!r} was given. Write 0 or 1."
-            )
-        if not (np.ndim(radius) == 0 and np.isfinite(radius) and radius > 0):
-            raise ValueError(f"`radius` must be a positive length in µm, but {radius!r} was given.")
+        concrete("The `radius` of a nodule", radius, center, vessels)
+        number("vessels", vessels, low=0.0)
+        number("radius", radius, "um", above=0.0)
+        for name, value in (("vessels", vessels), ("radius", radius)):
+            if np.ndim(value):
+                raise ValueError(f"`{name}` must be one number, but has shape {np.shape(value)}. Write a number.")
+        radius = number("radius", radius, "um")
         distance = _from_center(grid, center) - float(radius)
         width = np.prod([np.asarray(w).mean() for w in grid.widths]) ** (1.0 / grid.ndim)
         inside = _inside(grid)

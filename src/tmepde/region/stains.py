@@ -18,6 +18,9 @@ import numpy as np
 #: the picture must at least hold a few cells
 SMALLEST = 64
 
+#: a larger picture is refused before it is unpacked: 2e8 pixels are 5 GB as floats
+MOST_PIXELS = 200_000_000
+
 BUNDLED = "ihc"
 
 
@@ -57,6 +60,11 @@ def _open(path: Path) -> np.ndarray:
             f"`image` must be {BUNDLED!r} or the path of a picture, but {str(path)!r} is not a file. "
             "Paths are taken relative to the working directory."
         )
+    pixels = _declared(path)
+    if pixels > MOST_PIXELS:
+        raise ValueError(
+            f"`image` must have at most {MOST_PIXELS:.0e} pixels, but {str(path)!r} has {pixels:.3g}. Crop or bin it."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of readers that are tried for other formats
@@ -66,6 +74,21 @@ def _open(path: Path) -> np.ndarray:
             f"`image` must be a picture (PNG, JPEG or TIFF), but {str(path)!r} could not be read as one "
             f"({type(error).__name__}). Convert it to PNG."
         ) from error
+
+
+def _declared(path: Path) -> float:
+    """Pixels that the header of a picture states, before any is unpacked; 0 where no header can be read."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PIL warns at a quarter of the limit
+            with Image.open(path) as picture:
+                return float(picture.size[0]) * float(picture.size[1]) * float(getattr(picture, "n_frames", 1))
+    except Image.DecompressionBombError:
+        return float("inf")
+    except Exception:  # not of a kind that PIL knows: the reader says so
+        return 0.0
 
 
 def _checked(pixels: np.ndarray, label: str) -> np.ndarray:

@@ -6,11 +6,26 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
-from tmepde._types import as_number
+from tmepde._types import as_number, not_a_number
 
 #: beyond it a step says little; explicit coupling and undershoots of the second stage are then of the size of the field
 LOOSEST = 0.05
+
+
+_NUMBERS = {
+    "rtol": "",
+    "dt": "hours",
+    "first": "hours",
+    "shortest": "hours",
+    "longest": "hours",
+    "courant": "",
+    "horizon": "hours",
+    "linear": "",
+    "algebraic": "",
+    "adjoint": "",
+}
 
 
 class StepControl(eqx.Module):
@@ -50,7 +65,12 @@ class StepControl(eqx.Module):
     def problems(self, precision: str) -> list[str]:
         """Sentences for settings that cannot work; must be called outside ``jit``."""
         floor = {"f32": 1e-6, "f64": 1e-13}[precision]
-        found = []
+        found = [f"`{name}` {problem}." for name in _NUMBERS if (problem := not_a_number(getattr(self, name)))]
+        whole = isinstance(self.max_steps, int) and not isinstance(self.max_steps, bool)
+        if not whole or self.max_steps < 1:
+            found.append(f"`max_steps` must be a whole number of at least 1, but {self.max_steps!r} was given.")
+        if found:
+            return found
         if self.adaptive and not float(self.rtol) >= floor:
             found.append(
                 f"`rtol` must be at least {floor:g} in {precision}, but {float(self.rtol):g} was given. "
@@ -61,10 +81,17 @@ class StepControl(eqx.Module):
                 f"`rtol` must be at most {LOOSEST:g}, but {float(self.rtol):g} was given. Looser steps can be unstable "
                 "without their error estimate showing it."
             )
-        if not self.adaptive and not float(self.dt) > 0:
-            found.append(f"`dt` must be positive hours, but {float(self.dt):g} was given.")
-        if self.max_steps < 1:
-            found.append(f"`max_steps` must be at least 1, but {self.max_steps} was given.")
+        for name, words in _NUMBERS.items():
+            value = getattr(self, name)
+            if name == "rtol" or value is None:
+                continue
+            if not (float(value) > 0 and np.isfinite(float(value))):
+                found.append(f"`{name}` must be positive {words}, but {float(value):g} was given. Leave it out.")
+        if not found and not float(self.shortest) <= float(self.longest):
+            found.append(
+                f"`shortest` must be at most `longest` = {float(self.longest):g} h, but {float(self.shortest):g} h was "
+                "given. Exchange them."
+            )
         return found
 
     def following(self, dt: Any, error: Any, accepted: Any, power: int = 2, before: Any = None) -> Any:

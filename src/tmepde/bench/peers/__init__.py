@@ -125,7 +125,7 @@ def _measured(workload: str, name: str, n: int, job: Job, judge: Callable[[np.nd
         found |= json.loads(written.read_text("utf-8"))
         fields = Path(folder) / "fields.npy"
         if fields.exists():
-            found["error"] = judge(np.load(fields))
+            found["error"] = judge(np.load(fields, allow_pickle=False))
     return found
 
 

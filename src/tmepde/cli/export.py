@@ -1,0 +1,51 @@
+"""``tmepde export``: a store in the format of another program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tmepde.cli.exits import BAD_INPUT, Stop
+
+
+def export(
+    store: Path,
+    to: str,
+    out: Path,
+    fields: Sequence[str] = (),
+    arms: Sequence[str] = (),
+    times: Sequence[str] = (),
+    overwrite: bool = False,
+) -> None:
+    """Write ``out`` and say so; everything that can be wrong with the question is refused before it is begun."""
+    hours = _hours(times)
+    if not store.exists():
+        raise Stop(BAD_INPUT, f"There is no store at {store}. Write one with `tmepde run CONFIG -o {store}`.")
+    if out.resolve() == store.resolve() or store.resolve() in out.resolve().parents:
+        raise Stop(BAD_INPUT, f"{out} lies inside the store. Write the export beside it.")
+    from tmepde.io import open_store
+    from tmepde.io.export import export as write
+
+    dataset = open_store(store)
+    wanted = [float(dataset["time"].values[-1]) if one is None else one for one in hours]
+    try:
+        write(dataset, out, to, fields=fields, arms=arms, times=wanted, overwrite=overwrite)
+    except (ValueError, FileExistsError) as error:
+        raise Stop(BAD_INPUT, str(error)) from None
+    print(out)
+
+
+def _hours(times: Sequence[str]) -> list[float | None]:
+    """Times with units in h; ``"last"`` is ``None``."""
+    from tmepde.config.units import parse
+
+    found: list[float | None] = []
+    for text in times:
+        if text.strip().lower() == "last":
+            found.append(None)
+            continue
+        try:
+            found.append(parse(text, "h", bare=False))
+        except ValueError as error:
+            raise Stop(BAD_INPUT, f"`--time` {error} Or write last.") from None
+    return found

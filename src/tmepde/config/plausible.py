@@ -1,0 +1,93 @@
+"""What is legal but hardly meant: one sentence each, with the range in which such a value usually lies.
+
+The ranges are wide on purpose (assumed): a warning means "a unit is probably wrong", not "unusual biology".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tmepde.config.modules import catalogue
+
+#: a parameter further from its default than this factor is probably in another unit (um^2/s for cm^2/s is 1e8)
+FAR = 1e5
+#: plausible single doses by unit (assumed): CAR-T infusions are 1e6 to 1e10 cells, clinical fractions 0.1 to 30 Gy
+DOSES = {"cells": (1.0, 1e13), "Gy": (1e-3, 200.0)}
+#: plausible widths of a cell of the grid in um, and lengths of a run in h (assumed): 1 h is a test, 20 years a life
+WIDTHS, DURATION = (0.05, 5e3), 20 * 365 * 24.0
+
+
+def warnings_of(config: Any) -> list[str]:
+    """Sentences for values of a checked config far from where they usually lie."""
+    found = _widths(config.grid) + _nodule(config) + _far_parameters(config)
+    if config.run.until > DURATION:
+        found.append(f"`run.until` is {config.run.until:g} h. Plausible: up to {DURATION:g} h (20 years).")
+    for name, section in config.interventions.items():
+        found += _doses(name, section)
+    return found
+
+
+def _outside(path: str, value: float, unit: str, low: float, high: float) -> list[str]:
+    if low <= value <= high:
+        return []
+    return [f"`{path}` is {value:g} {unit}. Plausible: {low:g} to {high:g} {unit}. Check its unit."]
+
+
+def _widths(grid: Any) -> list[str]:
+    if grid is None:
+        return []
+    if grid.kind == "radial":
+        return _outside("grid.cells", (grid.radius - grid.inner) / grid.cells, "um per cell", *WIDTHS)
+    found = []
+    for axis, (extent, cells) in enumerate(zip(grid.extent, grid.cells, strict=True)):
+        found += _outside(f"grid.cells[{axis}]", extent / cells, "um per cell", *WIDTHS)
+    return found
+
+
+def _nodule(config: Any) -> list[str]:
+    grid, tissue = config.grid, config.tissue
+    if grid is None or grid.kind != "box" or tissue.kind != "nodule" or tissue.radius <= 0.5 * max(grid.extent):
+        return []
+    return [
+        f"`tissue.radius` is {tissue.radius:g} um and reaches beyond the grid ({max(grid.extent):g} um). "
+        f"Plausible: up to {0.5 * min(grid.extent):g} um."
+    ]
+
+
+def _far_parameters(config: Any) -> list[str]:
+    known = catalogue()
+    found = _far("model", config.model, known["models"][config.model.kind])
+    for name in type(config.model.processes).model_fields:
+        section = getattr(config.model.processes, name)
+        if section is not None:
+            found += _far(f"model.processes.{name}", section, known["processes"][name])
+    for name, section in config.interventions.items():
+        found += _far(f"interventions.{name}", section, known["interventions"].get(section.kind, {"parameters": {}}))
+    return found
+
+
+def _far(path: str, section: Any, entry: Mapping[str, Any]) -> list[str]:
+    found = []
+    for key, one in entry["parameters"].items():
+        value, usual = getattr(section, key, None), one["default"]
+        if isinstance(value, float) and usual and value and not usual / FAR <= value <= usual * FAR:
+            unit = "" if one["unit"] == "1" else f" {one['unit']}"
+            found.append(
+                f"`{path}.{key}` is {value:g}{unit}. Plausible: {usual / FAR:g} to {usual * FAR:g}{unit} "
+                f"(usual: {usual:g}). Check its unit."
+            )
+    return found
+
+
+def _doses(name: str, section: Any) -> list[str]:
+    found = []
+    for key, one in catalogue()["interventions"].get(section.kind, {}).get("schedules", {}).items():
+        amounts: Any = getattr(getattr(section, key), "amount", None)
+        if one["unit"] not in DOSES or amounts is None:
+            continue
+        given = amounts if isinstance(amounts, tuple) else (amounts,)
+        odd = [a for a in given if a and not DOSES[one["unit"]][0] <= a <= DOSES[one["unit"]][1]]
+        if odd:
+            found += _outside(f"interventions.{name}.{key}.amount", odd[0], one["unit"], *DOSES[one["unit"]])
+    return found

@@ -1,0 +1,326 @@
+"""Bad arguments from Python are refused with the name, what was given and what to write; odd but legal ones are taken.
+
+Numbers in the ids are those of the project's catalogue of bad input (see ``test_bad_input_items.py``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pint
+import pytest
+
+import tmepde as tme
+from tmepde import Bolus, Course, Dirichlet, Grid, Model, Region, Robin, Scenario, Species, StepControl
+
+NAN, INF = float("nan"), float("inf")
+LINE, SQUARE = Grid.line(100.0, 10), Grid.square(100.0, 8)
+
+
+def one(grid: Grid = LINE, **keys: Any) -> Model:
+    """A model of one species ``u``."""
+    return Model(grid, {"u": Species(**keys)})
+
+
+def scenario(until: Any = 3.0, therapies: Any = None, **keys: Any) -> Scenario:
+    return Scenario(one(initial=1.0, diffusivity=1.0, **keys), therapies, until=until)
+
+
+def tumour(**keys: Any) -> Any:
+    return tme.library.solid_tumour(LINE, **keys)
+
+
+def therapy(**keys: Any) -> Scenario:
+    return scenario(therapies={"rt": tme.Radiotherapy(**{"dose": Bolus(1.0, 2.0), **keys})})
+
+
+#: id: (call, words of the message)
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "17 text for a length": (lambda: Grid.line("100 um", 10), "`extent` must be a number, but the text '100 um'"),
+    "17 text for cells": (lambda: Grid.line(100.0, "10"), "`cells` must be whole numbers"),
+    "17 text for a parameter": (
+        lambda: Scenario(tumour(processes={"killing": {"rate": "a"}})),
+        "processes.killing.rate` must be a number",
+    ),
+    "17 text for a species": (lambda: one(initial="1e-3"), "`u.initial` must be a number, but the text '1e-3'"),
+    "18 NaN extent": (lambda: Grid.line(np.float64(NAN), 10), "`extent` must be finite"),
+    "18 NaN side": (lambda: Dirichlet(NAN), "`value` must be finite"),
+    "18 NaN tissue": (lambda: Model(LINE, {"u": Species()}, tissue={"t": NAN}), "`tissue.t` must be finite"),
+    "18 NaN strength": (lambda: therapy(strength=NAN), "`interventions.rt.strength` must be finite"),
+    "18 NaN by replacement": (
+        lambda: therapy().replace("interventions.rt.strength", NAN),
+        "`interventions.rt.strength` must be finite",
+    ),
+    "74 strength above 1 by replacement": (
+        lambda: therapy().replace("interventions.rt.strength", 2.0),
+        "`interventions.rt.strength` must be at most 1",
+    ),
+    "19 infinite flux": (lambda: tme.PrescribedFlux(INF), "`flux` must be finite"),
+    "19 infinite run": (lambda: scenario(INF), "`until` must be finite"),
+    "20 negative diffusivity": (lambda: one(diffusivity=-1.0), "`u.diffusivity` must not be negative"),
+    "20 negative diffusivity of the model": (
+        lambda: tumour(oxygen_diffusivity=-1.0),
+        "`model.oxygen_diffusivity` must be at least 0",
+    ),
+    "21 negative rate": (
+        lambda: Scenario(tumour(processes={"growth": {"rate": -1.0}})),
+        "processes.growth.rate` must be at least 0",
+    ),
+    "22 zero half-saturation": (
+        lambda: Scenario(tumour(processes={"killing": {"half": 0.0}})),
+        "processes.killing.half` must be at least",
+    ),
+    "24 bool extent": (lambda: Grid.line(True, 10), "`extent` must be a number, but True"),
+    "24 bool diffusivity": (lambda: one(diffusivity=True), "`u.diffusivity` must be a number, but True"),
+    "28 complex": (lambda: one(initial=1 + 2j), "`u.initial` must be real"),
+    "28 complex array": (lambda: one(initial=np.ones(10, complex)), "`u.initial` must hold numbers"),
+    "31 quantity of another dimension": (
+        lambda: Grid.line(pint.UnitRegistry().Quantity(1, "s"), 10),
+        "`extent` must be a number, but the quantity",
+    ),
+    "36 zero cells": (lambda: Grid.line(100.0, 0), "`cells` must be whole numbers of at least 1"),
+    "36 negative cells": (lambda: Grid.radial(100.0, -3), "`cells` must be whole numbers of at least 1"),
+    "37 float cells": (lambda: Grid.line(100.0, 12.5), "but 12.5 was given"),
+    "39 no axes": (lambda: Grid.box((), ()), "1, 2 or 3 axes"),
+    "39 four axes": (lambda: Grid.box((1.0,) * 4, (2,) * 4), "1, 2 or 3 axes"),
+    "40 no length": (lambda: Grid.line(np.array(0.0), 10), "`extent` must be positive"),
+    "40 negative widths": (lambda: Grid([np.array([1.0, -1.0])]), "`widths` must be positive"),
+    "40 inner beyond radius": (lambda: Grid.radial(100.0, 10, inner=200.0), "`inner` must be less than `radius`"),
+    "41 lengths and cells differ": (lambda: Grid.box((1.0, 2.0), (3,)), "must agree"),
+    "42 too many cells": (lambda: Grid.square(1e6, 10**6), "GiB for every float32 field"),
+    "43 mask of another shape": (
+        lambda: Grid.square(1.0, 4, mask=np.ones((3, 3), bool)),
+        "`mask` must have the grid's shape",
+    ),
+    "43 empty mask": (lambda: Grid.square(1.0, 4, mask=np.zeros((4, 4), bool)), "`mask` must contain tissue"),
+    "43 mask of numbers": (lambda: Grid.square(1.0, 4, mask=np.ones((4, 4))), "`mask` must be boolean"),
+    "44 vessels of another size": (
+        lambda: Region(SQUARE, *[np.ones((8, 8))] * 2, np.ones((4, 4)), np.ones((8, 8)), np.ones((8, 8))),
+        "`vessels` must have the grid's shape",
+    ),
+    "45 boundary is text": (lambda: one(boundary="dirichlet"), "`boundary` must be a condition"),
+    "45 side is a number": (lambda: one(boundary={"x-": 3.0}), "must be a condition, but float"),
+    "46 a side of a periodic axis": (
+        lambda: one(Grid.line(1.0, 4, periodic=True), boundary={"x-": Dirichlet(1.0)}),
+        "`u.boundary.x-` must be left out",
+    ),
+    "46 unknown side": (lambda: one(boundary={"y": tme.NoFlux()}), "no side 'y'"),
+    "47 negative transfer": (lambda: Robin(-1.0, 1.0), "`transfer` must be at least 0"),
+    "50 side of another length": (lambda: one(SQUARE, boundary={"x-": Dirichlet(np.ones(5))}), "8 values of the side"),
+    "52 NaN initial": (lambda: one(initial=np.full(10, NAN)), "`u.initial` must be finite"),
+    "52 NaN initial on the device": (lambda: one(initial=jnp.full(10, NAN)), "`u.initial` must be finite"),
+    "53 negative initial": (lambda: one(initial=-1.0), "`u.initial` must not be negative"),
+    "53 negative side": (lambda: one(boundary=Dirichlet(-1.0)), "`u.boundary.x-.value` must not be negative"),
+    "54 transposed": (
+        lambda: one(Grid.box((1.0, 2.0), (4, 8)), initial=np.ones((8, 4))),
+        "shape (4, 8), but has shape (8, 4)",
+    ),
+    "55 structured": (lambda: one(initial=np.zeros(10, [("a", float)])), "`u.initial` must hold numbers"),
+    "55 objects": (lambda: one(initial=np.array([1.0] * 10, object)), "Convert it with .astype(float)"),
+    "55 dates": (lambda: one(initial=np.array(["2020"] * 10, "M8[Y]")), "`u.initial` must hold numbers"),
+    "58 no duration": (lambda: scenario(0.0), "`until` must be positive"),
+    "58 text duration": (lambda: scenario("1 day"), "`until` must be a number, but the text '1 day'"),
+    "59 dt 0": (lambda: tme.simulate(scenario(), control=StepControl(dt=0.0)), "`dt` must be positive hours"),
+    "59 dt NaN": (lambda: tme.simulate(scenario(), control=StepControl(dt=NAN)), "`dt` must be positive hours"),
+    "59 first step": (lambda: tme.simulate(scenario(), control=StepControl(first=-1.0)), "`first` must be positive"),
+    "59 longest below shortest": (
+        lambda: tme.simulate(scenario(), control=StepControl(shortest=1.0, longest=0.1)),
+        "`shortest` must be at most `longest`",
+    ),
+    "61 unsorted": (lambda: tme.simulate(scenario(), save=[2.0, 1.0]), "increasing"),
+    "61 repeated": (lambda: tme.simulate(scenario(), save=[1.0, 1.0]), "increasing"),
+    "61 outside": (lambda: tme.simulate(scenario(), save=[1.0, 50.0]), "beyond `until`"),
+    "61 empty": (lambda: tme.simulate(scenario(), save=[]), "`save` must hold"),
+    "61 text": (lambda: tme.simulate(scenario(), save="1 day"), "`save` must be every(hours)"),
+    "61 text inside": (lambda: tme.simulate(scenario(), save=[1.0, "x"]), "`save[1]` must be a number"),
+    "62 save every 0": (lambda: tme.every(0), "`every` must be positive"),
+    "63 rtol 0": (lambda: tme.simulate(scenario(), control=StepControl(rtol=0.0)), "`rtol` must be at least 1e-06"),
+    "63 rtol below float32": (lambda: tme.simulate(scenario(), control=StepControl(rtol=1e-9)), "precision='f64'"),
+    "64 unknown solver": (lambda: tme.simulate(scenario(), solver="gmres"), "`solver` must be one of"),
+    "64 stepper is text": (lambda: tme.simulate(scenario(), stepper="rk4"), "`stepper` must be a stepper"),
+    "64 half a step limit": (
+        lambda: tme.simulate(scenario(), control=StepControl(max_steps=1.5)),
+        "`max_steps` must be a whole",
+    ),
+    "66 1e9 outputs": (lambda: tme.simulate(scenario(), save=tme.every(1e-9)), "at most 1000000 snapshots"),
+    "67 unknown field": (lambda: tme.simulate(scenario(), fields=["v"]), "no species 'v'"),
+    "67 field is text": (lambda: tme.simulate(scenario(), fields="u"), "Write ['u']"),
+    "67 unknown carrier": (lambda: one(carrier="v"), "`u.carrier`: There is no species 'v'"),
+    "68 species twice": (lambda: Model(LINE, [("u", Species()), ("u", Species())]), "'u' is there twice"),
+    "71 end before start": (lambda: tme.Continuous(1.0, 5.0, 3.0), "`stop` must be later than `start`"),
+    "71 dose before the start": (
+        lambda: therapy(dose=Bolus(-5.0, 2.0)),
+        "`interventions.rt.dose.at` must be at least 0 h",
+    ),
+    "71 half a dose": (lambda: Course(0.0, 1.0, 1.5, 1.0), "`doses` must be a whole number"),
+    "72 nodule outside": (lambda: Region.nodule(SQUARE, 20.0, center=(500.0, 50.0)), "`center` must lie in the domain"),
+    "73 negative dose": (lambda: Bolus(1.0, -1.0), "`amount` must be at least 0"),
+    "73 dose is a number": (lambda: therapy(dose=3.0), "`interventions.rt.dose` must be a schedule"),
+    "74 strength above 1": (lambda: therapy(strength=1.5), "`interventions.rt.strength` must be at most 1"),
+    "74 share above 1": (lambda: tumour(antigen_negative=1.5), "`model.antigen_negative` must be at most 1"),
+    "74 negative armour": (
+        lambda: Scenario(
+            tumour(),
+            {"c": tme.CellInfusion(dose=Bolus(1.0, 1e8), armour=tme.interventions.Secretes(chemokine=-1.0))},
+        ),
+        "`interventions.c.armour.chemokine` must be at least 0",
+    ),
+    "78 plan is a list": (
+        lambda: scenario(therapies=[tme.Radiotherapy(dose=Bolus(1.0, 2.0))]),
+        "`interventions` must be a mapping",
+    ),
+    "78 therapy is a number": (lambda: scenario(therapies={"a": 3}), "`interventions.a` must be a tmepde.Intervention"),
+    "106 traced cells": (lambda: jax.jit(lambda n: Grid.line(3.0, n).volumes())(3), "`cells` must be whole numbers"),
+    "106 traced interval": (lambda: jax.jit(lambda d: tme.every(d)["every"])(1.0), "must be known"),
+    "106 traced nodule": (
+        lambda: jax.jit(lambda r: Region.nodule(LINE, r).tumour)(30.0),
+        "`radius` of a nodule must be known",
+    ),
+    "107 dataset inside jit": (
+        lambda: jax.jit(lambda d: tme.simulate(scenario().replace("model.species.u.initial", d)).to_xarray())(1.0),
+        "outside of jax.jit",
+    ),
+    "107 status inside jit": (
+        lambda: jax.jit(lambda d: tme.simulate(scenario().replace("model.species.u.initial", d)).ok)(1.0),
+        "outside of jax.jit",
+    ),
+    "107 steady state inside jit": (
+        lambda: jax.jit(lambda d: tme.steady_state(scenario().replace("model.species.u.initial", d)).fields)(1.0),
+        "`steady_state` must be known",
+    ),
+    "109 float64 in 32-bit mode": (
+        lambda: _in_32_bit(lambda: tme.simulate(scenario(), precision="f64")),
+        "needs 64-bit mode",
+    ),
+    "a model is no scenario": (lambda: tme.simulate(one()), "`scenario` must be a tmepde.Scenario, but Model"),
+    "a number is no species": (lambda: Model(LINE, {"u": 3.0}), "`species.u` must be a tmepde.Species"),
+    "a number is no process": (lambda: Model(LINE, {"u": Species()}, [3]), "must be a tmepde.Process"),
+}
+
+
+def _in_32_bit(call: Callable[[], Any]) -> Any:
+    before = jax.config.read("jax_enable_x64")
+    jax.config.update("jax_enable_x64", False)
+    try:
+        return call()
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str) -> None:
+    call, words = REFUSED[name]
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call()
+    assert words in str(caught.value)
+
+
+def test_69_a_reaction_of_a_missing_species_names_it() -> None:
+    model = Model(LINE, {"u": Species()}, {"p": tme.process(lambda c, s, t: {"w.source": 1.0})})
+    with pytest.raises(KeyError, match="'w'"):
+        tme.simulate(Scenario(model, until=1.0))
+
+
+def test_all_parameters_out_of_bounds_are_listed_together() -> None:
+    model = tumour(processes={"growth": {"rate": -1.0}, "killing": {"half": 0.0}})
+    with pytest.raises(ValueError) as caught:
+        Scenario(model, {"rt": tme.Radiotherapy(dose=Bolus(-1.0, 2.0), strength=1.5)}, until=1.0)
+    for path in ("growth.rate", "killing.half", "interventions.rt.strength", "interventions.rt.dose.at"):
+        assert path in str(caught.value)
+
+
+def test_48_a_steady_state_without_any_sink_is_named() -> None:
+    def source(clock: Any, state: Any, tissue: Any, rate: Any) -> dict[str, Any]:
+        return {"u.source": rate * jnp.ones(10)}
+
+    model = Model(LINE, {"u": Species(initial=1.0, diffusivity=1.0)}, {"p": tme.process(source, rate=1.0)})
+    with pytest.warns(UserWarning, match="`u` still changes by .* needs a loss or an open side"):
+        solution = tme.steady_state(model, limit=5)
+    assert not solution.ok
+
+
+def test_60_an_explicit_step_above_its_limit_ends_with_a_sentence() -> None:
+    stiff = Scenario(one(initial=1.0, diffusivity=1e6), until=24.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        solution = tme.simulate(stiff, stepper=tme.ExplicitEuler(), control=StepControl(dt=1.0))
+    assert not solution.ok and "an explicit stepper needs a smaller `dt`" in solution.message
+
+
+def test_65_steps_used_up_keep_what_was_reached() -> None:
+    falling = Scenario(one(initial=np.arange(10.0), diffusivity=100.0), until=10.0)
+    with pytest.warns(UserWarning, match="steps allowed between two saves"):
+        solution = tme.simulate(falling, save=[0.01, 10.0], control=StepControl(max_steps=3, first=1e-2, longest=1e-2))
+    assert solution.status.name == "step_limit" and np.all(np.isfinite(solution.fields["u"]))
+    assert len(solution.times) >= 2  # the start and the first save were kept
+
+
+ACCEPTED: dict[str, Callable[[], Any]] = {
+    "43 mask as a list": lambda: Grid.square(1.0, 2, mask=[[True, True], [True, False]]),
+    "55 float16": lambda: one(initial=np.ones(10, np.float16)),
+    "55 integers": lambda: one(initial=np.arange(10)),
+    "57 Fortran order": lambda: one(SQUARE, initial=np.asfortranarray(np.ones((8, 8)))),
+    "57 not contiguous": lambda: one(SQUARE, initial=np.ones((16, 16))[::2, ::-2]),
+    "75 no diffusion": lambda: one(diffusivity=0.0),
+    "79 two therapies on one rate": lambda: scenario(
+        therapies={n: tme.Radiotherapy(dose=Bolus(1.0, 2.0)) for n in ("a", "b")}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accepted(name: str) -> None:
+    assert ACCEPTED[name]() is not None
+
+
+def test_57_a_read_only_array_is_copied_not_changed() -> None:
+    given = np.ones(10)
+    given.setflags(write=False)
+    assert one(initial=given).species["u"].initial.sum() == 10.0
+
+
+def test_106_a_list_with_a_traced_time_is_taken() -> None:
+    assert jax.grad(lambda t: Bolus(at=[1.0, t], amount=1.0).at.sum())(2.0) == 1.0
+
+
+def test_108_parameters_are_frozen_after_the_build() -> None:
+    given = np.ones(10)
+    model = one(initial=given)
+    given[:] = 7.0
+    assert model.species["u"].initial[0] == 1.0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        model.species["u"].initial = 3.0  # type: ignore[misc]
+    with pytest.raises(ValueError, match="read-only"):
+        model.species["u"].initial[...] = 3.0
+
+
+def test_110_python_numpy_jax_and_pint_numbers_give_equal_results() -> None:
+    unit = pint.UnitRegistry()
+    ways: dict[str, tuple[Any, Any, Any]] = {
+        "python": (100.0, 3.0, 1.0),
+        "int": (100, 3, 1),
+        "numpy": (np.float64(100), np.float32(3), np.int64(1)),
+        "0-d": (np.array(100.0), np.array(3.0), np.array(1.0)),
+        "jax": (jnp.asarray(100.0), jnp.asarray(3.0), jnp.asarray(1.0)),
+        "pint": (0.1 * unit.mm, 180.0 * unit.min, 24.0 * unit.hour / unit.day),
+    }
+    results = {}
+    for name, (extent, until, height) in ways.items():
+        edge = height.to("").magnitude if name == "pint" else height
+        species = Species(initial=1.0, diffusivity=9.0, boundary={"x-": Dirichlet(edge)})
+        model = Model(Grid.line(extent, 10), {"u": species}, {"p": tme.process(lambda c, s, t: {"u.loss": 0.1})})
+        results[name] = tme.simulate(Scenario(model, until=until), precision="f64").fields["u"][-1]
+    for name, values in results.items():
+        np.testing.assert_allclose(values, results["python"], rtol=1e-12, err_msg=name)
+
+
+def test_110_a_parameter_takes_a_quantity_in_its_unit() -> None:
+    unit = pint.UnitRegistry()
+    model = tumour(oxygen_diffusivity=1750 * unit.um**2 / unit.s)
+    assert float(model.species["oxygen"].diffusivity) == pytest.approx(1750 * 3600)
