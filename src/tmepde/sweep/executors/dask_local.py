@@ -56,7 +56,7 @@ def _here(store: Path, batches: Sequence[int], workers: int | None, tell: Callab
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=0,  # the system decides; dask would pause a worker whose memory JAX holds
-                dashboard_address=None,
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
                 local_directory=folder,
                 host="127.0.0.1",
             )

@@ -92,5 +92,5 @@ def settings(store: Path, options: Slurm) -> dict[str, Any]:
         "python": sys.executable,
         "job_name": script.name,
         "death_timeout": 120,
-        "scheduler_options": {"dashboard": False},
+        "scheduler_options": {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
     }

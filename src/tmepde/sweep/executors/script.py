@@ -138,7 +138,7 @@ while told=; wait "$child"; code=$?; [ -n "$told" ]; do :; done
 # 75: stopped in time, with batches left (138: told so before the program had begun). Back into the queue.
 if [ $code -eq 75 ] || [ $code -eq 138 ]; then
     code=75
-    [ "${{SLURM_RESTART_COUNT:-0}}" -lt {requeues} ] && scontrol requeue "$SLURM_JOB_ID"
+    [ "${{SLURM_RESTART_COUNT:-0}}" -lt {requeues} ] && scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
 fi
 exit $code
 """
