@@ -62,9 +62,7 @@ def test_all_batches_without_a_signal():
 
 
 def test_no_batch_is_begun_that_would_outlast_the_wall_time():
-    outcome = run_until_told(
-        range(5), lambda n: time.sleep(0.4), ends=time.time() + 1.0, tell=lambda line: None
-    )
+    outcome = run_until_told(range(5), lambda n: time.sleep(0.4), ends=time.time() + 1.0, tell=lambda line: None)
     assert outcome.code == 75
     assert outcome.done == [0, 1]
     assert outcome.left == [2, 3, 4]

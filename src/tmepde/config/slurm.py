@@ -58,7 +58,9 @@ class Slurm(Section):
     @classmethod
     def _word(cls, value: str | None) -> str | None:
         if value is not None and not _WORD.fullmatch(value):
-            raise wrong(f"must be one word without blanks or quotes, but {shown(value)} was given. Write the name alone.")
+            raise wrong(
+                f"must be one word without blanks or quotes, but {shown(value)} was given. Write the name alone."
+            )
         return value
 
     @field_validator("time")
@@ -107,7 +109,17 @@ class Slurm(Section):
 
 
 #: options that the script sets itself, and the ones that would lose its log or its array
-OURS = ("--array", "--job-name", "--output", "--error", "--open-mode", "--time", "--signal", "--requeue", "--no-requeue")
+OURS = (
+    "--array",
+    "--job-name",
+    "--output",
+    "--error",
+    "--open-mode",
+    "--time",
+    "--signal",
+    "--requeue",
+    "--no-requeue",
+)
 
 
 def seconds(time: str) -> int | None:
@@ -138,7 +150,9 @@ def with_options(base: Slurm | None, options: Sequence[str]) -> Slurm:
     for option in options:
         key, equals, text = option.partition("=")
         if not equals or not key.strip():
-            problems.append(Problem("--slurm", f"must be KEY=VALUE, but {shown(option)} was given. Write time=2:00:00."))
+            problems.append(
+                Problem("--slurm", f"must be KEY=VALUE, but {shown(option)} was given. Write time=2:00:00.")
+            )
             continue
         try:
             value = tomllib.loads(f"v = {text}")["v"]

@@ -25,7 +25,12 @@ JOBS = 8
 
 
 def run(
-    store: Path, batches: Sequence[int], options: Slurm, *, interface: str | None = None, tell: Callable[[str], None] = print
+    store: Path,
+    batches: Sequence[int],
+    options: Slurm,
+    *,
+    interface: str | None = None,
+    tell: Callable[[str], None] = print,
 ) -> Result:
     """Run the batches on workers that come and go with the work, each a job of its own.
 
