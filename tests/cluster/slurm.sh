@@ -2,7 +2,7 @@
 # A real SLURM with two nodes and a stand-in GPU each, on one Debian machine, for the tests marked `slurm`.
 #
 #   slurm.sh install    the daemons, as system packages (apt; needs root and a network)
-#   slurm.sh start      controller and nodes n1, n2; does nothing when they answer already
+#   slurm.sh start      controller and nodes n1, n2, after `install` where they are missing; nothing when they answer
 #   slurm.sh stop       end what `start` began, by pid files, and no other daemon
 #   slurm.sh run CMD    CMD with SLURM_CONF set, so that sbatch, srun and sinfo find this SLURM
 #
@@ -24,6 +24,12 @@ idle() { timeout 10 sinfo --noheader --states=idle --format=%D 2>/dev/null | awk
 install() {
     apt-get update -q
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurmctld slurmd slurm-client munge
+}
+
+absent() {
+    for program in munged slurmctld slurmd sbatch; do
+        PATH=$PATH:/usr/sbin command -v $program > /dev/null || echo -n "$program "
+    done
 }
 
 # Half of the memory, shared out evenly; the processors are those of the machine, on each node.
@@ -77,9 +83,13 @@ CONF
 start() {
     [ "$(idle)" -eq $NODES ] && { echo "two nodes answer already"; return; }
     [ "$(id -u)" -eq 0 ] || die "the daemons of the test SLURM must be started by root. Use a machine where you are, such as a container."
-    for program in munged slurmctld slurmd sinfo; do
-        [ -x "$(PATH=$PATH:/usr/sbin command -v $program)" ] || die "$program is not installed. Run \`tests/cluster/slurm.sh install\`."
-    done
+    missing=$(absent)
+    if [ -n "$missing" ]; then
+        command -v apt-get > /dev/null || die "$missing must be installed, but there is no apt-get to do it."
+        install > /dev/null
+        missing=$(absent)
+        [ -z "$missing" ] || die "$missing cannot be installed."
+    fi
     configure
     alive munged || /usr/sbin/munged --force --key-file="$ROOT/munge.key" --socket="$ROOT/munge.socket" \
         --pid-file="$ROOT/munged.pid" --log-file="$ROOT/munged.log" --seed-file="$ROOT/munge.seed"

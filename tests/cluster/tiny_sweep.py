@@ -28,7 +28,9 @@ precision = "f64"
 [sweep]
 batch = 1
 [sweep.grid]
-"interventions.car_t.dose.amount" = ["1e7 cells", "2e7 cells", "4e7 cells", "6e7 cells", "8e7 cells", "1e8 cells", "2e8 cells", "4e8 cells"]
+"interventions.car_t.dose.amount" = [
+  "1e7 cells", "2e7 cells", "4e7 cells", "6e7 cells", "8e7 cells", "1e8 cells", "2e8 cells", "4e8 cells",
+]
 """
 BATCHES = 8
 

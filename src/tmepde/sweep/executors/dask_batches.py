@@ -1,7 +1,7 @@
 """Batches as tasks of a dask cluster, whichever it is: given out a few at a time, repeated when their worker dies.
 
-A worker that is killed is replaced by a fresh process (by its nanny, or by SLURM), and the scheduler gives its batch out
-once more (``distributed.scheduler.allowed-failures = 1``). A batch whose second process dies as well is marked failed,
+A worker that is killed is replaced by a fresh process (by its nanny, or by SLURM), and the scheduler gives its batch
+out once more (``distributed.scheduler.allowed-failures = 1``). A batch whose second process dies as well is marked failed,
 and the sweep goes on. The store is written by the workers: nothing but batch numbers travels.
 """
 
@@ -91,7 +91,8 @@ def run_batches(
             lonely = time.monotonic()
         elif time.monotonic() - lonely > patience:
             raise Environment(
-                f"No worker has been there for {patience:.0f} s. See the logs of the workers, then continue with --resume."
+                f"No worker has been there for {patience:.0f} s. See the logs of the workers, then continue with "
+                "--resume."
             )
     return result
 
