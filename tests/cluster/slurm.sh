@@ -58,7 +58,6 @@ ReturnToService=2
 MpiDefault=none
 GresTypes=gpu
 KillWait=15
-SlurmctldParameters=idle_on_node_suspend
 SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=2,batch_sched_delay=0,bf_interval=2
 StateSaveLocation=$ROOT/state

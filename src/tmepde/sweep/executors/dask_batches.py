@@ -1,8 +1,8 @@
 """Batches as tasks of a dask cluster, whichever it is: given out a few at a time, repeated when their worker dies.
 
 A worker that is killed is replaced by a fresh process (by its nanny, or by SLURM), and the scheduler gives its batch
-out once more (``distributed.scheduler.allowed-failures = 1``). A batch whose second process dies as well is marked failed,
-and the sweep goes on. The store is written by the workers: nothing but batch numbers travels.
+out once more (``distributed.scheduler.allowed-failures = 1``). A batch whose second process dies as well is marked
+failed, and the sweep goes on. The store is written by the workers: nothing but batch numbers travels.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tmepde.sweep.executors.base import Environment, Result
 SETTINGS = {
     "distributed.scheduler.allowed-failures": 1,
     "distributed.scheduler.worker-ttl": "5 minutes",
+    "distributed.scheduler.unknown-task-duration": "60 s",  # a batch is no trifle: ask for all workers at once
     "distributed.worker.multiprocessing-method": "spawn",  # JAX does not survive a fork
     "distributed.worker.profile.enabled": False,
     "distributed.comm.timeouts.connect": "60 s",
