@@ -172,7 +172,7 @@ def _range(path: str, value: Any, counted: bool) -> Range:
 
 def count_of(axis: Any) -> int:
     """Values of an axis of a grid."""
-    return int(axis.count) if isinstance(axis, Range) else len(axis)
+    return int(axis.count or 2) if isinstance(axis, Range) else len(axis)
 
 
 def size(sweep: Sweep, arms: int) -> int:
