@@ -28,7 +28,8 @@ def run(
         batches: those that are pending.
         workers: processes; ``None``: one a GPU, or one a core where there is none. Each has its cores, and its GPU, to
             itself. With ``scheduler``: batches given out at a time, ``None`` as many as it has threads.
-        scheduler: address of a scheduler ("tcp://host:8786"); its workers need this package.
+        scheduler: address of a scheduler ("tcp://host:8786"), or a scheduler file (.json); its workers need this
+            package.
         tell: called with a line after each batch.
 
     Raises:
@@ -72,7 +73,8 @@ def _elsewhere(
     from distributed import Client
 
     try:
-        client = Client(scheduler, timeout="30 s")
+        file = scheduler.endswith(".json")
+        client = Client(scheduler_file=scheduler, timeout="30 s") if file else Client(scheduler, timeout="30 s")
     except (OSError, TimeoutError, ValueError) as error:
         raise Environment(f"No dask scheduler answers at {scheduler} ({error}). Check the address.") from None
     with client:
