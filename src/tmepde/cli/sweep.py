@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,58 +65,53 @@ def run(
 def _plan(config: Any, out: Path, where: Where, options: Any) -> int:
     """Say what would be done; nothing is written."""
     from tmepde.sweep.engine import plan
+    from tmepde.sweep.executors import Sweep, script
 
     count, batch, structures = plan(config)
     batches = -(-count // batch)
     print(f"{count} scenarios in {batches} batches of {batch}, {structures} structure(s) to compile")
-    if where.executor == "slurm-array":
-        from tmepde.sweep.executors.slurm_array import script_of
-
-        left = store.pending(out) if out.exists() else range(batches)
-        print(script_of(out, batches, list(left), options).text)
+    left = store.pending(out) if out.exists() else list(range(batches))
+    print(script(where.executor, Sweep(out, batches, left, options, where.workers, where.scheduler)), end="")
     return 0
 
 
 def _execute(out: Path, left: list[int], where: Where, options: Any) -> int:
     from tmepde.sweep import fail
-    from tmepde.sweep.executors.base import Busy, Environment
+    from tmepde.sweep.executors import Sweep, execute
+
+    job = Sweep(out, store.batches(out), left, options, where.workers, where.scheduler, where.interface)
+    result = _said(lambda: execute(where.executor, job))
+    for index, reason in result.failed.items():
+        fail(out, index, reason)
+    if result.stopped:
+        return int(result.stopped)
+    return 0 if where.executor == "slurm-array" and not options.wait else _verdict(out)
+
+
+def _said(command: Callable[[], Any]) -> Any:
+    """What ``command`` returns; what it cannot do, with its exit code."""
+    from tmepde.sweep.executors import Busy, Environment
 
     try:
-        if where.executor == "inline":
-            return batch(out, left)
-        if where.executor == "slurm-array":
-            from tmepde.sweep.executors import slurm_array
-
-            slurm_array.submit(out, store.batches(out), left, options)
-            return _verdict(out) if options.wait else 0
-        if where.executor == "dask":
-            from tmepde.sweep.executors import dask_local
-
-            result = dask_local.run(out, left, workers=where.workers, scheduler=where.scheduler)
-        else:
-            from tmepde.sweep.executors import dask_slurm
-
-            result = dask_slurm.run(out, left, options, interface=where.interface)
+        return command()
     except Busy as error:
         raise Stop(LOCKED, str(error)) from None
     except Environment as error:
         raise Stop(ENVIRONMENT, str(error)) from None
-    for index, reason in result.failed.items():
-        fail(out, index, reason)
-    return _verdict(out)
 
 
 def batch(out: Path, chosen: Sequence[int], grace: float = 8.0) -> int:
     """Run batches in this process."""
-    from tmepde.sweep.executors import inline
-    from tmepde.sweep.executors.task import wall_time_ends
+    from tmepde.sweep.executors import run_task
 
-    outcome = inline.run(out.absolute(), chosen, grace=grace, ends=wall_time_ends())
+    outcome = _said(lambda: run_task(out.absolute(), chosen, grace=grace))
     return outcome.code or _verdict(out)
 
 
 def chosen(out: Path, indices: Sequence[int], everything: bool, task: int | None, per_task: int) -> list[int]:
     """Batches that ``sweep batch`` was asked for, less those that are done where a task or all are named."""
+    from tmepde.sweep.executors import share
+
     count = store.batches(out)
     if bad := [i for i in indices if not 0 <= i < count]:
         raise Stop(
@@ -126,7 +121,7 @@ def chosen(out: Path, indices: Sequence[int], everything: bool, task: int | None
         return list(indices)
     left = store.pending(out)
     if task is not None:
-        return [i for i in left if i // per_task == task]
+        return share(task, per_task, left)
     if everything:
         return left
     raise Stop(BAD_INPUT, "Say which batches: their numbers, --task, or --all.")

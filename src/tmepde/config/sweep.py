@@ -149,10 +149,8 @@ def _axis(path: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         return _range(path, value, counted=True)
     if not isinstance(value, list | tuple) or not value:
-        raise at(
-            path,
-            f"must be a list of values or a range, but {shown(value)} was given. Write [a, b] or {{ low, high, count }}.",
-        )
+        remedy = "Write [a, b] or { low, high, count }."
+        raise at(path, f"must be a list of values or a range, but {shown(value)} was given. {remedy}")
     for i, one in enumerate(value):
         if any(type(one) is type(b) and one == b for b in value[:i]):
             raise at(path, f"must list each value once, but {shown(one)} is repeated. Drop it.")

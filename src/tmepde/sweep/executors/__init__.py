@@ -7,6 +7,6 @@ result. What the command line needs is :func:`execute` (``tmepde sweep``) and :f
 from __future__ import annotations
 
 from tmepde.sweep.executors.base import NAMES, Busy, Environment, Result
-from tmepde.sweep.executors.execute import Sweep, execute, run_task
+from tmepde.sweep.executors.execute import Sweep, execute, run_task, script, share
 
-__all__ = ["NAMES", "Busy", "Environment", "Result", "Sweep", "execute", "run_task"]
+__all__ = ["NAMES", "Busy", "Environment", "Result", "Sweep", "execute", "run_task", "script", "share"]
