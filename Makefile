@@ -1,6 +1,7 @@
 # One environment in .venv, made with uv where it is present and with pip otherwise.
 #   make run        the main job: CAR-T arms on a real colon section -> out/colon_ihc.zarr and out/colon_ihc.html
 #   make test       the quick tests          make test-slow   all tests but the validation
+#   make test-slurm sweeps on a real SLURM, set up on this machine and taken down again (Debian, root)
 #   make lint       style, types, layers     make bench | validate | docs | clean
 SHELL := /bin/bash
 VENV ?= .venv
@@ -12,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$p; break; }; done)
 
-.PHONY: run test test-slow bench validate docs lint clean env
+.PHONY: run test test-slow test-slurm bench validate docs lint clean env
 .DEFAULT_GOAL := run
 
 $(PY):
@@ -31,7 +32,7 @@ $(VENV)/.run-stamp: pyproject.toml constraints.txt | $(PY)
 	$(call install,image)
 
 $(VENV)/.test-stamp: pyproject.toml constraints.txt | $(PY)
-	$(call install,image$(comma)test$(comma)lint)
+	$(call install,image$(comma)test$(comma)lint$(comma)cluster)
 
 $(VENV)/.docs-stamp: pyproject.toml constraints.txt | $(PY)
 	$(call install,image$(comma)docs)
@@ -46,17 +47,22 @@ run: $(VENV)/.run-stamp
 	$(VENV)/bin/tmepde report out/colon_ihc.zarr -o out/colon_ihc.html
 
 test: $(VENV)/.test-stamp
-	$(PYTEST) -m "not slow and not validation"
+	$(PYTEST) -m "not slow and not validation and not slurm"
 
 test-slow: $(VENV)/.test-stamp
-	$(PYTEST) -m "not validation"
+	$(PYTEST) -m "not validation and not slurm"
+
+# one at a time: two nodes are all there is
+test-slurm: $(VENV)/.test-stamp
+	tests/cluster/slurm.sh start
+	@tests/cluster/slurm.sh run $(PY) -m pytest -m slurm tests/cluster; code=$$?; tests/cluster/slurm.sh stop; exit $$code
 
 validate: $(VENV)/.test-stamp
 	@$(PYTEST) --dist load -m validation tests validation; code=$$?; $(PY) -m validation.page; exit $$code
 
 # The programs that we are compared with have an environment of their own: Devito asks for older numpy and packaging.
 BENCH_VENV ?= .venv-bench
-WORKLOADS ?= w1 w2 w3 w4 w5 reference milieu gradient batch gpu
+WORKLOADS ?= w1 w2 w3 w4 w5 reference milieu gradient batch sweep gpu
 BENCH_OPTIONS ?= --peers
 
 $(BENCH_VENV)/.stamp: pyproject.toml constraints.txt | $(PY)

@@ -14,6 +14,8 @@ from tmepde.config.modules import intervention_section, model_section
 from tmepde.config.plausible import warnings_of
 from tmepde.config.schema import GRIDS, TISSUES, Run
 from tmepde.config.section import Section, by_kind, dotted, problems_of, shown
+from tmepde.config.sweep import Sweep
+from tmepde.config.sweep import problems as sweep_problems
 
 SCHEMA = 1
 #: arms of one config
@@ -33,6 +35,7 @@ class Config(Section):
     interventions: dict[str, Any] = Field(default_factory=dict)
     arms: dict[str, Any] = Field(default_factory=dict)
     run: Run
+    sweep: Any = None
     _folder: str = PrivateAttr(default=".")
 
     def __eq__(self, other: object) -> bool:
@@ -107,6 +110,9 @@ def validate(raw: Mapping[str, Any], source: str = "", folder: str = ".", code: 
             if not found:
                 parts[key] = value
     problems += disagreements(raw, parts, folder)
+    if parts.get("sweep") is not None and not problems:
+        arms = parts.get("arms") or {parts.get("name", "unnamed"): ()}
+        problems += sweep_problems(raw, parts["sweep"], arms, lambda tables: validate(tables, folder=folder))
     if problems:
         raise ConfigError(problems, source)
     if "tissue" not in parts:
@@ -203,6 +209,7 @@ _READERS: dict[str, Any] = {
     "interventions": _interventions,
     "arms": _arms,
     "run": lambda v, k, _: _with(Run.model_validate, v, k),
+    "sweep": lambda v, k, _: _with(Sweep.model_validate, v, k),
 }
 
 

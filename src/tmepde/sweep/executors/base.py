@@ -1,0 +1,28 @@
+"""What executors hand back, and how they fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import get_args
+
+from tmepde.config.slurm import Executor
+
+#: executors by the name that the command line takes
+NAMES: tuple[str, ...] = get_args(Executor)
+
+
+@dataclass
+class Result:
+    """Batches that are stored, those that could not be run, with the reason, and the exit code of a stop by signal."""
+
+    done: list[int] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
+    stopped: int = 0
+
+
+class Environment(RuntimeError):
+    """The machine, not the sweep: no SLURM, no workers, a full disk. What is stored stays; the rest is pending."""
+
+
+class Busy(RuntimeError):
+    """Somebody else is at work on this store."""

@@ -1,0 +1,110 @@
+"""Batches as tasks of a dask cluster, whichever it is: given out a few at a time, repeated when their worker dies.
+
+A worker that is killed is replaced by a fresh process (by its nanny, or by SLURM), and the scheduler gives its batch
+out once more (``distributed.scheduler.allowed-failures = 1``). A batch whose second process dies as well is marked
+failed, and the sweep goes on. The store is written by the workers: nothing but batch numbers travels.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tmepde.sweep.executors.base import Environment, Result
+
+#: settings of a scheduler that is ours: a batch is tried twice, a killed worker shows within seconds
+SETTINGS = {
+    "distributed.scheduler.allowed-failures": 1,
+    "distributed.scheduler.worker-ttl": "5 minutes",
+    "distributed.scheduler.unknown-task-duration": "60 s",  # a batch is no trifle: ask for all workers at once
+    "distributed.worker.multiprocessing-method": "spawn",  # JAX does not survive a fork
+    "distributed.worker.profile.enabled": False,
+    "distributed.comm.timeouts.connect": "60 s",
+}
+
+
+def require(package: str) -> None:
+    """Raise with the remedy where a package of the extra ``cluster`` is missing."""
+    import importlib.util
+
+    for name in ("distributed", package):
+        if importlib.util.find_spec(name) is None:
+            raise ImportError(
+                f"This executor needs the package {name!r}. Install it with: pip install 'tmepde[cluster]', "
+                "or use --executor inline."
+            )
+
+
+def run_batches(
+    client: Any,
+    task: Callable[[int], object],
+    batches: Sequence[int],
+    *,
+    at_once: int,
+    patience: float = 300.0,
+    tell: Callable[[str], None] = print,
+) -> Result:
+    """Run ``task(batch)`` on the workers of ``client``.
+
+    Args:
+        client: ``distributed.Client``.
+        task: a function of a module that workers can import, or a partial of one.
+        batches: numbers.
+        at_once: batches given out at a time: as many as there will be workers, so that the death of a worker takes one
+            batch with it and no other is suspected.
+        patience: seconds without any worker after which it is given up.
+        tell: called with a line after each batch.
+
+    Raises:
+        Environment: if there is no worker for ``patience`` seconds, the scheduler is gone, or a worker met a full
+            disk or the like, which the other batches would meet as well.
+    """
+    from distributed import CancelledError, KilledWorker
+
+    result = Result()
+    waiting = list(reversed(batches))
+    running: dict[Any, int] = {}
+    lonely = time.monotonic()
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            batch = waiting.pop()
+            running[client.submit(task, batch, key=f"batch-{batch}-{uuid.uuid4().hex[:6]}", pure=False)] = batch
+        for future in _finished(client, running):
+            batch = running.pop(future)
+            try:
+                future.result(timeout=60)
+                result.done.append(batch)
+                tell(f"batch {batch} done, {len(waiting) + len(running)} left")
+            except KilledWorker:
+                result.failed[batch] = "the worker process was killed twice while running this batch (out of memory?)"
+                tell(f"batch {batch} failed: {result.failed[batch]}")
+            except CancelledError:
+                raise Environment("The dask scheduler is gone. Continue with --resume.") from None
+            except (OSError, MemoryError) as error:
+                raise Environment(f"A worker stopped at batch {batch}: {type(error).__name__}: {error}") from error
+            except Exception as error:
+                result.failed[batch] = f"{type(error).__name__}: {error}"
+                tell(f"batch {batch} failed: {result.failed[batch]}")
+            future.release()
+        if client.scheduler_info()["workers"]:
+            lonely = time.monotonic()
+        elif time.monotonic() - lonely > patience:
+            raise Environment(
+                f"No worker has been there for {patience:.0f} s. See the logs of the workers, then continue with "
+                "--resume."
+            )
+    return result
+
+
+def _finished(client: Any, running: dict[Any, int]) -> list[Any]:
+    """Futures that ended, waiting a second at most."""
+    from distributed import wait
+
+    if client.status not in ("running", "connecting"):
+        raise Environment("The dask scheduler is gone. Continue with --resume.")
+    try:
+        return list(wait(list(running), timeout=1.0, return_when="FIRST_COMPLETED").done)
+    except TimeoutError:
+        return [f for f in running if f.status != "pending"]

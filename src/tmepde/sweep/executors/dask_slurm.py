@@ -1,0 +1,101 @@
+"""Executor ``slurm-dask``: dask workers as SLURM jobs, as many as there is work for.
+
+The scheduler lives in this process, so that it must run until the end and be reachable from the nodes: start it in an
+interactive allocation or on a login node that allows it. ``slurm-array`` needs neither.
+"""
+
+from __future__ import annotations
+
+import functools
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tmepde.config.slurm import Slurm
+from tmepde.sweep.executors import dask_batches, queue
+from tmepde.sweep.executors.base import Result
+from tmepde.sweep.executors.dask_local import task_anywhere
+from tmepde.sweep.executors.script import Script
+
+#: jobs when ``max_parallel`` is left out
+JOBS = 8
+
+
+def run(
+    store: Path,
+    batches: Sequence[int],
+    options: Slurm,
+    *,
+    interface: str | None = None,
+    tell: Callable[[str], None] = print,
+) -> Result:
+    """Run the batches on workers that come and go with the work, each a job of its own.
+
+    Args:
+        store: absolute path, the same on all nodes.
+        batches: those that are pending.
+        options: resources of a worker; ``gres = "gpu:1"`` gives each its GPU.
+        interface: network interface of the scheduler that the nodes reach, such as "ib0".
+        tell: called with a line after each batch.
+
+    Raises:
+        Environment: without SLURM, or when no worker comes.
+        ImportError: without the extra ``cluster``.
+    """
+    dask_batches.require("dask_jobqueue")
+    queue.require()
+    import dask
+    from dask_jobqueue import SLURMCluster
+    from distributed import Client
+
+    jobs = min(options.max_parallel or JOBS, len(batches))
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set(dask_batches.SETTINGS))
+        cluster = stack.enter_context(SLURMCluster(**settings(store, options), interface=interface))
+        cluster.adapt(minimum_jobs=1, maximum_jobs=jobs, interval="2 s", wait_count=5)
+        client = stack.enter_context(Client(cluster, timeout="60 s"))
+        task = functools.partial(task_anywhere, str(store))
+        return dask_batches.run_batches(client, task, batches, at_once=jobs, patience=3600.0, tell=tell)
+
+
+def job_script(store: Path, options: Slurm) -> str:
+    """The script of a worker, as dask-jobqueue writes it; nothing is submitted."""
+    dask_batches.require("dask_jobqueue")
+    from dask_jobqueue.slurm import SLURMJob
+
+    given = settings(store, options)
+    given.pop("scheduler_options")
+    return SLURMJob(scheduler="tcp://SCHEDULER:PORT", name="worker", **given).job_script()
+
+
+def settings(store: Path, options: Slurm) -> dict[str, Any]:
+    """Arguments of ``SLURMCluster``."""
+    script = Script(store=store, batches=1, pending=(0,), options=options)
+    extra = [f"--{k}={v}" for k in ("qos", "gres") if (v := getattr(options, k)) is not None]
+    spare = max(30, options.notice)
+    life = ["--lifetime", f"{options.seconds - spare}s"] if options.seconds > 2 * spare else []
+    return {
+        "queue": options.partition,
+        "account": options.account,
+        "walltime": options.time,
+        "cores": 1,  # a thread: one batch at a time
+        "processes": 1,
+        "job_cpu": options.cpus,
+        "job_mem": options.memory,
+        "memory": options.memory if options.memory[-1] in "KMGT" else f"{options.memory}M",
+        "worker_extra_args": ["--memory-limit", "0", "--no-dashboard", *life],
+        "job_extra_directives": [*extra, *options.extra],
+        "job_script_prologue": [
+            f"export TMEPDE_CACHE=${{TMEPDE_CACHE:-{shlex.quote(script.cache)}}}",
+            *options.setup,
+        ],
+        "log_directory": str(script.logs),
+        "local_directory": "${TMPDIR:-/tmp}",
+        "python": sys.executable,
+        "job_name": script.name,
+        "death_timeout": 120,
+        "scheduler_options": {"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+    }
