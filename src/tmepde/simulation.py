@@ -227,7 +227,8 @@ def _hosted(
     outcome = run.outcome
     assert outcome is not None
     if not outcome.ok and not quiet:
-        warnings.warn(f"The run ended at {outcome.time:g} h: {outcome.message}", stacklevel=3)
+        span = times[outcome.rows - 1 : outcome.rows + 1]
+        warnings.warn(f"The run ended between {span[0]:g} and {span[1]:g} h: {outcome.message}", stacklevel=3)
     return Solution.of_run(scenario, times[: outcome.rows], outputs, outcome, run.state)
 
 
