@@ -100,6 +100,12 @@ class EllipticOperator(eqx.Module):
                 faces[k] = faces[k] + added
         return dataclasses.replace(self, faces=tuple(faces), links=(), offsets=())
 
+    def subset(self, fields: tuple[int, ...]) -> EllipticOperator:
+        """The operator of some of the fields."""
+        some = list(fields)
+        faces, links = tuple(f[jnp.asarray(some)] for f in self.faces), tuple(x[jnp.asarray(some)] for x in self.links)
+        return dataclasses.replace(self, diagonal=self.diagonal[jnp.asarray(some)], faces=faces, links=links)
+
     def shifted(self, diagonal: Any, weight: Any) -> EllipticOperator:
         """``diagonal`` + ``weight`` times the diffusion of this operator."""
         return dataclasses.replace(self, diagonal=diagonal, weight=self.weight * weight)

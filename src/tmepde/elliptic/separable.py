@@ -34,6 +34,13 @@ class AxisLine(eqx.Module):
     basis: Any
     periodic: bool = eqx.field(static=True)
 
+    def subset(self, fields: Any) -> AxisLine:
+        """The line of some of the fields."""
+        if self.corners.shape[0] == 1:
+            return self
+        basis = None if self.basis is None else self.basis[fields]
+        return AxisLine(self.factors, self.widths, self.corners[fields], basis, self.periodic)
+
     def eigenvalues(self) -> Any:
         """QᵀKQ as Σ_f g_f (Δq)² + corners, shape ``(m, n)``: no cancellation, so that a smooth mode decays right in
         float32; with Q fixed this also has the right derivative (Hellmann–Feynman)."""
@@ -195,6 +202,12 @@ class SeparableOperator(eqx.Module):
     def shifted(self, diagonal: Any, weight: Any) -> SeparableOperator:
         """``diagonal`` + ``weight`` times the diffusion of this operator."""
         return SeparableOperator(diagonal, weight * self.diffusivity, self.lines, self.aspect)
+
+    def subset(self, fields: tuple[int, ...]) -> SeparableOperator:
+        """The operator of some of the fields, with the eigenbases of their sides."""
+        some = jnp.asarray(fields)
+        lines = tuple(line.subset(some) for line in self.lines)
+        return SeparableOperator(self.diagonal[some], self.diffusivity[some], lines, self.aspect)
 
     def of_field(self, i: int) -> SeparableOperator:
         """The part of one field; its eigenbases are not those of the sides of that field."""

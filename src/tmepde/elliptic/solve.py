@@ -102,15 +102,33 @@ def prepare(op: Operator, method: str = "auto", definite: bool = False) -> Solve
     inverse = reciprocal(full.diagonal + full.couplings())
     if name == "jacobi":
         return _conjugate_gradients(full, lambda residual: inverse * residual, inverse, definite)
-    levels = Multigrid(full, inverse)
+    return _conjugate_gradients(full, _cycle(full, method, inverse), inverse, definite)
+
+
+def preconditioner(op: EllipticOperator, method: str = "auto") -> Callable[[Any], Any]:
+    """An approximate inverse of ``op``, linear and symmetric: Thomas elimination, a V-cycle, or the diagonal where
+    neighbours hardly couple."""
+    frozen = jax.lax.stop_gradient(op)
+    if choose(frozen, "auto") == "direct":
+        solve = _direct(frozen)
+        return lambda residual: solve(residual).value
+    inverse = reciprocal(frozen.diagonal + frozen.couplings())
+    if method == "jacobi":
+        return lambda residual: inverse * residual
+    return _cycle(frozen, method, inverse)
+
+
+def _cycle(op: EllipticOperator, method: str, inverse: Any) -> Callable[[Any], Any]:
+    """The V-cycle; with ``"auto"`` the diagonal instead where neighbours hardly couple."""
+    levels = Multigrid(op, inverse)
     if method != "auto":
-        return _conjugate_gradients(full, levels, inverse, definite)
-    weak = full.weight * jnp.max(full.sums() * inverse) <= WEAK / (1.0 + WEAK)
+        return levels
+    weak = op.weight * jnp.max(op.sums() * inverse) <= WEAK / (1.0 + WEAK)
 
     def either(residual: Any) -> Any:
         return jax.lax.cond(weak, lambda r: inverse * r, lambda r: levels(r), residual)
 
-    return _conjugate_gradients(full, either, inverse, definite)
+    return either
 
 
 def _direct(op: EllipticOperator) -> Solver:
