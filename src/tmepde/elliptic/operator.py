@@ -20,6 +20,11 @@ from tmepde.operators.faces import pad, shift, take
 from tmepde.operators.ghosts import ghosted, neighbours
 
 
+def rows(values: Any, fields: tuple[int, ...]) -> Any:
+    """Some entries along the first axis, by slices (a gather is slow on a CPU)."""
+    return jnp.stack([values[i] for i in fields])
+
+
 class EllipticOperator(eqx.Module):
     """``diagonal``: shape ``(S, *cells)``. ``faces``: per axis ``(S, …, n_k + 1, …)``, zero at closed sides; a periodic
     axis carries its wrap conductance at both ends. ``links``: one array ``(S, *cells)`` per entry of ``offsets``; its
@@ -102,9 +107,8 @@ class EllipticOperator(eqx.Module):
 
     def subset(self, fields: tuple[int, ...]) -> EllipticOperator:
         """The operator of some of the fields."""
-        some = list(fields)
-        faces, links = tuple(f[jnp.asarray(some)] for f in self.faces), tuple(x[jnp.asarray(some)] for x in self.links)
-        return dataclasses.replace(self, diagonal=self.diagonal[jnp.asarray(some)], faces=faces, links=links)
+        faces, links = (tuple(rows(x, fields) for x in arrays) for arrays in (self.faces, self.links))
+        return dataclasses.replace(self, diagonal=rows(self.diagonal, fields), faces=faces, links=links)
 
     def shifted(self, diagonal: Any, weight: Any) -> EllipticOperator:
         """``diagonal`` + ``weight`` times the diffusion of this operator."""

@@ -22,6 +22,7 @@ from jax.extend.core import Literal
 
 from tmepde._types import State, freeze
 from tmepde.elliptic import LinearControl, prepare
+from tmepde.elliptic.operator import rows
 from tmepde.elliptic.solve import differentiable_solve
 from tmepde.schedule import Clock
 from tmepde.steppers.control import StepControl
@@ -163,8 +164,8 @@ class StageSolver:
             carried = () if clock is None else carried_names(problem, first.rates.coefficients)
             self.moved = tuple(i for i, n in enumerate(names) if n in carried)
             self.still = tuple(i for i, n in enumerate(names) if n not in carried)
-            self.rest = self.operator.subset(self.still) if self.moved else self.operator
             if self.still:
+                self.rest = self.operator.subset(self.still) if self.moved else self.operator
                 self.solve = prepare(self.rest, problem.solver, definite=True)  # c = V (1 + γΔt λ)
             if self.moved:
                 coefficients, own = first.rates.coefficients, self.operator.subset(self.moved)
@@ -232,7 +233,7 @@ class StageSolver:
         """One elliptic solve, of all fields or of those that nothing carries."""
         weight, relative = self.error_weight, self.relative
         if fields is not None:
-            weight, relative = weight[fields], relative[fields]
+            weight, relative = rows(weight, fields), rows(relative, fields)
         floor = LinearControl(relative=relative)
         if known is not None:
             value, converged, count = known, jnp.asarray(True), jnp.asarray(0)
@@ -246,29 +247,25 @@ class StageSolver:
     def _parts(self, b: Any, start: Any, known: Any) -> tuple[Any, Any, Any]:
         """The carried fields by themselves, and the others."""
         assert self.flow is not None
-        moved, still = jnp.asarray(self.moved), jnp.asarray(self.still, int)
 
-        def part(values: Any, fields: Any) -> Any:
-            return None if values is None else values[fields]
+        def part(values: Any, fields: tuple[int, ...]) -> Any:
+            return None if values is None else rows(values, fields)
 
+        moved, still, control = self.moved, self.still, self.control
         if known is None:
-            found, converged, count = self.flow.solve(
-                freeze(b[moved]),
-                part(start, moved),
-                self.error_weight[moved],
-                self.control.linear,
-                self.relative[moved],
-            )
+            weight, relative = part(self.error_weight, moved), part(self.relative, moved)
+            guess = part(start, moved)
+            found, converged, count = self.flow.solve(freeze(part(b, moved)), guess, weight, control.linear, relative)
         else:
-            found, converged, count = known[moved], jnp.asarray(True), jnp.asarray(0)
+            found, converged, count = part(known, moved), jnp.asarray(True), jnp.asarray(0)
         if self.differentiable:
-            found = self.flow.with_derivatives(b[moved], found, self.control.adjoint * self.control.rtol)
-        rows = dict(zip(self.moved, found, strict=True))
-        if self.still:
-            other, fine, more = self._stack(b[still], part(start, still), part(known, still), still)
-            rows |= dict(zip(self.still, other, strict=True))
+            found = self.flow.with_derivatives(part(b, moved), found, control.adjoint * control.rtol)
+        solved = dict(zip(moved, found, strict=True))
+        if still:
+            other, fine, more = self._stack(part(b, still), part(start, still), part(known, still), still)
+            solved |= dict(zip(still, other, strict=True))
             converged, count = converged & fine, count + more
-        return jnp.stack([rows[i] for i in range(len(rows))]), converged, count
+        return jnp.stack([solved[i] for i in range(len(solved))]), converged, count
 
     def swept(self, slope: State) -> State:
         """γΔt J k of the carried fields: what the linearised flow adds to their inflow; empty without."""
