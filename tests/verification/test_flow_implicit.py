@@ -120,7 +120,7 @@ def test_a_pulse_takes_half_the_explicit_steps_and_is_no_worse():
 def test_backward_euler_stays_explicit_and_newton_has_no_limit():
     limited, _ = pulse("flow", stepper=BackwardEuler())
     assert int(limited.statistics["steps"]) >= 200
-    free, error = pulse("flow", rtol=1e-2, stepper=NewtonKrylov())
+    free, error = pulse("flow", stepper=NewtonKrylov())
     assert int(free.statistics["steps"]) < 150 and error < 0.1
 
 
