@@ -1,4 +1,4 @@
-"""Analysis of a sweep from its store: hand-computed effects, interactions, Bliss and Loewe; the page and the command."""
+"""Analysis of a sweep from its store: effects, interactions, Bliss and Loewe by hand; the page and the command."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_loewe_by_hand():
 
 @pytest.mark.parametrize("curve", [lambda d: 0.2 * d, lambda d: d**2 / (4.0 + d**2), lambda d: 1.0 - np.exp(-0.3 * d)])
 def test_a_sham_combination_has_the_index_one(curve):
-    """An agent with itself: the effect of (a, b) is that of a + b. Bliss calls it synergy where the curve is sigmoid."""
+    """An agent with itself: the effect of (a, b) is that of a + b."""
     doses = np.arange(5.0)
     a, b = np.meshgrid(doses, doses, indexing="ij")
     _, excess, index = surface((doses, doses), 3.0 * (1.0 - curve(a + b)))
@@ -89,14 +89,14 @@ def test_independent_action_has_no_bliss_excess():
 
 
 def test_main_effects_and_interaction_by_hand():
-    """y = 1 + a + 2b + ab with a, b = ±½ crossed: squares 1, 4, ¼ of a sum 5¼ (four cells, deviations ½, 1, ¼)."""
+    """y = 3 + a + 2b + ab with a, b = ±½ crossed: 1, 4 and ¼ of a sum of squares of 5¼."""
     a, b = crossed([-0.5, 0.5], [-0.5, 0.5])
     found = outcomes(sweep({"a": a, "b": b, "same": 0.0 * a}, 3.0 + a + 2.0 * b + a * b))
     effects = main_effects(found)
     assert [e.factor.name for e in effects] == ["b", "a"]  # what does not vary is left out
     np.testing.assert_allclose([e.share for e in effects], [4.0 / 5.25, 1.0 / 5.25])
     np.testing.assert_allclose(effects[0].mean, [2.0, 4.0])
-    np.testing.assert_allclose(effects[0].error, np.std([1.75, 2.25], ddof=1) / np.sqrt(2), rtol=1e-12)
+    np.testing.assert_allclose(effects[0].error, [0.25, 0.75])  # half the difference of two
     (pair,) = pairs(found)
     assert pair.interaction == pytest.approx(0.25 / 5.25)
     np.testing.assert_allclose(pair.mean, [[1.75, 3.25], [2.25, 4.75]])
@@ -143,6 +143,11 @@ def test_synergy_of_interventions_that_arms_hold():
     assert np.isnan(one.index).all()
 
 
+def test_times_and_numbers_of_one_intervention_are_no_pair_of_agents():
+    (one,) = {(s.first, s.second) for s in synergies(outcomes(typical()))}
+    assert one == ("interventions.car_t.dose.amount", "interventions.pd1.dose.amount")
+
+
 def test_the_outcome_is_over_its_start_unless_that_is_zero():
     data = sweep({"a": [0.0, 1.0]}, np.array([0.5, 0.25]))
     assert outcomes(data).values.tolist() == [0.5, 0.25] and outcomes(data).relative
@@ -158,7 +163,9 @@ def test_the_outcome_is_over_its_start_unless_that_is_zero():
 
 def typical():
     """Dose × start of one agent and dose of another; 3 × 3 × 3 scenarios of which one failed and one is pending."""
-    one, start, other = (x.ravel() for x in np.meshgrid([0.0, 1e8, 3e8], [0.0, 3.0, 7.0], [0.0, 1.0, 2.0], indexing="ij"))
+    one, start, other = (
+        x.ravel() for x in np.meshgrid([0.0, 1e8, 3e8], [0.0, 3.0, 7.0], [0.0, 1.0, 2.0], indexing="ij")
+    )
     left = np.exp(-one / 1e8 * (1.0 + other) / (1.0 + 0.2 * start) - 0.3 * other)
     columns = {
         "interventions.car_t.dose.amount": one,

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from tmepde.report import style
-from tmepde.report.sweep_measures import Effect, Factor, Outcomes, Pair, Synergy
+from tmepde.report.sweep_measures import Effect, Factor, Outcomes, Pair, Synergy, is_timing
+from tmepde.report.tables import percent
 
-#: path endings that say when something is given, for the order of heat maps
-TIMING = ("at", "start", "every", "over", "until", "delay", "doses", "times")
 #: cells of a heat map up to which each carries its number
 _WRITTEN = 80
 
@@ -20,10 +19,6 @@ def short_name(path: str) -> str:
     """``car_t · amount`` for ``interventions.car_t.dose.amount``."""
     parts = [p for p in path.split(".") if p not in ("interventions", "model", "processes", "parameters", "dose")]
     return " · ".join(parts[-2:]) if parts else path
-
-
-def is_timing(factor: Factor) -> bool:
-    return factor.numeric and factor.name.rpartition(".")[2] in TIMING
 
 
 def axis_label(factor: Factor) -> str:
@@ -55,7 +50,7 @@ def main_effects(found: Outcomes, effects: Sequence[Effect]) -> str:
         if max(map(len, names)) > 7 and len(names) > 2:
             axes.tick_params(axis="x", rotation=30)
         axes.set_xlabel(axis_label(factor))
-        axes.set_title(f"{one.share:.0%} of the variance", loc="left")
+        axes.set_title(f"{percent(one.share)} of the variance", loc="left")
     for axes in panels[len(effects) :]:
         axes.set_visible(False)
     _logarithmic(panels, found.values)
@@ -81,7 +76,7 @@ def heat_maps(found: Outcomes, pairs: Sequence[Pair]) -> str:
     spread = np.concatenate([p.mean.ravel() for p in turned])
     for axes, one in zip(panels, turned, strict=False):
         image = _map(axes, one.mean.T, one.first, one.second, style.OTHER_MAP + "_r", spread.min(), spread.max())
-        axes.set_title(f"interaction: {one.interaction:.0%} of the variance", loc="left")
+        axes.set_title(f"interaction: {percent(max(one.interaction, 0.0))} of the variance", loc="left")
     for axes in panels[len(turned) :]:
         axes.set_visible(False)
     bar = figure.colorbar(image, ax=list(panels), shrink=0.8, label=f"{found.name} ({found.unit})")

@@ -30,6 +30,8 @@ OK = 1
 MOST_LEVELS, BINS = 12, 6
 #: outcomes by preference; the first stored is taken where none is
 PREFERRED = ("tumour_burden", "obs_tumour_burden", "tumour", "tumour_amount")
+#: path endings that say when something is given, not how much of it
+TIMING = ("at", "start", "every", "over", "until", "delay", "doses", "times")
 _NOT_SWEPT = ("scenario", "replicate", "arm")
 
 
@@ -138,6 +140,11 @@ def _factor(name: str, column: Any) -> Factor:
     return Factor(name, unit, middles, index, True, binned=True)
 
 
+def is_timing(factor: Factor) -> bool:
+    """Whether it says when, going by its path."""
+    return factor.numeric and factor.name.rpartition(".")[2] in TIMING
+
+
 def _arms(dataset: xr.Dataset) -> dict[str, tuple[str, ...]]:
     try:
         table = tomllib.loads(str(dataset.attrs.get("config", ""))).get("arms", {})
@@ -239,11 +246,15 @@ class Synergy:
 
 
 def synergies(found: Outcomes) -> list[Synergy]:
-    """Of all pairs of parameters that have a level 0, each in every setting of the others where the table is full, and
-    of all pairs of interventions that arms hold together, alone and not at all."""
-    doses = [f for f in found.factors if f.numeric and not f.binned and f.levels[0] == 0.0]
+    """Of all pairs of doses, that is parameters of different interventions that have a level 0 and are not times, each
+    in every setting of the others where the table is full, and of all pairs of interventions that arms hold together,
+    alone and not at all."""
+    grid = [f for f in found.factors if f.numeric and not f.binned and not is_timing(f)]
+    doses = [f for f in grid if f.levels[0] == 0.0]
     out: list[Synergy] = []
     for a, b in itertools.combinations(doses, 2):
+        if _owner(a) == _owner(b):
+            continue
         others = [f for f in found.factors if f.name not in (a.name, b.name)]
         for setting in sorted({tuple(int(f.index[i]) for f in others) for i in range(len(found.values))}):
             inside = np.ones(len(found.values), bool)
@@ -256,6 +267,12 @@ def synergies(found: Outcomes) -> list[Synergy]:
                 both = (a.values, b.values)
                 out.append(Synergy(a.name, b.name, both, (a.unit, b.unit), effects, excess, index, context))
     return out + _of_arms(found)
+
+
+def _owner(factor: Factor) -> str:
+    """``interventions.car_t`` of a path in it; the path itself elsewhere."""
+    parts = factor.name.split(".")
+    return ".".join(parts[:2]) if parts[0] == "interventions" else factor.name
 
 
 def _table(values: np.ndarray, inside: np.ndarray, a: Factor, b: Factor) -> np.ndarray:

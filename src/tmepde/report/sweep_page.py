@@ -12,7 +12,17 @@ import numpy as np
 import xarray as xr
 
 from tmepde.report import style, sweep_figures
-from tmepde.report.sweep_measures import Outcomes, Pair, Synergy, best, main_effects, outcomes, pairs, synergies
+from tmepde.report.sweep_measures import (
+    Outcomes,
+    Pair,
+    Synergy,
+    best,
+    is_timing,
+    main_effects,
+    outcomes,
+    pairs,
+    synergies,
+)
 from tmepde.report.tables import number, percent, table
 
 #: maps and tables shown at the most
@@ -119,7 +129,7 @@ def _maps(found: Outcomes) -> str:
 
 
 def _dose_and_timing(pair: Pair) -> bool:
-    return sweep_figures.is_timing(pair.first) != sweep_figures.is_timing(pair.second)
+    return is_timing(pair.first) != is_timing(pair.second)
 
 
 def _synergy(found: Outcomes) -> str:
