@@ -13,6 +13,8 @@ from tmepde.report.tables import percent
 
 #: cells of a heat map up to which each carries its number
 _WRITTEN = 80
+#: multiples of it fill an interval evenly, in no order that any parameter follows
+_GOLDEN = 0.6180339887498949
 
 
 def short_name(path: str) -> str:
@@ -42,9 +44,17 @@ def main_effects(found: Outcomes, effects: Sequence[Effect]) -> str:
         factor = one.factor
         place = np.arange(len(factor.levels))
         some = np.isfinite(found.values) & (factor.index >= 0)
-        spread = np.random.default_rng(0).uniform(-0.12, 0.12, int(some.sum()))
+        spread = 0.24 * (np.flatnonzero(some) * _GOLDEN % 1.0 - 0.5)
         axes.plot(factor.index[some] + spread, found.values[some], ".", color=style.FAINT, ms=3, alpha=0.5)
-        axes.errorbar(place, one.mean, np.nan_to_num(one.error), color=style.ARMS[1], marker="o", ms=4, capsize=2)
+        axes.errorbar(
+            place,
+            one.mean,
+            np.nan_to_num(one.error),
+            color=style.ARMS[1],
+            fmt="o-" if factor.numeric else "o",
+            ms=4,
+            capsize=2,
+        )
         names = [level_label(factor, i) for i in place]
         axes.set_xticks(place, [n if len(n) < 18 else n[:16] + "…" for n in names])
         if max(map(len, names)) > 7 and len(names) > 2:
