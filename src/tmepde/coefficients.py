@@ -1,9 +1,11 @@
 """The narrow waist. For every species u_k on the grid
 
-    ∂u_k/∂t = ∇·(D_k ∇u_k − v_k u_k) + s_k − λ_k u_k ,     D ≥ 0, s ≥ 0, λ ≥ 0
+    ∂u_k/∂t = ∇·(D_k ∇u_k − (v_k + w_k) u_k) + s_k − λ_k u_k ,     D ≥ 0, s ≥ 0, λ ≥ 0
 
-Biology computes (D, v, s, λ) as functions of time, state and tissue; numerics sees nothing else. Loss is written as a
-*rate*, so that it can be taken implicitly: positivity and step-independent steady states follow.
+v is a drift of the species' own (taxis, crowding), w the ``flow`` of a medium that carries it: a linear term, which
+steppers can take implicitly. Biology computes (D, v, w, s, λ) as functions of time, state and tissue; numerics sees
+nothing else. Loss is written as a *rate*, so that it can be taken implicitly: positivity and step-independent steady
+states follow.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any
 import equinox as eqx
 
 #: what may be written behind the dot of a target such as ``"oxygen.source"``
-CHANNELS = ("diffusivity", "velocity", "source", "loss")
+CHANNELS = ("diffusivity", "velocity", "flow", "source", "loss")
 #: a loss by which cells die: added to their loss, and told to the processes that follow from it
 DEATH = "death"
 #: the part of a death rate that is by CAR-T cells: told to the processes that follow, it adds to nothing
@@ -23,15 +25,16 @@ LYSIS = "lysis"
 
 
 class Coefficients(eqx.Module):
-    """D (µm²/h), v (µm/h on faces), s (unit/h) and λ (1/h) by species name; an absent entry means zero.
+    """D (µm²/h), v and w (µm/h on faces), s (unit/h) and λ (1/h) by species name; an absent entry means zero.
 
-    s and λ are numbers or arrays of the grid's shape; v is one array of face velocities per axis (n_k + 1 along k).
+    s and λ are numbers or arrays of the grid's shape; v and w one array of face velocities per axis (n_k + 1 along k).
     D is a number or array, a tuple of one per axis, or a tuple of rows of a symmetric tensor; isotropic terms add to
     its diagonal, and a factor multiplies all entries.
     """
 
     diffusivity: dict[str, Any]
     velocity: dict[str, Any]
+    flow: dict[str, Any]
     source: dict[str, Any]
     loss: dict[str, Any]
 

@@ -301,7 +301,7 @@ class System(eqx.Module):
         """What rides on cells moves with them and goes with them."""
         for name, species in self.species.items():
             if species.carrier:
-                shared = ("diffusivity", "velocity", "loss")
+                shared = ("diffusivity", "velocity", "flow", "loss")
                 keys = {f"{species.carrier}.{c}": f"{name}.{c}" for c in shared}
                 add(terms, {to: terms[key] for key, to in keys.items() if key in terms})
 

@@ -14,7 +14,7 @@ import pytest
 
 from tmepde.model import System
 
-CHANNELS = ("diffusivity", "source", "loss", "velocity")
+CHANNELS = ("diffusivity", "source", "loss", "velocity", "flow")
 
 
 def _terms(system, clock, state):
@@ -147,7 +147,7 @@ def test_what_is_stated_is_finite_and_non_negative_at_extreme_states(registry, c
                 for target, value in part.items():
                     for leaf in jax.tree.leaves(value):
                         assert np.all(np.isfinite(leaf)), f"{label}: {name} {target}"
-                        directed = target.endswith(".velocity")
+                        directed = target.endswith((".velocity", ".flow"))
                         assert directed or np.all(np.asarray(leaf) >= 0), f"{label}: {name} {target}"
 
 

@@ -4,7 +4,7 @@ from tmepde.elliptic.fast_diagonal import FastDiagonal
 from tmepde.elliptic.multigrid import Multigrid
 from tmepde.elliptic.operator import EllipticOperator
 from tmepde.elliptic.separable import SeparableOperator, axis_line
-from tmepde.elliptic.solve import METHODS, LinearControl, LinearResult, choose, prepare
+from tmepde.elliptic.solve import METHODS, LinearControl, LinearResult, choose, preconditioner, prepare
 
 __all__ = [
     "METHODS",
@@ -16,5 +16,6 @@ __all__ = [
     "SeparableOperator",
     "axis_line",
     "choose",
+    "preconditioner",
     "prepare",
 ]

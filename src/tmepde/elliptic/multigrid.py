@@ -105,13 +105,14 @@ class _Level(eqx.Module):
 class Multigrid(eqx.Module):
     """V(2,2) hierarchy of an :class:`EllipticOperator`; calling it applies the cycle to a residual ``(S, *cells)``.
 
-    The value is 0 in inert cells. ``inverse``: D⁻¹ of ``op``, where it is at hand.
+    The value is 0 in inert cells. ``inverse``: D⁻¹ of ``op``, where it is at hand; ``below``:
+    :attr:`below` of the same.
     """
 
     levels: list[_Level]
     coarsest: Any
 
-    def __init__(self, op: EllipticOperator, inverse: Any = None):
+    def __init__(self, op: EllipticOperator, inverse: Any = None, below: Any = None):
         levels: list[_Level] = []
         inverse = None if op.links else inverse
         op = op.folded()
@@ -120,9 +121,17 @@ class Multigrid(eqx.Module):
             if inverse is None or levels or even.diagonal.shape != op.diagonal.shape:
                 inverse = reciprocal(even.diagonal + even.couplings())
             levels.append(_Level(even, inverse, coarsen))
+            if below is not None:
+                self.levels, self.coarsest = [*levels, *below[0]], below[1]
+                return
             op = _coarse(even, coarsen)
         self.levels = levels
         self.coarsest = _dense_inverse(op)
+
+    @property
+    def below(self) -> Any:
+        """The coarser levels, all that need be kept where the operator itself is at hand."""
+        return self.levels[1:], self.coarsest
 
     def __call__(self, residual: Any) -> Any:
         return self._cycle(0, residual)

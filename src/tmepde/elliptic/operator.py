@@ -20,6 +20,11 @@ from tmepde.operators.faces import pad, shift, take
 from tmepde.operators.ghosts import ghosted, neighbours
 
 
+def rows(values: Any, fields: tuple[int, ...]) -> Any:
+    """Some entries along the first axis, by slices (a gather is slow on a CPU)."""
+    return jnp.stack([values[i] for i in fields])
+
+
 class EllipticOperator(eqx.Module):
     """``diagonal``: shape ``(S, *cells)``. ``faces``: per axis ``(S, …, n_k + 1, …)``, zero at closed sides; a periodic
     axis carries its wrap conductance at both ends. ``links``: one array ``(S, *cells)`` per entry of ``offsets``; its
@@ -99,6 +104,11 @@ class EllipticOperator(eqx.Module):
                     added = pad(take(half, 1, None, axis) + take(half, 0, -1, axis), axis)
                 faces[k] = faces[k] + added
         return dataclasses.replace(self, faces=tuple(faces), links=(), offsets=())
+
+    def subset(self, fields: tuple[int, ...]) -> EllipticOperator:
+        """The operator of some of the fields."""
+        faces, links = (tuple(rows(x, fields) for x in arrays) for arrays in (self.faces, self.links))
+        return dataclasses.replace(self, diagonal=rows(self.diagonal, fields), faces=faces, links=links)
 
     def shifted(self, diagonal: Any, weight: Any) -> EllipticOperator:
         """``diagonal`` + ``weight`` times the diffusion of this operator."""

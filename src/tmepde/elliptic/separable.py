@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde.boundary import Dirichlet, NoFlux, PrescribedFlux, Robin, Sides
-from tmepde.elliptic.operator import EllipticOperator
+from tmepde.elliptic.operator import EllipticOperator, rows
 from tmepde.grid import Grid
 from tmepde.operators.faces import take
 from tmepde.operators.ghosts import ghosted, neighbours
@@ -33,6 +33,13 @@ class AxisLine(eqx.Module):
     corners: Any
     basis: Any
     periodic: bool = eqx.field(static=True)
+
+    def subset(self, fields: tuple[int, ...]) -> AxisLine:
+        """The line of some of the fields."""
+        if self.corners.shape[0] == 1:
+            return self
+        basis = None if self.basis is None else rows(self.basis, fields)
+        return AxisLine(self.factors, self.widths, rows(self.corners, fields), basis, self.periodic)
 
     def eigenvalues(self) -> Any:
         """QᵀKQ as Σ_f g_f (Δq)² + corners, shape ``(m, n)``: no cancellation, so that a smooth mode decays right in
@@ -195,6 +202,11 @@ class SeparableOperator(eqx.Module):
     def shifted(self, diagonal: Any, weight: Any) -> SeparableOperator:
         """``diagonal`` + ``weight`` times the diffusion of this operator."""
         return SeparableOperator(diagonal, weight * self.diffusivity, self.lines, self.aspect)
+
+    def subset(self, fields: tuple[int, ...]) -> SeparableOperator:
+        """The operator of some of the fields, with the eigenbases of their sides."""
+        lines = tuple(line.subset(fields) for line in self.lines)
+        return SeparableOperator(rows(self.diagonal, fields), rows(self.diffusivity, fields), lines, self.aspect)
 
     def of_field(self, i: int) -> SeparableOperator:
         """The part of one field; its eigenbases are not those of the sides of that field."""

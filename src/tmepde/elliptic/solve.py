@@ -17,6 +17,7 @@ its result does not depend on its neighbours in the stack.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -34,6 +35,8 @@ METHODS = ("auto", "direct", "fast_diagonal", "multigrid", "jacobi")
 WEAK = 4.0
 #: cells per axis up to which the matrix products of fast diagonalisation pay, by number of axes
 _LONGEST = {1: 4096, 2: 512, 3: 256}
+#: cells from which several fields are solved one after the other
+_LARGE = 32_768
 #: least reduction of the preconditioned norm: slopes below the tolerance add up over many steps, none may be dropped
 _REDUCTION = 1e-2
 
@@ -99,18 +102,77 @@ def prepare(op: Operator, method: str = "auto", definite: bool = False) -> Solve
     full = frozen.expanded() if isinstance(frozen, SeparableOperator) else frozen
     if name == "direct":
         return _direct(full)
+    if name == "multigrid" and _apart(full):
+        return _one_by_one(full, method, definite)
     inverse = reciprocal(full.diagonal + full.couplings())
     if name == "jacobi":
         return _conjugate_gradients(full, lambda residual: inverse * residual, inverse, definite)
-    levels = Multigrid(full, inverse)
+    return _conjugate_gradients(full, _cycle(full, method, inverse), inverse, definite)
+
+
+def preconditioner(op: EllipticOperator, method: str = "auto") -> Callable[[Any], Any]:
+    """An approximate inverse of ``op``, linear and symmetric: Thomas elimination, a V-cycle, or the diagonal where
+    neighbours hardly couple."""
+    frozen = jax.lax.stop_gradient(op)
+    if choose(frozen, "auto") == "direct":
+        solve = _direct(frozen)
+        return lambda residual: solve(residual).value
+    inverse = reciprocal(frozen.diagonal + frozen.couplings())
+    if method == "jacobi":
+        return lambda residual: inverse * residual
+    return _cycle(frozen, method, inverse)
+
+
+def _apart(op: EllipticOperator) -> bool:
+    """Whether fields are solved one after the other: where they are several and a few of them fill the cache."""
+    fields, cells = op.diagonal.shape[0], op.diagonal[0].size
+    return jax.default_backend() == "cpu" and fields > 1 and cells >= _LARGE
+
+
+def _one_by_one(op: EllipticOperator, method: str, definite: bool) -> Solver:
+    """Each field by itself, within the cache: for as many iterations as it needs, none where its right-hand side is 0,
+    and with the preconditioner that suits it. A stack iterates for its slowest field."""
+    arrays = (op.diagonal, op.faces, op.links)
+
+    def part(one: Any) -> tuple[EllipticOperator, Any]:
+        diagonal, faces, links = jax.tree.map(lambda x: x[None], one)
+        field = dataclasses.replace(op, diagonal=diagonal, faces=faces, links=links)
+        return field, reciprocal(field.diagonal + field.couplings())
+
+    below = jax.lax.map(lambda one: Multigrid(*part(one)).below, arrays)
+
+    def solve(
+        b: Any, guess: Any = None, weight: Any = 1.0, tolerance: Any = 0.0, control: LinearControl = LinearControl()
+    ) -> LinearResult:
+        shape = (b.shape[0],) + (1,) * (b.ndim - 1)
+        weight, relative = jnp.asarray(weight, b.dtype), jnp.asarray(control.relative, b.dtype)
+        weight = weight if weight.ndim == b.ndim else jnp.broadcast_to(weight, shape)
+
+        def one(given: Any) -> LinearResult:
+            own, lower, rest = given
+            field, inverse = part(own)
+            b, guess, weight, relative = jax.tree.map(lambda x: x[None], rest)
+            alone = _conjugate_gradients(field, _cycle(field, method, inverse, lower), inverse, definite)
+            return alone(b, guess, weight, tolerance, LinearControl(relative, control.limit))
+
+        given = (arrays, below, (b, guess, weight, jnp.broadcast_to(relative, shape)))
+        found = jax.lax.map(one, given)
+        return LinearResult(found.value[:, 0], found.converged[:, 0], jnp.max(found.iterations))
+
+    return solve
+
+
+def _cycle(op: EllipticOperator, method: str, inverse: Any, below: Any = None) -> Callable[[Any], Any]:
+    """The V-cycle; with ``"auto"`` the diagonal instead where neighbours hardly couple."""
+    levels = Multigrid(op, inverse, below)
     if method != "auto":
-        return _conjugate_gradients(full, levels, inverse, definite)
-    weak = full.weight * jnp.max(full.sums() * inverse) <= WEAK / (1.0 + WEAK)
+        return levels
+    weak = op.weight * jnp.max(op.sums() * inverse) <= WEAK / (1.0 + WEAK)
 
     def either(residual: Any) -> Any:
         return jax.lax.cond(weak, lambda r: inverse * r, lambda r: levels(r), residual)
 
-    return _conjugate_gradients(full, either, inverse, definite)
+    return either
 
 
 def _direct(op: EllipticOperator) -> Solver:

@@ -3,7 +3,7 @@
 from tmepde.operators.advection import advective_tendency, courant_rate
 from tmepde.operators.anisotropy import fibres, is_tensor, tensor
 from tmepde.operators.assembly import field_flow, held_terms, stack_flows
-from tmepde.operators.diffusion import boundary_terms, conductances
+from tmepde.operators.diffusion import boundary_terms, conductances, face_areas
 from tmepde.operators.faces import (
     cell_gradient,
     face_mean,
@@ -12,6 +12,7 @@ from tmepde.operators.faces import (
     gradient_norm,
     metric_volumes,
     open_faces,
+    open_parts,
 )
 from tmepde.operators.velocity import bounded_speed, darcy_velocity, downwind, taxis_velocity, volume_filling
 
@@ -24,6 +25,7 @@ __all__ = [
     "courant_rate",
     "darcy_velocity",
     "downwind",
+    "face_areas",
     "face_mean",
     "face_norm",
     "fibres",
@@ -34,6 +36,7 @@ __all__ = [
     "is_tensor",
     "metric_volumes",
     "open_faces",
+    "open_parts",
     "stack_flows",
     "taxis_velocity",
     "tensor",

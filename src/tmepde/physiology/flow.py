@@ -86,7 +86,7 @@ class InterstitialFlow(Process):
             around = sides(self.boundary, tissue.grid.axes)
             fluid = darcy_velocity(tissue.grid, state[_PRESSURE], conductivity, around, clock, state)
             velocity = tuple(self.retardation * v for v in fluid)
-            terms.update({f"{name}.velocity": velocity for name in self.carried})
+            terms.update({f"{name}.flow": velocity for name in self.carried})
         return terms
 
 

@@ -127,7 +127,7 @@ class StarlingFlow(Process):
             "interstitial_pressure.diffusivity": conductivity,
             "interstitial_pressure.source": leak * level,
             "interstitial_pressure.loss": leak + self.lymphatic * (1.0 - nest),
-            **{f"{name}.velocity": speed for name in CARRIED if name in state},
+            **{f"{name}.flow": speed for name in CARRIED if name in state},
             **self._wall(leak * (level - pressure), state, tissue),
         }
 

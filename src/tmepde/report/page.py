@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from html import escape
@@ -13,6 +14,8 @@ import xarray as xr
 
 from tmepde.report import curves, maps, style, tables
 from tmepde.report.measures import DESERT, INFLAMED, NEAR, SECTION, Arm, arms
+from tmepde.report.sweep_measures import is_sweep
+from tmepde.report.sweep_page import open_sweep, render_sweep
 
 _GENERATOR = '<meta name="generator" content="tmepde">'
 #: fields shown open; the others are folded
@@ -25,7 +28,7 @@ def write_report(
     """Write the report of a store (or of a dataset already open) to the HTML file ``output`` and return its path.
 
     Args:
-        store: what ``tmepde run`` wrote.
+        store: what ``tmepde run`` or a sweep wrote.
         output: ends in ``.html``; parent folders are made.
         overwrite: replace whatever file is there. An earlier report is replaced in any case: it can be made again.
 
@@ -43,10 +46,8 @@ def write_report(
             f"`output` must not be another file, but {target} is no report of tmepde. Choose another name."
         )
     if not isinstance(store, xr.Dataset):
-        from tmepde.io.store import open_store
-
-        store = open_store(store)
-    text = render(store)
+        store = _open(store)
+    text = render_sweep(store) if is_sweep(store) else render(store)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
     try:
@@ -55,6 +56,17 @@ def write_report(
     finally:
         partial.unlink(missing_ok=True)
     return target
+
+
+def _open(path: str | os.PathLike[str]) -> xr.Dataset:
+    """The store of a run, or of a sweep, which has no end to be checked for."""
+    from tmepde.io.store import open_store
+
+    try:
+        attributes = json.loads((Path(path) / "zarr.json").read_text("utf-8")).get("attributes", {})
+    except (OSError, ValueError, AttributeError):
+        attributes = {}
+    return open_sweep(path) if attributes.get("tmepde_kind") == "sweep" else open_store(path)
 
 
 def _is_report(path: Path) -> bool:

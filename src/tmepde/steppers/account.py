@@ -85,11 +85,18 @@ class Stepper(eqx.Module):
 
 
 def contribution(
-    problem: SemiDiscrete, stage: Evaluation, values: State, implicit: State, extra: State, linear: Evaluation
+    problem: SemiDiscrete,
+    stage: Evaluation,
+    values: State,
+    implicit: State,
+    extra: State,
+    linear: Evaluation,
+    swept: State | None = None,
 ) -> State:
     """Rates (amount/h) at which one slope k = F(values) + A·implicit produces, loses and lets in each species.
 
-    ``implicit``: the increments that the linearisation at ``linear`` acts on; ``extra``: its coupling terms.
+    ``implicit``: the increments that the linearisation at ``linear`` acts on; ``extra``: its coupling terms; ``swept``:
+    what its flow does.
     """
     out = {}
     here, base = stage.rates, linear.rates
@@ -105,6 +112,8 @@ def contribution(
                 inflow = inflow - base.side_loss[name] * implicit[name]
         if name in stage.drift:
             inflow = inflow + stage.drift[name]
+        if swept is not None and name in swept:
+            inflow = inflow + swept[name]
         out[name] = jnp.stack([problem.total(x) for x in (produced, lost, inflow)])
     return out
 

@@ -94,6 +94,10 @@ def method_name(stepper: Stepper, solver: str, build: Callable[[Any], SemiDiscre
     return stepper.name if operator is None else f"{stepper.name}, {choose(operator, solver)}"
 
 
+def _drifting(coefficients: Any) -> Any:
+    return coefficients.velocity or coefficients.flow
+
+
 def _transport(problem: SemiDiscrete, clock: Clock, state: State) -> Any:
     coefficients = problem.system.coefficients(clock, state)
-    return problem.prepared(clock, state).laplacian(problem.transported, coefficients, state), coefficients.velocity
+    return problem.prepared(clock, state).laplacian(problem.transported, coefficients, state), _drifting(coefficients)

@@ -62,8 +62,8 @@ def terms(problem: SemiDiscrete, clock: Any, state: State) -> Terms:
         d = jnp.asarray(rates.coefficients.diffusivity[name]).astype(state[name].dtype)
         tendency[name] = tendency[name] + d * uniform_laplacian(grid, ghosts[name])
     drift: State = {}
-    if rates.coefficients.velocity:
-        drift, _ = problem._drift(rates.coefficients, clock, state, jnp.zeros(()))
+    if rates.coefficients.velocity or rates.coefficients.flow:
+        drift, _, _ = problem._drift(rates.coefficients, clock, state, jnp.zeros(()))
         tendency = {n: f + drift[n] if n in drift else f for n, f in tendency.items()}
     return Terms(state, tendency, rates, drift)
 
@@ -126,8 +126,9 @@ def explicit_rate(problem: SemiDiscrete, clock: Any, state: State) -> Any:
     for name in problem.dynamic:
         dtype = state[name].dtype
         emptying = rates.rate(name)
-        if name in rates.coefficients.velocity:
-            emptying = emptying + 2.0 * _swept(problem, rates.coefficients.velocity[name], dtype)
+        for drift in (rates.coefficients.velocity, rates.coefficients.flow):
+            if name in drift:
+                emptying = emptying + 2.0 * _swept(problem, drift[name], dtype)
         spreading: Any = 0.0
         if name in problem.transported:
             if simple:

@@ -10,9 +10,10 @@ Rosenbrock3 is ROS34PW2 (Rang & Angermann 2005, BIT Numer. Math. 45:761): four s
 
 Both keep their order *whatever* A is, so A holds what is cheap and stiff: each field's own diffusion and loss rate, the
 full Jacobian of the compartments among each other, the pull of compartments and local fields on transported ones
-(block-triangular: they are solved first), and explicit time dependence. The rest (coupling among fields, taxis) sits in
-F alone. Without the pull a fast field driven by a slow plasma level lags by 0.7 of its change per step, which the error
-control answered with four times the steps. Where F = 0 nothing moves: steady states do not depend on Δt.
+(block-triangular: they are solved first), the flow that carries fields, and explicit time dependence. The rest
+(coupling among fields, taxis) sits in F alone. Without the pull a fast field driven by a slow plasma level lags by 0.7
+of its change per step, which the error control answered with four times the steps. Where F = 0 nothing moves: steady
+states do not depend on Δt.
 
 BackwardEuler is the one-stage member with γ = 1: order 1, and positive by construction (an M-matrix applied to
 u_n + Δt s ≥ 0). The others can undershoot zero; the undershoot counts as error, so that a step with one above the
@@ -107,7 +108,8 @@ class _Step(eqx.Module):
         certain = isinstance(row.slope, float) and row.slope == 0.0
         guess = None if certain else {n: row.slope * slopes[0][n] for n in values}
         slope, extra, solved, more = solver(rhs, guess, row.slope, row.known)
-        added = contribution(problem, here, values, {n: gamma * dt * slope[n] for n in slope}, extra, first)
+        implicit = {n: gamma * dt * slope[n] for n in slope}
+        added = contribution(problem, here, values, implicit, extra, first, solver.swept(slope))
         mean = expected(problem, here)
         return slope, _Progress(
             steady={n: relaxed[n] for n in problem.quasi_steady},
@@ -115,7 +117,7 @@ class _Step(eqx.Module):
             coming={n: jnp.maximum(carry.coming[n], mean[n]) for n in mean},
             converged=carry.converged & balanced & solved,
             iterations=carry.iterations + count + more,
-            courant=here.courant,
+            courant=here.active if solver.flow else here.courant,
         )
 
 
@@ -172,21 +174,23 @@ class RosenbrockW(Stepper):
         first, pull = linearised(problem, clock, state) if self.coupled else (problem.evaluate(clock, state), None)
         coming = expected(problem, first)
         scale = scales(problem, control, state, state, first, coming)
-        solver = StageSolver(problem, first, table.gamma * dt, dt, scale, control, differentiable)
+        frame = (clock, state) if self.coupled else ()
+        solver = StageSolver(problem, first, table.gamma * dt, dt, scale, control, differentiable, *frame)
         if self.coupled:
             solver.couple(clock, state, pull, self.kinetics)
         remembered, balanced = (None, None) if known is None else known
         slope, extra, solved, count = solver(
             first.tendency, None, table.slopes[0], None if remembered is None else remembered[0]
         )
-        added = contribution(problem, first, state, {n: table.gamma * dt * slope[n] for n in slope}, extra, first)
+        implicit = {n: table.gamma * dt * slope[n] for n in slope}
+        added = contribution(problem, first, state, implicit, extra, first, solver.swept(slope))
         carry = _Progress(
             steady={n: state[n] for n in problem.quasi_steady},
             amounts={n: table.weights[0] * a for n, a in added.items()},
             coming=coming,
             converged=solved,
             iterations=count,
-            courant=first.courant,
+            courant=first.active if solver.flow else first.courant,
         )
         frame = _Step(problem, control, clock, state, differentiable, balanced if table.order <= 2 else None)
         slopes, carry = self._stages(frame, solver, first, slope, carry, remembered)

@@ -1,6 +1,6 @@
 """From the waist to arrays: tendencies F(u), rates and conductances of all species at one instant.
 
-    F = ∇·(D∇u) − ∇·(v u) + s − λu        (transported)
+    F = ∇·(D∇u) − ∇·((v + w) u) + s − λu        (transported)
     F = s − λu                              (local, compartment)
 
 Open sides of the box act as a source and a loss rate of the edge cells and are kept apart for the budgets.
@@ -50,14 +50,15 @@ class Rates(eqx.Module):
 
 
 class Evaluation(eqx.Module):
-    """Tendencies and rates at one stage; ``drift`` is −∇·(v u), ``laplacian`` the stacked diffusion operator (c = 0),
-    ``courant`` the limit 1/h that an explicit drift sets."""
+    """Tendencies and rates at one stage; ``drift`` is −∇·((v + w) u), ``laplacian`` the stacked diffusion operator
+    (c = 0), ``courant`` the limit 1/h that an explicit drift sets, ``active`` that of the drift by v alone."""
 
     tendency: State
     drift: State
     rates: Rates
     laplacian: Operator | None
     courant: Any
+    active: Any
 
 
 class SemiDiscrete(eqx.Module):
@@ -215,14 +216,15 @@ class SemiDiscrete(eqx.Module):
         tendency = {n: rates.gain(n) - rates.rate(n) * state[n] for n in self.dynamic}
         drift: State = {}
         laplacian, courant = None, jnp.asarray(0.0, jnp.result_type(*state.values()))
+        active = courant
         if self.transported:
             laplacian = self.laplacian(self.transported, rates.coefficients, state)
             for name, spread in self._spread(laplacian, state).items():
                 tendency[name] = tendency[name] + spread
-            drift, courant = self._drift(rates.coefficients, clock, state, courant)
+            drift, courant, active = self._drift(rates.coefficients, clock, state, courant)
             tendency = {n: f + drift[n] if n in drift else f for n, f in tendency.items()}
         tendency = {n: self.inside(f) for n, f in tendency.items()}
-        return Evaluation(tendency, drift, rates, laplacian, courant)
+        return Evaluation(tendency, drift, rates, laplacian, courant, active)
 
     def _spread(self, laplacian: Operator, state: State) -> State:
         """∇·(D∇u) of the transported fields; with one D per field each by itself, so that it stays in the cache."""
@@ -233,18 +235,26 @@ class SemiDiscrete(eqx.Module):
         spread = -flux_divergence(laplacian, self.grid, stacked)
         return {n: spread[i] for i, n in enumerate(self.transported)}
 
-    def _drift(self, coefficients: Any, clock: Any, state: State, courant: Any) -> tuple[State, Any]:
-        boundary = self.system.boundary()
+    def _drift(self, coefficients: Any, clock: Any, state: State, courant: Any) -> tuple[State, Any, Any]:
+        """−∇·((v + w) u), and the limits to explicit steps by both and by v alone."""
         drift = {}
         for name, velocity in sorted(coefficients.velocity.items()):
-            drift[name] = self.carried(name, coefficients, boundary[name], clock, state)
-            fixed, d = jax.lax.stop_gradient((velocity, self._diffusivity(coefficients, name, state[name])))
-            courant = jnp.maximum(courant, courant_rate(self.grid, fixed, d).astype(courant.dtype))
-        return drift, courant
+            drift[name] = self.carried(name, velocity, coefficients, clock, state)
+            courant = self._limit(name, velocity, coefficients, state, courant)
+        active = courant
+        for name, flow in sorted(coefficients.flow.items()):
+            swept = self.carried(name, flow, coefficients, clock, state)
+            drift[name] = drift[name] + swept if name in drift else swept
+            courant = self._limit(name, flow, coefficients, state, courant)
+        return drift, courant, active
 
-    def carried(self, name: str, coefficients: Any, sides: Any, clock: Any, state: State) -> Any:
+    def _limit(self, name: str, velocity: Any, coefficients: Any, state: State, courant: Any) -> Any:
+        fixed, d = jax.lax.stop_gradient((velocity, self._diffusivity(coefficients, name, state[name])))
+        return jnp.maximum(courant, courant_rate(self.grid, fixed, d).astype(courant.dtype))
+
+    def carried(self, name: str, velocity: Any, coefficients: Any, clock: Any, state: State) -> Any:
         """−∇·(v u) of one species by its own scheme; zero in cells where it is held."""
-        u, velocity = state[name], coefficients.velocity[name]
+        u, sides = state[name], self.system.boundary()[name]
         d, scheme = self._diffusivity(coefficients, name, u), self.system.species[name].drift
         moved = advective_tendency(self.grid, u, velocity, sides, clock, state, diffusivity=d, scheme=scheme)
         return self._free(name, moved)

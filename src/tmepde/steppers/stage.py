@@ -2,9 +2,9 @@
 
 A is block-triangular: compartments (dense among themselves), then local fields (loss rates, or the exact Jacobian of
 their reactions in every cell, see :meth:`StageSolver.couple`), then transported fields (diffusion and loss rate, one
-stacked elliptic solve), each row knowing the pull of the rows above it. Among the transported fields the fast know the
-pull C of the slow (cells make cytokines), with the slow ones' slope taken before diffusion, r/(1 + γΔt λ), so that one
-stacked solve suffices:
+stacked elliptic solve; with the drift of a flow, where one carries them, and then apart), each row knowing the pull of
+the rows above it. Among the transported fields the fast know the pull C of the slow (cells make cytokines), with the
+slow ones' slope taken before diffusion, r/(1 + γΔt λ), so that one stacked solve suffices:
 
     (I − γΔt (D_f − λ_f)) k_f = r_f + γΔt C r_s/(1 + γΔt λ_s)
 
@@ -22,9 +22,11 @@ from jax.extend.core import Literal
 
 from tmepde._types import State, freeze
 from tmepde.elliptic import LinearControl, prepare
+from tmepde.elliptic.operator import rows
 from tmepde.elliptic.solve import differentiable_solve
 from tmepde.schedule import Clock
 from tmepde.steppers.control import StepControl
+from tmepde.steppers.flow import FlowSolver, carried_names
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 
 #: a field is slow beside one that diffuses this many times faster: what the estimate above makes of its short waves is
@@ -125,6 +127,7 @@ class StageSolver:
         weight: γΔt.
         scale: acceptable local error per field, which ties the linear tolerance to the step tolerance.
         differentiable: also carry derivatives of the elliptic solves.
+        clock, state: of ``first``, to take into A the flow that carries fields; without them it is explicit.
     """
 
     def __init__(
@@ -136,6 +139,8 @@ class StageSolver:
         scale: State,
         control: StepControl,
         differentiable: bool,
+        clock: Clock | None = None,
+        state: State | None = None,
     ):
         self.problem, self.control, self.differentiable = problem, control, differentiable
         self.weight, self.first = weight, first
@@ -144,18 +149,27 @@ class StageSolver:
         self.block: Any = None
         self.local: tuple[str, ...] = ()
         self.pull: Pull | None = None
+        self.flow: FlowSolver | None = None
         if problem.transported:
             names = problem.transported
             assert first.laplacian is not None
             stacked = jnp.stack([self.rate[n] for n in names])
             self.operator = problem.shifted(first.laplacian, stacked, weight)
-            self.solve = prepare(self.operator, problem.solver, definite=True)  # c = V (1 + γΔt λ)
             scales = jnp.stack([jnp.broadcast_to(scale[n], problem.grid.shape) for n in names])
             positive = scales > 0
             self.error_weight = freeze(jnp.where(positive, dt / jnp.where(positive, scales, 1.0), _NONE))
             silent = jnp.min(self.error_weight, axis=tuple(range(1, scales.ndim)), keepdims=True) >= _NONE
             floor = 10 * jnp.finfo(scales.dtype).eps
             self.relative = freeze(jnp.where(silent, jnp.maximum(floor, control.linear * control.rtol), floor))
+            carried = () if clock is None else carried_names(problem, first.rates.coefficients)
+            self.moved = tuple(i for i, n in enumerate(names) if n in carried)
+            self.still = tuple(i for i, n in enumerate(names) if n not in carried)
+            if self.still:
+                self.rest = self.operator.subset(self.still) if self.moved else self.operator
+                self.solve = prepare(self.rest, problem.solver, definite=True)  # c = V (1 + γΔt λ)
+            if self.moved:
+                coefficients, own = first.rates.coefficients, self.operator.subset(self.moved)
+                self.flow = FlowSolver(problem, coefficients, clock, state, own, weight, differentiable)
 
     def couple(self, clock: Clock, state: State, pull: Pull | None, kinetics: bool = False) -> None:
         """Add to A the Jacobian of the compartments, and the ``pull`` on transported fields.
@@ -208,16 +222,54 @@ class StageSolver:
             rhs = {**rhs, **{n: rhs[n] + extra[n] for n in names}}
         b = jnp.stack([rhs[n] for n in names]) * problem.volumes(rhs[names[0]].dtype)
         start = None if guess is None else freeze(jnp.stack([guess[n] for n in names]))
-        floor = LinearControl(relative=self.relative)
+        if self.flow is None:
+            value, converged, count = self._stack(b, start, known)
+        else:
+            value, converged, count = self._parts(b, start, known)
+        out.update({n: value[i] for i, n in enumerate(names)})
+        return out, extra, converged, count
+
+    def _stack(self, b: Any, start: Any, known: Any, fields: Any = None) -> tuple[Any, Any, Any]:
+        """One elliptic solve, of all fields or of those that nothing carries."""
+        weight, relative = self.error_weight, self.relative
+        if fields is not None:
+            weight, relative = rows(weight, fields), rows(relative, fields)
+        floor = LinearControl(relative=relative)
         if known is not None:
             value, converged, count = known, jnp.asarray(True), jnp.asarray(0)
         else:
-            solved = self.solve(freeze(b), start, self.error_weight, self.control.linear, floor)
+            solved = self.solve(freeze(b), start, weight, self.control.linear, floor)
             value, converged, count = solved.value, jnp.all(solved.converged), solved.iterations
         if self.differentiable:
-            value = differentiable_solve(self.operator, self.solve, b, value, self.control.adjoint * self.control.rtol)
-        out.update({n: value[i] for i, n in enumerate(names)})
-        return out, extra, converged, count
+            value = differentiable_solve(self.rest, self.solve, b, value, self.control.adjoint * self.control.rtol)
+        return value, converged, count
+
+    def _parts(self, b: Any, start: Any, known: Any) -> tuple[Any, Any, Any]:
+        """The carried fields by themselves, and the others."""
+        assert self.flow is not None
+
+        def part(values: Any, fields: tuple[int, ...]) -> Any:
+            return None if values is None else rows(values, fields)
+
+        moved, still, control = self.moved, self.still, self.control
+        if known is None:
+            weight, relative = part(self.error_weight, moved), part(self.relative, moved)
+            guess = part(start, moved)
+            found, converged, count = self.flow.solve(freeze(part(b, moved)), guess, weight, control.linear, relative)
+        else:
+            found, converged, count = part(known, moved), jnp.asarray(True), jnp.asarray(0)
+        if self.differentiable:
+            found = self.flow.with_derivatives(part(b, moved), found, control.adjoint * control.rtol)
+        solved = dict(zip(moved, found, strict=True))
+        if still:
+            other, fine, more = self._stack(part(b, still), part(start, still), part(known, still), still)
+            solved |= dict(zip(still, other, strict=True))
+            converged, count = converged & fine, count + more
+        return jnp.stack([solved[i] for i in range(len(solved))]), converged, count
+
+    def swept(self, slope: State) -> State:
+        """γΔt J k of the carried fields: what the linearised flow adds to their inflow; empty without."""
+        return {} if self.flow is None else self.flow.inflow(jnp.stack([slope[n] for n in self.flow.names]))
 
     def _local(self, rhs: State, out: State, extra: State) -> None:
         k = cellwise_product(self.inverse, jnp.stack([rhs[n] for n in self.local]))
