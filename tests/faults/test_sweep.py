@@ -116,7 +116,8 @@ def test_scenarios_that_fail_are_data_and_leave_the_others_as_they_are(done, tmp
     assert all("max_steps" in m for m in found.message.values[bad])
     good = found.isel(scenario=~bad)
     for name in ("tumour_burden", "car_t_total", "n_steps"):
-        order = [list(zip(d.arm.values, d["interventions.car_t.dose.amount"].values, strict=True)) for d in (good, alone)]
+        pairs = [(d.arm.values, d["interventions.car_t.dose.amount"].values) for d in (good, alone)]
+        order = [list(zip(*pair, strict=True)) for pair in pairs]
         rows = [order[0].index(key) for key in order[1]]
         assert np.array_equal(good[name].values[rows], alone[name].values, equal_nan=True)
     assert "6 did not end well" in capsys.readouterr().err
@@ -206,7 +207,7 @@ def test_numbers_of_batches_are_checked(done):
 
 
 def test_ten_thousand_scenarios_are_small_and_their_status_is_fast(tmp_path):
-    """Overhead below 2 kB a scenario on disk, and `sweep status` below 2 s (measured without the interpreter's start)."""
+    """Overhead below 2 kB a scenario on disk, and `sweep status` below 2 s (the interpreter not counted)."""
     out, count, batch = tmp_path / "many.zarr", 10_000, 16
     rng = np.random.default_rng(0)
     arrays = {"dose": store.Array((), (), np.float64, {"units": "cells", "coordinate": True}, rng.random(count))}
@@ -218,7 +219,8 @@ def test_ten_thousand_scenarios_are_small_and_their_status_is_fast(tmp_path):
     for index in (0, 7, count // batch - 1):
         part = store.rows(out, index)
         columns = {f"observable_{n}": rng.random((batch, 15), np.float32) for n in range(8)}
-        columns |= {"message": np.array(["The run reached its end."] * batch, object), "status": np.ones(batch, np.int8)}
+        columns["message"] = np.array(["The run reached its end."] * batch, object)
+        columns["status"] = np.ones(batch, np.int8)
         store.write(out, part.start, part.stop, columns)
     size = lambda files: sum(-(-f.stat().st_size // 512) * 512 for f in files)  # noqa: E731
     per_batch = size([f for f in out.rglob("*") if f.is_file() and f.name == "7" and f.parent.name == "c"])

@@ -52,9 +52,11 @@ def test_order_of_keys_is_irrelevant_and_the_hash_is_of_the_values():
 
 
 def test_table_is_the_same_in_another_process():
-    text = f'[sweep]\nseed = 3\n[sweep.sobol]\nsamples = 8\n[sweep.sobol.axes]\n"{DOSE}" = {{ low = "1e6 cells", high = "1e9 cells", scale = "log" }}'
+    text = "[sweep]\nseed = 3\n[sweep.sobol]\nsamples = 8\n[sweep.sobol.axes]\n"
+    text += f'"{DOSE}" = {{ low = "1e6 cells", high = "1e9 cells", scale = "log" }}'
     here = of(text)
-    code = f"from tmepde import config as c; from tmepde.sweep.table import table; print(table(c.loads({BASE + text!r})).digest)"
+    code = "from tmepde import config as c; from tmepde.sweep.table import table; "
+    code += f"print(table(c.loads({BASE + text!r})).digest)"
     said = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -68,7 +70,8 @@ def test_table_is_the_same_in_another_process():
 def test_zip_goes_in_step_and_list_sets_together():
     zipped = of(f'[sweep.zip]\n"{DOSE}" = ["1e7 cells", "1e8 cells"]\n"{TIME}" = ["0 h", "2 h"]')
     listed = of(
-        f'[[sweep.list]]\n"{DOSE}" = "1e7 cells"\n"{TIME}" = "0 h"\n[[sweep.list]]\n"{DOSE}" = "1e8 cells"\n"{TIME}" = "2 h"'
+        f'[[sweep.list]]\n"{DOSE}" = "1e7 cells"\n"{TIME}" = "0 h"\n'
+        f'[[sweep.list]]\n"{DOSE}" = "1e8 cells"\n"{TIME}" = "2 h"'
     )
     assert len(zipped) == 4 and zipped.digest == listed.digest
 
@@ -81,7 +84,8 @@ def test_units_of_an_axis_are_made_alike():
 @pytest.mark.parametrize("scale", ["linear", "log"])
 def test_ranges_hold_both_ends_evenly(scale):
     made = of(
-        f'[sweep]\narms = ["none"]\n[sweep.grid]\n"{DOSE}" = {{ low = "1e6 cells", high = "1e10 cells", count = 5, scale = "{scale}" }}'
+        '[sweep]\narms = ["none"]\n[sweep.grid]\n'
+        f'"{DOSE}" = {{ low = "1e6 cells", high = "1e10 cells", count = 5, scale = "{scale}" }}'
     )
     numbers, _ = made.column(DOSE)
     spaced = np.geomspace(1e6, 1e10, 5) if scale == "log" else np.linspace(1e6, 1e10, 5)
@@ -91,7 +95,8 @@ def test_ranges_hold_both_ends_evenly(scale):
 
 def test_latin_hypercube_visits_every_share_once_and_replicates_differ():
     made = of(
-        f'[sweep]\narms = ["none"]\nreplicates = 2\n[sweep.latin_hypercube]\nsamples = 16\n[sweep.latin_hypercube.axes]\n"{TIME}" = {{ low = "0 h", high = "4 h" }}'
+        '[sweep]\narms = ["none"]\nreplicates = 2\n[sweep.latin_hypercube]\nsamples = 16\n'
+        f'[sweep.latin_hypercube.axes]\n"{TIME}" = {{ low = "0 h", high = "4 h" }}'
     )
     numbers, _ = made.column(TIME)
     assert made.replicates == [0] * 16 + [1] * 16
