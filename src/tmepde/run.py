@@ -113,7 +113,8 @@ class Run:
         self.scenario, self.runner, self.times = scenario, runner, times
         self.outcome: Outcome | None = None
         self.wall_time = 0.0
-        self._stop, self._snapshots, self._signature = stop, snapshots, None
+        self._stop, self._snapshots = stop, snapshots
+        self._signature: dict[str, str] | None = None
         if snapshot is not None:
             check(snapshot, runner, times)
         began = time.perf_counter()
@@ -209,7 +210,7 @@ class Run:
         found = {}
         for name in self.runner.problem.dynamic:
             u = np.asarray(state[name], np.float64)
-            found[name] = u if u.ndim == 0 else np.sum(self._volumes * u)
+            found[name] = u if u.ndim == 0 else np.asarray(np.sum(self._volumes * u))
         return found
 
     @property

@@ -165,9 +165,13 @@ def progress_arrays(progress: Progress) -> dict[str, np.ndarray]:
 
 def progress_from(arrays: Mapping[str, np.ndarray]) -> Progress:
     """The inverse of :func:`progress_arrays`."""
-    groups = {g: {k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(g + "/")} for g in _GROUPS}
-    before = arrays["before"]
-    return Progress(**{n: arrays[n] for n in _NUMBERS}, before=(before[0], before[1]), **groups)
+    groups: dict[str, Any] = {group: {} for group in _GROUPS}
+    for key, values in arrays.items():
+        group, _, name = key.partition("/")
+        if name:
+            groups[group][name] = values
+    single: dict[str, Any] = {n: arrays[n] for n in _NUMBERS}
+    return Progress(**single, **groups, before=tuple(arrays["before"]))
 
 
 _GROUPS = ("budget", "residue", "rest")
