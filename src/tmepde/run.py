@@ -109,6 +109,7 @@ class Run:
         snapshot: Snapshot | None = None,
         stop: Callable[[], bool] | None = None,
         snapshots: bool = True,
+        branch: bool = False,
     ):
         self.scenario, self.runner, self.times = scenario, runner, times
         self.outcome: Outcome | None = None
@@ -116,7 +117,7 @@ class Run:
         self._stop, self._snapshots = stop, snapshots
         self._signature: dict[str, str] | None = None
         if snapshot is not None:
-            check(snapshot, runner, times)
+            check(snapshot, runner, times, branch)
         began = time.perf_counter()
         arrays, rest = eqx.partition(runner, is_array)
         self._static = Static(rest)
