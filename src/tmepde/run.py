@@ -141,7 +141,8 @@ class Run:
             self.index, self._local = 0, self._spans[0][1]
             self._initial = self._totals(self._host())
             return
-        self.index, self._local, self._initial = snapshot.index, snapshot.local, snapshot.initial
+        self.index, self._initial = snapshot.index, snapshot.initial
+        self._local = snapshot.local if snapshot.between else self._spans[min(self.index, len(self._spans)) - 1][1]
         progress = progress_from(snapshot.progress)
         if int(progress.status) != Status.ok:  # try again; what was used up is granted anew
             made = progress.steps + progress.rejected

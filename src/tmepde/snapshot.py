@@ -49,6 +49,14 @@ class Snapshot:
             return float(self.times[-1])
         return float(self.times[self.index - 1].astype(self.local.dtype)) + float(self.local)
 
+    @property
+    def between(self) -> bool:
+        """Whether a save interval has been begun and not ended."""
+        if self.index >= len(self.times):
+            return False
+        begin = self.times[self.index - 1]
+        return bool(self.local != np.asarray(begin - float(begin.astype(self.local.dtype)), self.local.dtype))
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Flat arrays by name, to be stored as they are: no pickle, nothing to execute."""
         text = json.dumps({"layout": LAYOUT, "signature": self.signature}).encode()
@@ -133,7 +141,7 @@ def differences(snapshot: Snapshot, runner: Runner, times: np.ndarray, branch: b
             found.append(f"`{key}` is {new[key]}, but was {old[key]}")
         elif not branch:
             found.append(f"`{key}` has another value")
-    known = min(snapshot.index + 1, len(snapshot.times))
+    known = snapshot.index + snapshot.between
     if not np.array_equal(times[:known], snapshot.times[:known]):
         found.append(f"the save times up to {snapshot.times[known - 1]:g} h differ")
     return found

@@ -171,7 +171,7 @@ def test_a_finished_run_says_so_and_can_be_prolonged():
 )
 def test_a_snapshot_of_another_run_is_refused_by_name(change, words):
     settings = {"scenario": scenario(until=2.0), "save": [1.0, 2.0], "stepper": tme.Rosenbrock2()}
-    snapshot = next(iter(follow(**settings))).snapshot
+    snapshot = list(follow(**settings))[1].snapshot
     with pytest.raises(ValueError, match=words):
         follow(**settings | change, snapshot=snapshot)
 
