@@ -84,6 +84,7 @@ def follow(
     snapshot: Snapshot | None = None,
     stop: Callable[[], bool] | None = None,
     snapshots: bool = True,
+    branch: bool = False,
 ) -> Run:
     """The same run row by row, in memory for one row: what :func:`simulate` collects. See :mod:`tmepde.run`.
 
@@ -93,6 +94,9 @@ def follow(
             `max_steps` too.
         stop: asked every few seconds (or steps); once it is true the run ends where it is.
         snapshots: give one with every row; without, rows cost less memory traffic and only a failure leaves one.
+
+        branch: let numbers differ from those the snapshot was made with (another dose, a therapy switched on): the same
+            structure from the same state. Budgets and counters go on from its.
 
     Raises:
         ValueError: for settings that cannot work, or a `snapshot` of another run, naming what differs.
@@ -107,7 +111,7 @@ def follow(
         )
     with jax.default_matmul_precision("highest"):
         runner = _runner(scenario, control, stepper, solver, fields, precision)
-    return Run(runner, scenario, times, snapshot, stop, snapshots)
+    return Run(runner, scenario, times, snapshot, stop, snapshots, branch)
 
 
 def _runner(

@@ -67,7 +67,7 @@ def test_a_log_kill_that_is_nan_is_refused_and_named():
     solution = tme.simulate(tme.Scenario(model, {"poison": Poison()}, until=2.0), save=tme.every(0.5), precision="f64")
     assert solution.status == Status.not_finite and len(solution.times) == 2
     assert finite(solution.fields) and finite(solution.state)
-    assert float(solution.state["p"]) == pytest.approx(0.5, rel=0.1)
+    assert 0.3 < float(solution.state["p"]) < 0.5  # the first state at which it is NaN: log-kill acts once a step
     assert "`w`" in solution.message and "its log-kill is not finite" in solution.message
 
 

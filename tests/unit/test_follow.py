@@ -171,9 +171,20 @@ def test_a_finished_run_says_so_and_can_be_prolonged():
 )
 def test_a_snapshot_of_another_run_is_refused_by_name(change, words):
     settings = {"scenario": scenario(until=2.0), "save": [1.0, 2.0], "stepper": tme.Rosenbrock2()}
-    snapshot = next(iter(follow(**settings))).snapshot
+    snapshot = list(follow(**settings))[1].snapshot
     with pytest.raises(ValueError, match=words):
         follow(**settings | change, snapshot=snapshot)
+
+
+def test_a_branch_goes_on_from_the_state_with_other_numbers():
+    settings = {"save": [1.0, 2.0], "stepper": tme.Rosenbrock2()}
+    first = list(follow(scenario(until=2.0), **settings))[1]
+    more = list(follow(scenario(rate=3.0, until=2.0), snapshot=first.snapshot, branch=True, **settings))
+    same_again = list(follow(scenario(until=2.0), snapshot=first.snapshot, branch=True, **settings))
+    assert [r.time for r in more] == [2.0]
+    assert np.mean(more[0].fields["u"]) > np.mean(same_again[0].fields["u"]) + 0.1
+    with pytest.raises(ValueError, match="`precision` is f64"):
+        follow(scenario(until=2.0), snapshot=first.snapshot, branch=True, precision="f64", **settings)
 
 
 def test_arrays_that_are_no_snapshot_are_refused():
