@@ -69,8 +69,10 @@ def _magnitude(quantity: Any, unit: str) -> Any:
 
 def not_a_number(value: Any) -> str | None:
     """The end of a sentence that says why ``value`` cannot be a number, after :func:`as_number`; else ``None``."""
-    if value is None or isinstance(value, jax.Array | jax.ShapeDtypeStruct):
-        if getattr(value, "dtype", None) is not None and np.dtype(value.dtype).kind == "c":
+    if value is None:
+        return None
+    if isinstance(value, jax.Array | jax.ShapeDtypeStruct):
+        if np.dtype(value.dtype).kind == "c":
             return "must be real, but a complex array was given. Give its real part"
         return None
     if isinstance(value, bool | np.bool_):

@@ -66,6 +66,11 @@ class FunctionProcess(Process):
 
 def process(function: Callable[..., dict[str, Any]], **numbers: Any) -> FunctionProcess:
     """Make a process of a function; ``numbers`` are traced, so that new values do not recompile."""
-    from tmepde._types import as_number
+    from tmepde._types import as_number, not_a_number
 
-    return FunctionProcess({k: as_number(v) for k, v in numbers.items()}, function)
+    made = {k: as_number(v) for k, v in numbers.items()}
+    for name, value in made.items():
+        problem = not_a_number(value)
+        if problem:
+            raise ValueError(f"`{name}` {problem}.")
+    return FunctionProcess(made, function)

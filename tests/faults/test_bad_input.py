@@ -319,7 +319,11 @@ ABSURD: dict[str, tuple[dict[str, object], str, str]] = {
         "model.oxygen_diffusivity",
         "usual: 6.3e+06",
     ),
-    "33 metres": ({"grid__extent": ["1 m", "1 m"]}, "grid.cells[0]", "0.05 to 5000 um per cell"),
+    "33 metres": (
+        {"grid__extent": ["1 m", "1 m"], "tissue__radius": "300 mm"},
+        "grid.cells[0]",
+        "0.05 to 5000 um per cell",
+    ),
     "33 too many cells infused": ({"interventions__car_t__dose__amount": 1e20}, "dose.amount", "1 to 1e+13 cells"),
     "33 centuries": ({"run__until": "1e5 week", "run__save__every": "1e4 week"}, "run.until", "20 years"),
     "33 nodule beyond the grid": ({"tissue__radius": "3 mm"}, "tissue.radius", "up to 500 um"),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -68,6 +70,36 @@ def test_every_item_has_its_place() -> None:
 
 def test_every_tested_item_has_a_test() -> None:
     assert sorted(set(TESTED) - numbers()) == []
+
+
+def test_every_refusal_of_a_config_comes_within_two_seconds_without_jax_and_writes_nothing(tmp_path: Path) -> None:
+    """All values and files of ``test_bad_input`` in one process, in an empty folder."""
+    script = f"""
+import sys, tempfile, time
+sys.path.insert(0, {str(HERE)!r})
+import test_bad_input as items
+from tmepde import config
+slowest = count = 0
+for overrides, path, words in items.VALUES.values():
+    began = time.perf_counter()
+    try:
+        config.loads(items.BASE, {{k.replace("__", "."): v for k, v in overrides.items()}})
+    except config.ConfigError as error:
+        count += words in str(error)
+    slowest = max(slowest, time.perf_counter() - began)
+for content, words in items.FILES.values():
+    with tempfile.NamedTemporaryFile(suffix=".toml") as file:
+        file.write(content)
+        file.flush()
+        try:
+            config.load(file.name)
+        except config.ConfigError as error:
+            count += words in str(error)
+print(count == len(items.VALUES) + len(items.FILES), slowest < 2.0, "jax" in sys.modules, "xarray" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.stdout.split() == ["True", "True", "False", "False"], done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_23_no_parameter_is_an_exponent_without_bounds() -> None:

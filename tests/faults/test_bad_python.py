@@ -48,6 +48,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Scenario(tumour(processes={"killing": {"rate": "a"}})),
         "processes.killing.rate` must be a number",
     ),
+    "17 text for a number of a function": (
+        lambda: tme.process(lambda c, s, t, k: {}, k="0.1"),
+        "`k` must be a number, but the text '0.1'",
+    ),
     "17 text for a species": (lambda: one(initial="1e-3"), "`u.initial` must be a number, but the text '1e-3'"),
     "18 NaN extent": (lambda: Grid.line(np.float64(NAN), 10), "`extent` must be finite"),
     "18 NaN side": (lambda: Dirichlet(NAN), "`value` must be finite"),

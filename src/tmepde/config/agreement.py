@@ -192,8 +192,10 @@ def _species(parts: Mapping[str, Any]) -> list[Problem]:
 
 def _sides(path: str, boundary: Any, grid: Any) -> list[Problem]:
     """A side must exist, and not be of a periodic axis."""
-    axes = ("r",) if grid.kind == "radial" and grid.symmetry != "slab" else ("z", "y", "x")
-    axes = axes if axes == ("r",) else axes[-(1 if grid.kind == "radial" else len(grid.extent)) :]
+    count = 1 if grid.kind == "radial" else len(grid.extent)
+    axes: tuple[str, ...] = ("z", "y", "x")[-count:]
+    if grid.kind == "radial" and grid.symmetry != "slab":
+        axes = ("r",)
     periodic = getattr(grid, "periodic", False)
     wraps = dict(zip(axes, periodic if isinstance(periodic, tuple) else (periodic,) * len(axes), strict=True))
     if hasattr(boundary, "kind"):
