@@ -2,8 +2,9 @@
 
 A folder that the user has chosen (``JAX_COMPILATION_CACHE_DIR`` or ``jax_compilation_cache_dir``) is left alone.
 Otherwise programs that took longer than a second to compile go into ``tmepde/programs-<hash>`` in the user's cache
-folder (``TMEPDE_CACHE``, else ``XDG_CACHE_HOME``, else ``~/.cache``). The hash stands for the processor and the
-versions of Python, JAX and this package, because a program compiled for one processor may not run on another.
+folder (``TMEPDE_CACHE``, else ``XDG_CACHE_HOME``, else ``~/.cache``). The hash stands for the processor, the cores this
+process may use, and the versions of Python, JAX and this package: a program compiled for one processor may not run on
+another, and one compiled in a job of one core keeps to one core wherever it runs (JAX itself does not tell them apart).
 ``TMEPDE_CACHE=off`` keeps nothing.
 """
 
@@ -38,6 +39,11 @@ def folder() -> Path | None:
     return base / "tmepde" / f"programs-{_fingerprint()}"
 
 
+def cores() -> int:
+    """Cores that this process may use (those of its job, where a cluster or ``taskset`` has given it some)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @functools.cache
 def _fingerprint() -> str:
     import jaxlib
@@ -51,8 +57,8 @@ def _fingerprint() -> str:
                 features += line
             elif features and not line:
                 break
-    known = (platform.machine(), platform.processor(), features, sys.version, jaxlib.__version__, __version__)
-    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:12]
+    known = (platform.machine(), platform.processor(), features, str(cores()), sys.version, jaxlib.__version__)
+    return hashlib.sha256("\n".join((*known, __version__)).encode()).hexdigest()[:12]
 
 
 @functools.cache

@@ -9,7 +9,6 @@ that it costs max(steps) instead of mean(steps) per interval. Blocks of one wait
 from __future__ import annotations
 
 import functools
-import os
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._cache import keep_programs
+from tmepde._cache import cores, keep_programs
 from tmepde._results import Status
 from tmepde._types import cast
 from tmepde.diagnosis import explain
@@ -172,8 +171,7 @@ def _check_structure(runners: Sequence[_Runner]) -> None:
 def _plan(runner: _Runner, count: int, block: int | None, threads: int | None) -> tuple[int, int]:
     """Members per block, and blocks at a time."""
     cpu = jax.default_backend() == "cpu"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = threads if threads is not None else (cores if cpu else 1)
+    workers = threads if threads is not None else (cores() if cpu else 1)
     if block is None:
         cells = int(np.prod(runner.scenario.model.grid.shape))
         state = cells * np.dtype(runner.dtype).itemsize * len(runner.scenario.system.species)

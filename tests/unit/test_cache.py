@@ -114,3 +114,12 @@ def test_a_damaged_entry_costs_a_compilation_and_nothing_else(tmp_path):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     two = python(RUN, tmp_path)
     assert kept and one.stdout.split()[0] == two.stdout.split()[0]
+
+
+def test_programs_for_one_core_are_kept_apart_from_those_for_two(monkeypatch):
+    """XLA divides loops among the cores there are when it compiles; JAX's own key is the same for both."""
+    marks = set()
+    for count in (1, 2):
+        monkeypatch.setattr(_cache, "cores", lambda count=count: count)
+        marks.add(_cache._fingerprint.__wrapped__())
+    assert len(marks) == 2

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,8 +15,7 @@ from tmepde.model import System
 from tmepde.operators import gradient
 from tmepde.process import process
 from tmepde.schedule import Clock
-from tmepde.steppers import BackwardEuler, NewtonKrylov, Rosenbrock2, Rosenbrock3, SemiDiscrete, StepControl
-from tmepde.steppers.control import norm
+from tmepde.steppers import BackwardEuler, NewtonKrylov, Rosenbrock2, Rosenbrock3, SemiDiscrete, StepControl, account
 from tmepde.steppers.krylov import gmres
 from tmepde.steppers.newton_krylov import SCHEMES
 from tmepde.steppers.tableau import EULER, ROS34PW2, ros2
@@ -67,14 +69,48 @@ def test_the_controller_knows_the_power_of_the_error_estimate():
         assert float(control.following(dt, error, yes, power)) == pytest.approx(min(4.0, 0.9 * 64 ** (1 / power)))
 
 
-def test_the_norm_weighs_by_volume_and_hides_nothing():
-    volumes = jnp.asarray([1.0, 3.0])
-    assert float(norm(jnp.asarray([2.0, 0.0]), jnp.asarray([1.0, 1.0]), volumes)) == pytest.approx(1.0)
-    assert float(norm(jnp.asarray(3.0), jnp.asarray(2.0), volumes)) == 1.5
-    assert float(norm(jnp.zeros(2), jnp.zeros(2), volumes)) == 0.0
+def two_cells(cells):
+    """A problem of ``cells`` cells in which every second one has three times the volume."""
+    volumes = jnp.tile(jnp.asarray([1.0, 3.0]), cells // 2)
+    return SimpleNamespace(
+        volumes=lambda dtype: volumes.astype(dtype),
+        total=lambda x: x if jnp.ndim(x) == 0 else jnp.sum(volumes * x),
+        hold=lambda name, u: u,
+        system=SimpleNamespace(species=collections.defaultdict(lambda: SimpleNamespace(signed=False))),
+    )
+
+
+@pytest.mark.parametrize("cells", [2, 2 * account._SMALL], ids=["one product", "one by one"])
+def test_the_error_weighs_by_volume_and_hides_nothing(cells):
+    problem = two_cells(cells)
+
+    def judged(delta, scale):
+        delta, scale = (jnp.asarray(x) for x in (delta, scale))
+        delta, scale = (jnp.tile(x, cells // 2) if jnp.ndim(x) else x for x in (delta, scale))
+        calm = {"u": jnp.zeros_like(delta), "calm": jnp.zeros(cells), "level": jnp.asarray(0.0)}
+        scales = {"u": scale, "calm": jnp.ones(cells), "level": jnp.asarray(1.0)}
+        return float(account.weighted_error(problem, calm, {**calm, "u": delta}, scales, jnp.float32))
+
+    assert judged([2.0, 0.0], [1.0, 1.0]) == pytest.approx(1.0)
+    assert judged(3.0, 2.0) == pytest.approx(1.5)
+    assert judged([0.0, 0.0], [0.0, 0.0]) == 0.0
     for bad in ((np.nan, 1.0), (1.0, np.nan), (np.inf, 1.0)):
-        assert not np.isfinite(float(norm(jnp.asarray([bad[0], 1.0]), jnp.asarray([bad[1], 1.0]), volumes)))
-        assert not np.isfinite(float(norm(jnp.asarray(bad[0]), jnp.asarray(bad[1]), volumes)))
+        assert not np.isfinite(judged([bad[0], 1.0], [bad[1], 1.0]))
+        assert not np.isfinite(judged(bad[0], bad[1]))
+
+
+@pytest.mark.parametrize("cells", [4, 2 * account._SMALL], ids=["together", "one by one"])
+def test_undershoots_are_removed_without_changing_totals_or_other_fields(cells):
+    problem = two_cells(cells)
+    below = jnp.ones(cells).at[1].set(-0.5)
+    state = {"below": below, "above": jnp.linspace(0.0, 1.0, cells), "level": jnp.asarray(2.0)}
+    budget = {n: jnp.zeros(len(account.BUDGET)) for n in state}
+    out = account.positive(problem, state, budget)
+    assert float(jnp.min(out["below"])) == 0.0
+    assert float(problem.total(out["below"])) == pytest.approx(float(problem.total(below)), rel=1e-6)
+    assert np.array_equal(out["above"], state["above"]) and float(out["level"]) == 2.0
+    assert float(budget["below"][account.BUDGET.index("clipped")]) == pytest.approx(1.5)
+    assert not np.any(budget["above"]) and not np.any(budget["level"])
 
 
 def decay(clock, state, tissue):

@@ -92,22 +92,6 @@ SCHEMES = {2: _tr_bdf2(), 3: _ark3()}
 #: what Newton can leave in the unit of round-off, in a field of size 1
 _ROUND_OFF = 30.0
 
-#: rtol at which a step of order 2 is held to rtol itself: the loosest in common use, so that no step becomes longer
-_ANCHOR = 1e-2
-
-
-def sharpened(control: StepControl, eps: float) -> StepControl:
-    """``control`` with the step tolerance rtol √(rtol/10⁻²), but not so small that Newton's round-off is a tenth of it.
-
-    Fixed steps are left alone: there rtol only says how well the equations are solved.
-    """
-    if not control.adaptive:
-        return control
-    rtol = jnp.asarray(control.rtol)
-    wanted = rtol * jnp.minimum(1.0, jnp.sqrt(rtol / _ANCHOR))
-    floor = jnp.minimum(rtol, _ROUND_OFF * eps / control.algebraic)
-    return eqx.tree_at(lambda c: c.rtol, control, jnp.maximum(wanted, floor))
-
 
 class _Frame(eqx.Module):
     """What both stages of a step share. ``problem`` is ``all_dynamic``; ``steady`` names the quasi-steady fields."""
@@ -213,7 +197,8 @@ class NewtonKrylov(Stepper):
         """Advance ``state`` by ``clock.step`` from ``clock.local``."""
         dt, dynamic, scheme = clock.step, problem.dynamic, SCHEMES[self.order]
         eps = float(jnp.finfo(jnp.asarray(dt).dtype).eps)
-        control = sharpened(control, eps) if self.order == 2 else control
+        if self.order == 2:
+            control = control.sharpened(0.5, _ROUND_OFF * eps / control.algebraic)
         full = SemiDiscrete(problem.system, all_dynamic=True, solver=problem.solver)
         first = full.evaluate(clock, state)
         scale = scales(full, control, state, state, first, expected(full, first))

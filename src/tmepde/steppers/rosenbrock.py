@@ -16,9 +16,9 @@ of its change per step, which the error control answered with four times the ste
 states do not depend on Δt.
 
 BackwardEuler is the one-stage member with γ = 1: order 1, and positive by construction (an M-matrix applied to
-u_n + Δt s ≥ 0). The others can undershoot zero; the undershoot counts as error, so that a step with one above the
-tolerance is refused; what remains below it is removed by scaling the field down to its own total (nothing is created)
-and reported as ``clipped``.
+u_n + Δt s ≥ 0). Its estimate is one of its own result, so that its steps are held to rtol²/10⁻². The others can
+undershoot zero; the undershoot counts as error, so that a step with one above the tolerance is refused; what remains
+below it is removed by scaling the field down to its own total (nothing is created) and reported as ``clipped``.
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ from tmepde.steppers.stage import StageSolver, linearised
 from tmepde.steppers.tableau import EULER, ROS34PW2, Tableau, ros2
 
 __all__ = ["BUDGET", "BackwardEuler", "Rosenbrock2", "Rosenbrock3", "RosenbrockW", "StepResult", "Stepper"]
+
+
+#: what the error estimate of a step can hold of round-off, in the unit of it, in a field of size 1
+_ROUND_OFF = 10.0
 
 
 class _Row(eqx.Module):
@@ -171,6 +175,8 @@ class RosenbrockW(Stepper):
         needs them in balance at every stage and at the result.
         """
         table, dt = self.tableau, clock.step
+        if table.power > table.order:  # the estimate is one of the result itself
+            control = control.sharpened(1.0 / table.order, _ROUND_OFF * jnp.finfo(jnp.asarray(dt).dtype).eps)
         first, pull = linearised(problem, clock, state) if self.coupled else (problem.evaluate(clock, state), None)
         coming = expected(problem, first)
         scale = scales(problem, control, state, state, first, coming)
