@@ -17,7 +17,7 @@ import contextlib
 import contextvars
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -26,6 +26,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 #: cells along a cut axis that every part should have: below, what is exchanged nears what is computed
 _THICK = 16
+#: cells up to which a coarse level is computed whole by every device: gathering it costs less than its many exchanges
+GATHERED = 32_768
 _NAMES = "xyz"
 _CURRENT: contextvars.ContextVar[Layout | None] = contextvars.ContextVar("layout", default=None)
 
@@ -76,6 +78,41 @@ class Layout:
         """Whether an array of ``shape`` is a field (or a stack of fields) of this grid."""
         return shape[-len(self.shape) :] == self.shape
 
+    def cuts(self, cells: tuple[int, ...]) -> bool:
+        """Whether a grid of ``cells`` (this one, or a coarser level of it) lies in parts."""
+        if cells == self.shape:
+            return True
+        equal = all(n % m == 0 for n, m in zip(cells, self.parts, strict=True))
+        return equal and int(np.prod(cells)) > GATHERED
+
+    def level(self, tree: Any) -> Any:
+        """Inside a program: arrays on one level of a hierarchy in parts where :meth:`cuts` says so, else whole."""
+
+        def leaf(x: Any) -> Any:
+            cut = self.cuts(x.shape[-len(self.shape) :])
+            where = self.spec(x.ndim) if cut else PartitionSpec()
+            return jax.lax.with_sharding_constraint(x, self.sharding(where))
+
+        return jax.tree.map(leaf, tree)
+
+    def locally(self, function: Callable[..., Any], *values: Any) -> Any:
+        """``function`` of each device's parts of ``values``, whose results are parts again."""
+        specs = tuple(self.spec(v.ndim) for v in values)
+        out = self.spec(max(v.ndim for v in values))
+        return jax.shard_map(function, mesh=self.mesh, in_specs=specs, out_specs=out, check_vma=False)(*values)
+
+    def line_whole(self, field: Any, order: Sequence[int]) -> Any:
+        """Inside a program: ``field``, whose axes are the grid's in the given ``order``, with its first axis whole on
+        each device and another one cut among all: so products along an axis take one exchange of all with all."""
+        order = list(order)
+        wanted = [k for k in ((1, 2) if order[0] == 0 else (0,)) if k in order]
+        able = [order.index(k) for k in wanted if self.shape[k] % self.size == 0]
+        if not able:
+            return field
+        spec: list[Any] = [None] * field.ndim
+        spec[able[0]] = tuple(self.mesh.axis_names)
+        return jax.lax.with_sharding_constraint(field, self.sharding(PartitionSpec(*spec)))
+
     def of_array(self, shape: tuple[int, ...]) -> NamedSharding:
         """Where an array of ``shape`` lies."""
         return self.sharding(self.spec(len(shape)) if self.holds(shape) else PartitionSpec())
@@ -107,6 +144,18 @@ class Layout:
 def current() -> Layout | None:
     """The layout of the program that is being traced."""
     return _CURRENT.get()
+
+
+def level(tree: Any) -> Any:
+    """:meth:`Layout.level`, or ``tree`` as it is."""
+    layout = _CURRENT.get()
+    return tree if layout is None else layout.level(tree)
+
+
+def parts_of(cells: tuple[int, ...]) -> tuple[int, ...]:
+    """Parts per axis of a grid of ``cells`` in the program that is being traced."""
+    layout = _CURRENT.get()
+    return (1,) * len(cells) if layout is None or not layout.cuts(cells) else layout.parts
 
 
 def tracing(layout: Layout | None) -> contextlib.AbstractContextManager[None]:

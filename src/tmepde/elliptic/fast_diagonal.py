@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from tmepde.elliptic.separable import SeparableOperator
+from tmepde.layout import current
 
 #: cells above which the fields are transformed one after the other, each within the cache
 _LARGE = 32_768
@@ -81,8 +82,11 @@ class FastDiagonal(eqx.Module):
 
 def _transform(field: Any, bases: list[Any], transpose: bool) -> Any:
     """One product per axis: always the first axis, whose result becomes the last, so that none is ever transposed."""
-    for q in bases:
+    layout, axes = current(), len(bases)
+    for k, q in enumerate(bases):
+        if layout is not None:
+            field = layout.line_whole(field, [(k + j) % axes for j in range(axes)])
         field = jax.lax.dot_general(
             field, q, (((0,), (1 if transpose else 0,)), ((), ())), precision=jax.lax.Precision.HIGHEST
         )
-    return field
+    return field if layout is None else layout.level(field)

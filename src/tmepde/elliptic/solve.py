@@ -99,6 +99,7 @@ def prepare(op: Operator, method: str = "auto", definite: bool = False) -> Solve
     full = frozen.expanded() if isinstance(frozen, SeparableOperator) else frozen
     if name == "direct":
         return _direct(full)
+    full = full.paired()
     inverse = reciprocal(full.diagonal + full.couplings())
     if name == "jacobi":
         return _conjugate_gradients(full, lambda residual: inverse * residual, inverse, definite)
