@@ -3,10 +3,9 @@
     layout = Layout.of((256, 256, 256), 8)         # 8 slabs of 32 × 256 × 256 cells
     with layout.tracing(): …                       # programs traced here keep fields in parts
 
-Fields (arrays whose last axes are those of the grid) lie in equal parts on a mesh of devices, everything else lies whole
-on each. XLA's partitioner derives what has to be exchanged; the few places where it would gather whole fields ask
-:func:`current` for the layout and say themselves what goes where. Without one, every function here gives back what it
-was given.
+Fields (arrays whose last axes are those of the grid) lie in equal parts on a mesh of devices, everything else lies
+whole on each. XLA's partitioner derives what has to be exchanged; the few places where it would send whole fields ask
+:func:`current` for the layout and say themselves what goes where. Without one, the functions here do nothing.
 
 Over several processes (``jax.distributed``) each holds its devices' parts; :func:`to_host` brings whole arrays to all.
 """
@@ -21,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
@@ -95,23 +95,12 @@ class Layout:
 
         return jax.tree.map(leaf, tree)
 
-    def locally(self, function: Callable[..., Any], *values: Any) -> Any:
-        """``function`` of each device's parts of ``values``, whose results are parts again."""
-        specs = tuple(self.spec(v.ndim) for v in values)
+    def locally(self, function: Callable[..., Any], *values: Any, whole: Sequence[Any] = ()) -> Any:
+        """``function`` of each device's parts of ``values``, and of what is ``whole`` on each; results are parts."""
+        specs = (*[self.spec(v.ndim) for v in values], *[PartitionSpec()] * len(whole))
         out = self.spec(max(v.ndim for v in values))
-        return jax.shard_map(function, mesh=self.mesh, in_specs=specs, out_specs=out, check_vma=False)(*values)
-
-    def line_whole(self, field: Any, order: Sequence[int]) -> Any:
-        """Inside a program: ``field``, whose axes are the grid's in the given ``order``, with its first axis whole on
-        each device and another one cut among all: so products along an axis take one exchange of all with all."""
-        order = list(order)
-        wanted = [k for k in ((1, 2) if order[0] == 0 else (0,)) if k in order]
-        able = [order.index(k) for k in wanted if self.shape[k] % self.size == 0]
-        if not able:
-            return field
-        spec: list[Any] = [None] * field.ndim
-        spec[able[0]] = tuple(self.mesh.axis_names)
-        return jax.lax.with_sharding_constraint(field, self.sharding(PartitionSpec(*spec)))
+        program = jax.shard_map(function, mesh=self.mesh, in_specs=specs, out_specs=out, check_vma=False)
+        return program(*values, *whole)
 
     def of_array(self, shape: tuple[int, ...]) -> NamedSharding:
         """Where an array of ``shape`` lies."""
@@ -150,6 +139,15 @@ def level(tree: Any) -> Any:
     """:meth:`Layout.level`, or ``tree`` as it is."""
     layout = _CURRENT.get()
     return tree if layout is None else layout.level(tree)
+
+
+def whole(tree: Any) -> Any:
+    """Inside a program: every array whole on each device, if there is a layout."""
+    layout = _CURRENT.get()
+    if layout is None:
+        return tree
+    where = layout.sharding(PartitionSpec())
+    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(jnp.asarray(x), where), tree)
 
 
 def parts_of(cells: tuple[int, ...]) -> tuple[int, ...]:

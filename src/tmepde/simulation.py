@@ -56,8 +56,8 @@ def simulate(
             constant coefficients (inside a transformation always the former). Also :func:`Rosenbrock3`,
             :func:`NewtonKrylov`, :func:`BackwardEuler`, :class:`ExplicitEuler`, :class:`RungeKuttaChebyshev`.
         solver: linear solver, one of ``"auto"``, ``"direct"``, ``"fast_diagonal"``, ``"multigrid"``, ``"jacobi"``.
-        devices: cut the grid into as many equal parts, one a device (a number, ``"all"``, or the devices): results as on
-            one to round-off. Not inside a transformation. See :mod:`tmepde.layout`.
+        devices: cut the grid into as many equal parts, one a device (a number, ``"all"``, or the devices): results as
+            on one to round-off. Not inside a transformation. See :mod:`tmepde.layout`.
         progress: show a bar, or a function called with (time, until) after each save interval.
         gradient: inside a transformation, ``"reverse"`` (``jax.grad``) or ``"forward"`` (``jax.jvp``, ``jax.jacfwd``).
         record: steps whose states are kept at once when differentiating in reverse. A save interval may take its square

@@ -69,7 +69,7 @@ def _pad_even(op: EllipticOperator, padding: tuple[int, ...]) -> EllipticOperato
         if more:
             diagonal = pad(diagonal, k - op.ndim, 0, more)
             faces = [pad(f, k - op.ndim, 0, more) for f in faces]
-    return dataclasses.replace(op, diagonal=diagonal, faces=tuple(faces))
+    return dataclasses.replace(op, diagonal=diagonal, faces=tuple(faces), pairs=())
 
 
 def _coarse(op: EllipticOperator, coarsen: tuple[bool, ...]) -> EllipticOperator:
@@ -83,7 +83,7 @@ def _coarse(op: EllipticOperator, coarsen: tuple[bool, ...]) -> EllipticOperator
         merged = 0.5 * jax.lax.slice_in_dim(phi, 0, n + 1, 2, axis)
         faces = [merged if j == k else _merge(f, axis) for j, f in enumerate(faces)]
         diagonal = _merge(diagonal, axis)
-    return dataclasses.replace(op, diagonal=diagonal, faces=tuple(faces))
+    return dataclasses.replace(op, diagonal=diagonal, faces=tuple(faces), pairs=())
 
 
 def _plan(shape: tuple[int, ...], periodic: tuple[bool, ...], aspect: tuple[int, ...]) -> list[tuple[bool, ...]]:
@@ -124,13 +124,12 @@ class Multigrid(eqx.Module):
         inverse = None if op.links else inverse
         op = op.folded()
         for coarsen in _plan(op.diagonal.shape[1:], op.periodic, op.aspect):
-            even = settled(_pad_even(op, _padding(op.diagonal.shape[1:], op.periodic, coarsen)))
+            even = _pad_even(op, _padding(op.diagonal.shape[1:], op.periodic, coarsen))
             if inverse is None or levels or even.diagonal.shape != op.diagonal.shape:
                 inverse = reciprocal(even.diagonal + even.couplings())
             even = even.paired()
             levels.append(_Level(even, inverse, coarsen))
-            op = _coarse(even, coarsen)
-        op = settled(op)
+            op = _coarse(even, coarsen).settled()
         self.levels = levels
         self.coarsest = _dense_inverse(op)
 
