@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
@@ -34,6 +34,7 @@ import numpy as np
 from tmepde._results import Status
 from tmepde._types import State
 from tmepde.diagnosis import caution, explain
+from tmepde.layout import to_host
 from tmepde.runner import Runner, Static, is_array, march_program, spans, start_program, watch_program
 from tmepde.scenario import Scenario
 from tmepde.snapshot import Snapshot, check, progress_arrays, progress_from, signature
@@ -121,7 +122,7 @@ class Run:
         began = time.perf_counter()
         arrays, rest = eqx.partition(runner, is_array)
         self._static = Static(rest)
-        self._arrays = jax.tree.map(jnp.asarray, arrays)  # once, not for every call
+        self._arrays = self._placed(arrays)  # once, not for every call
         self._spans = spans(times, runner.dtype)
         with jax.default_matmul_precision("highest"):
             self.state, self._progress, volumes = start_program(self._arrays, self._static)
@@ -136,7 +137,7 @@ class Run:
 
     def _begin(self, snapshot: Snapshot | None, volumes: Any) -> None:
         """At the start, or where ``snapshot`` stands."""
-        self._volumes = np.asarray(volumes, np.float64)
+        self._volumes = np.asarray(to_host(volumes), np.float64)
         if snapshot is None:
             self.index, self._local = 0, self._spans[0][1]
             self._initial = self._totals(self._host())
@@ -147,8 +148,14 @@ class Run:
         if int(progress.status) != Status.ok:  # try again; what was used up is granted anew
             made = progress.steps + progress.rejected
             progress = eqx.tree_at(lambda p: (p.status, p.begun), progress, (np.asarray(int(Status.ok)), made))
-        self.state = {n: jnp.array(snapshot.state[n]) for n in self.state}
-        self._progress = jax.tree.map(lambda new, old: jnp.array(new, old.dtype), progress, self._progress)
+        self.state = self._placed({n: snapshot.state[n] for n in self.state})
+        known = jax.tree.map(lambda new, old: np.array(new, old.dtype), progress, self._progress)
+        self._progress = self._placed(known)
+
+    def _placed(self, tree: Any) -> Any:
+        """Arrays of the devices' own, in parts where there is a layout."""
+        layout = self.runner.layout
+        return jax.tree.map(jnp.array, tree) if layout is None else layout.place(tree)
 
     def __iter__(self) -> Iterator[Saved]:
         if self.index == 0:
@@ -200,7 +207,7 @@ class Run:
             index=self.index,
             local=np.array(self._local),
             state=self._host(),
-            progress=progress_arrays(jax.device_get(self._progress)),
+            progress=progress_arrays(self.progress),
             initial=dict(self._initial),
         )
 
@@ -211,14 +218,14 @@ class Run:
         """Totals of the dynamic species (metric volumes), summed in float64."""
         found = {}
         for name in self.runner.problem.dynamic:
-            u = np.asarray(state[name], np.float64)
+            u = np.asarray(to_host(state[name]), np.float64)
             found[name] = u if u.ndim == 0 else np.asarray(np.sum(self._volumes * u))
         return found
 
     @property
     def progress(self) -> Any:
         """The controller, on the host."""
-        return jax.device_get(self._progress)
+        return jax.tree.map(to_host, self._progress)
 
     @property
     def time(self) -> float:
@@ -252,13 +259,15 @@ class Run:
         means = {n: abs(t) / (1.0 if self.state[n].ndim == 0 else volume) for n, t in self._initial.items()}
         tried = max(float(progress.dt), float(progress.before[0]))  # steps that were refused became tiny
         clock = (base, self._local, tried)
+        state = self.state if self.runner.layout is None else self._host()
+        runner = replace(self.runner, layout=None)
         if status == Status.ok:
-            return status.message + caution(self.runner, self.state, clock, self._volumes)
-        return explain(self.runner, status, self.state, clock, means)
+            return status.message + caution(runner, state, clock, self._volumes)
+        return explain(runner, status, state, clock, means)
 
 
 def _copy(values: Any) -> np.ndarray:
     """A host array of its own that nobody changes: on a processor a plain conversion shares the buffer."""
-    found = np.array(values)
+    found = np.array(to_host(values))
     found.setflags(write=False)
     return found

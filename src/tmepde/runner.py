@@ -12,6 +12,7 @@ import numpy as np
 
 from tmepde._types import State
 from tmepde.integrate import Progress, first_progress, march
+from tmepde.layout import Layout, tracing
 from tmepde.scenario import Scenario
 from tmepde.schedule import Clock
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper, relax_quasi_steady
@@ -33,6 +34,7 @@ class Runner(eqx.Module):
     fields: tuple[str, ...] = eqx.field(static=True)
     dtype: Any = eqx.field(static=True)
     solver: str = eqx.field(static=True, default="auto")
+    layout: Layout | None = eqx.field(static=True, default=None)
 
     @property
     def method(self) -> str:
@@ -54,6 +56,10 @@ class Runner(eqx.Module):
         """Attempted steps of one call: it follows from the size of the model alone, never from clocks."""
         cells = int(np.prod(self.scenario.model.grid.shape))
         return int(np.clip(_WORK // (cells * len(self.scenario.system.species)), 1, _CALL))
+
+    def kept(self, tree: Any) -> Any:
+        """Inside a program: every array where the layout wants it."""
+        return tree if self.layout is None else self.layout.kept(tree)
 
     def start(self, differentiable: bool = False) -> tuple[State, Progress]:
         """Initial state with its quasi-steady fields in balance, and the controller."""
@@ -112,7 +118,8 @@ class Static:
 def start_program(arrays: Any, static: Static) -> tuple[State, Progress, Any]:
     """State and controller at the start, and the volumes that totals are made with."""
     runner = eqx.combine(arrays, static.value)
-    return *runner.start(), runner.problem.volumes(runner.dtype)
+    with tracing(runner.layout):
+        return runner.kept((*runner.start(), runner.problem.volumes(runner.dtype)))
 
 
 @functools.partial(jax.jit, static_argnums=1, donate_argnums=(2, 3))
@@ -121,13 +128,17 @@ def march_program(
 ) -> tuple[State, Progress, Any]:
     """Some steps within a save interval. The state is given up to the call, so that no second copy of it is kept."""
     runner = eqx.combine(arrays, static.value)
-    return march(runner.problem, runner.stepper, runner.control, state, progress, span, attempts)[:3]
+    with tracing(runner.layout):
+        found = march(runner.problem, runner.stepper, runner.control, state, progress, span, attempts)
+        return runner.kept(found[:3])
 
 
 @functools.partial(jax.jit, static_argnums=1)
 def watch_program(arrays: Any, static: Static, state: State, time: Any) -> State:
     """Observables."""
-    return eqx.combine(arrays, static.value).watched(state, time)
+    runner = eqx.combine(arrays, static.value)
+    with tracing(runner.layout):
+        return runner.kept(runner.watched(state, time))
 
 
 @functools.lru_cache(maxsize=256)

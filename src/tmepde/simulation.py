@@ -15,6 +15,7 @@ from tmepde._types import cast, is_traced
 from tmepde.adjoint import advance_reversible, segment_size
 from tmepde.coefficients import unknown
 from tmepde.integrate import advance
+from tmepde.layout import Layout
 from tmepde.run import Run
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
@@ -24,6 +25,8 @@ from tmepde.snapshot import Snapshot
 from tmepde.solution import Solution
 from tmepde.steppers import Rosenbrock2, SemiDiscrete, StepControl, Stepper
 from tmepde.steppers.choice import choose_stepper
+
+Devices = int | str | Sequence[Any] | None
 
 
 def simulate(
@@ -35,6 +38,7 @@ def simulate(
     control: StepControl | None = None,
     stepper: Stepper | None = None,
     solver: str = "auto",
+    devices: Devices = None,
     progress: bool | Callable[[float, float], None] = False,
     gradient: str = "reverse",
     record: int | None = None,
@@ -52,6 +56,8 @@ def simulate(
             constant coefficients (inside a transformation always the former). Also :func:`Rosenbrock3`,
             :func:`NewtonKrylov`, :func:`BackwardEuler`, :class:`ExplicitEuler`, :class:`RungeKuttaChebyshev`.
         solver: linear solver, one of ``"auto"``, ``"direct"``, ``"fast_diagonal"``, ``"multigrid"``, ``"jacobi"``.
+        devices: cut the grid into as many equal parts, one a device (a number, ``"all"``, or the devices): results as
+            on one to round-off. Not inside a transformation. See :mod:`tmepde.layout`.
         progress: show a bar, or a function called with (time, until) after each save interval.
         gradient: inside a transformation, ``"reverse"`` (``jax.grad``) or ``"forward"`` (``jax.jvp``, ``jax.jacfwd``).
         record: steps whose states are kept at once when differentiating in reverse. A save interval may take its square
@@ -65,9 +71,11 @@ def simulate(
     control = StepControl() if control is None else control
     times = save_times(scenario, save)
     _check(scenario, fields, precision, control, gradient, record)
-    runner = _runner(scenario, control, stepper, solver, fields, precision)
+    runner = _runner(scenario, control, stepper, solver, fields, precision, devices)
     with jax.default_matmul_precision("highest"):
         if is_traced(scenario) or is_traced(control):
+            if devices is not None:
+                raise ValueError("`devices` must be left out inside a transformation; only whole runs are cut up.")
             return _traced(runner, scenario, times, gradient, record)
         return _hosted(runner, scenario, times, progress)
 
@@ -81,6 +89,7 @@ def follow(
     control: StepControl | None = None,
     stepper: Stepper | None = None,
     solver: str = "auto",
+    devices: Devices = None,
     snapshot: Snapshot | None = None,
     stop: Callable[[], bool] | None = None,
     snapshots: bool = True,
@@ -89,7 +98,7 @@ def follow(
     """The same run row by row, in memory for one row: what :func:`simulate` collects. See :mod:`tmepde.run`.
 
     Args:
-        save, fields, precision, control, stepper, solver: see :func:`simulate`. `fields` may be empty.
+        save, fields, precision, control, stepper, solver, devices: see :func:`simulate`. `fields` may be empty.
         snapshot: go on from here, bit by bit as if the run had not stopped. Save times after it may be other ones, and
             `max_steps` too.
         stop: asked every few seconds (or steps); once it is true the run ends where it is.
@@ -110,7 +119,7 @@ def follow(
             "`follow` must be called outside transformations, but traced numbers were given. Use simulate."
         )
     with jax.default_matmul_precision("highest"):
-        runner = _runner(scenario, control, stepper, solver, fields, precision)
+        runner = _runner(scenario, control, stepper, solver, fields, precision, devices)
     return Run(runner, scenario, times, snapshot, stop, snapshots, branch)
 
 
@@ -121,6 +130,7 @@ def _runner(
     solver: str,
     fields: Sequence[str] | None,
     precision: str,
+    devices: Devices = None,
 ) -> _Runner:
     dtype = _DTYPES[precision]
     return _Runner(
@@ -130,6 +140,7 @@ def _runner(
         solver=solver,
         fields=tuple(sorted(fields if fields is not None else scenario.system.species)),
         dtype=dtype,
+        layout=None if devices is None else Layout.of(scenario.model.grid.shape, devices),
     )
 
 

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from tmepde.elliptic.separable import SeparableOperator
+from tmepde.layout import current
 
 #: cells above which the fields are transformed one after the other, each within the cache
 _LARGE = 32_768
@@ -81,8 +82,35 @@ class FastDiagonal(eqx.Module):
 
 def _transform(field: Any, bases: list[Any], transpose: bool) -> Any:
     """One product per axis: always the first axis, whose result becomes the last, so that none is ever transposed."""
-    for q in bases:
-        field = jax.lax.dot_general(
-            field, q, (((0,), (1 if transpose else 0,)), ((), ())), precision=jax.lax.Precision.HIGHEST
-        )
-    return field
+    layout = current()
+    if layout is None or not layout.cuts(field.shape):
+        for q in bases:
+            field = _product(field, q, transpose)
+        return field
+    cuts = list(zip(layout.mesh.axis_names, layout.parts, strict=True))
+
+    def part(field: Any, *bases: Any) -> Any:
+        for q, (name, count) in zip(bases, cuts, strict=True):
+            field = _product(field, q, transpose) if count == 1 else _across(field, q, transpose, name, count)
+        return field
+
+    return layout.locally(part, field, whole=bases)
+
+
+def _product(field: Any, q: Any, transpose: bool) -> Any:
+    contracted = (((0,), (1 if transpose else 0,)), ((), ()))
+    return jax.lax.dot_general(field, q, contracted, precision=jax.lax.Precision.HIGHEST)
+
+
+def _across(field: Any, q: Any, transpose: bool, name: str, count: int) -> Any:
+    """The product along a first axis that lies in ``count`` parts: another axis is cut in its place meanwhile (an
+    exchange of all with all there and back), or each device takes the whole line where none can be."""
+    able = [j for j in range(1, field.ndim) if field.shape[j] % count == 0]
+    if not able:
+        lines = _product(jax.lax.all_gather(field, name, axis=0, tiled=True), q, transpose)
+        size = field.shape[0]
+        return jax.lax.dynamic_slice_in_dim(lines, jax.lax.axis_index(name) * size, size, axis=-1)
+    other = max(able, key=lambda j: field.shape[j])
+    lines = jax.lax.all_to_all(field, name, split_axis=other, concat_axis=0, tiled=True)
+    done = _product(lines, q, transpose)
+    return jax.lax.all_to_all(done, name, split_axis=done.ndim - 1, concat_axis=other - 1, tiled=True)

@@ -21,6 +21,8 @@ import jax
 import jax.numpy as jnp
 
 from tmepde.elliptic.operator import EllipticOperator
+from tmepde.layout import current, parts_of
+from tmepde.layout import level as settled
 from tmepde.operators.faces import pad
 
 #: axes of at most this many cells are not merged further
@@ -55,14 +57,19 @@ def _merge(values: Any, axis: int) -> Any:
     return jax.lax.slice_in_dim(values, 0, n, 2, axis) + jax.lax.slice_in_dim(values, 1, n, 2, axis)
 
 
-def _pad_even(op: EllipticOperator, coarsen: tuple[bool, ...]) -> EllipticOperator:
+def _padding(cells: tuple[int, ...], periodic: tuple[bool, ...], coarsen: tuple[bool, ...]) -> tuple[int, ...]:
+    """Inert cells to add at the end of each axis, so that pairs come out even, in every part where there are many."""
+    each = zip(cells, parts_of(cells), periodic, coarsen, strict=True)
+    return tuple(-n % (2 * m) if c and not p else 0 for n, m, p, c in each)
+
+
+def _pad_even(op: EllipticOperator, padding: tuple[int, ...]) -> EllipticOperator:
     diagonal, faces = op.diagonal, list(op.faces)
-    for k, flag in enumerate(coarsen):
-        axis = k - op.ndim
-        if flag and diagonal.shape[axis] % 2:
-            diagonal = pad(diagonal, axis, 0, 1)
-            faces = [pad(f, axis, 0, 1) for f in faces]
-    return dataclasses.replace(op, diagonal=diagonal, faces=tuple(faces))
+    for k, more in enumerate(padding):
+        if more:
+            diagonal = pad(diagonal, k - op.ndim, 0, more)
+            faces = [pad(f, k - op.ndim, 0, more) for f in faces]
+    return dataclasses.replace(op, diagonal=diagonal, faces=tuple(faces), pairs=())
 
 
 def _coarse(op: EllipticOperator, coarsen: tuple[bool, ...]) -> EllipticOperator:
@@ -76,7 +83,7 @@ def _coarse(op: EllipticOperator, coarsen: tuple[bool, ...]) -> EllipticOperator
         merged = 0.5 * jax.lax.slice_in_dim(phi, 0, n + 1, 2, axis)
         faces = [merged if j == k else _merge(f, axis) for j, f in enumerate(faces)]
         diagonal = _merge(diagonal, axis)
-    return dataclasses.replace(op, diagonal=diagonal, faces=tuple(faces))
+    return dataclasses.replace(op, diagonal=diagonal, faces=tuple(faces), pairs=())
 
 
 def _plan(shape: tuple[int, ...], periodic: tuple[bool, ...], aspect: tuple[int, ...]) -> list[tuple[bool, ...]]:
@@ -90,7 +97,8 @@ def _plan(shape: tuple[int, ...], periodic: tuple[bool, ...], aspect: tuple[int,
         least = min(w for w, a in zip(wait, able, strict=True) if a)
         coarsen = tuple(a and w == least for w, a in zip(wait, able, strict=True))
         plan.append(coarsen)
-        shape = tuple((n + 1) // 2 if c else n for n, c in zip(shape, coarsen, strict=True))
+        padding = _padding(shape, periodic, coarsen)
+        shape = tuple((n + more) // 2 if c else n for n, more, c in zip(shape, padding, coarsen, strict=True))
         wait = tuple(w + c for w, c in zip(wait, coarsen, strict=True))
 
 
@@ -117,14 +125,15 @@ class Multigrid(eqx.Module):
         inverse = None if op.links else inverse
         op = op.folded()
         for coarsen in _plan(op.diagonal.shape[1:], op.periodic, op.aspect):
-            even = _pad_even(op, coarsen)
+            even = _pad_even(op, _padding(op.diagonal.shape[1:], op.periodic, coarsen))
             if inverse is None or levels or even.diagonal.shape != op.diagonal.shape:
                 inverse = reciprocal(even.diagonal + even.couplings())
+            even = even.paired()
             levels.append(_Level(even, inverse, coarsen))
             if below is not None:
                 self.levels, self.coarsest = [*levels, *below[0]], below[1]
                 return
-            op = _coarse(even, coarsen)
+            op = _coarse(even, coarsen).settled()
         self.levels = levels
         self.coarsest = _dense_inverse(op)
 
@@ -145,11 +154,11 @@ class Multigrid(eqx.Module):
         shape = residual.shape
         padded = level.operator.diagonal.shape
         if shape != padded:
-            residual = jnp.pad(residual, [(0, p - n) for p, n in zip(padded, shape, strict=True)])
+            residual = settled(jnp.pad(residual, [(0, p - n) for p, n in zip(padded, shape, strict=True)]))
         u = _presmooth(level, residual)
-        correction = self._cycle(index + 1, _apart(_restricted, level, u, residual))
+        correction = self._cycle(index + 1, settled(_apart(_restricted, level, u, residual)))
         u = _postsmooth(level, _apart(_corrected, level, u, correction), residual)
-        return u[tuple(slice(0, n) for n in shape)]
+        return u if u.shape == shape else settled(u[tuple(slice(0, n) for n in shape)])
 
 
 def _apart(function: Callable[..., Any], *values: Any) -> Any:
@@ -184,16 +193,28 @@ def _residual(level: _Level, u: Any, b: Any) -> Any:
 
 def _restricted(level: _Level, u: Any, b: Any) -> Any:
     """The residual of u, summed over the cells that are merged."""
-    coarse = _apart(_residual, level, u, b)
-    for k, flag in enumerate(level.coarsen):
-        coarse = _merge(coarse, k - len(level.coarsen)) if flag else coarse
-    return coarse
+    coarsen = level.coarsen
+
+    def merged(values: Any) -> Any:
+        for k, flag in enumerate(coarsen):
+            values = _merge(values, k - len(coarsen)) if flag else values
+        return values
+
+    return _within(merged, coarsen, _apart(_residual, level, u, b))
 
 
 def _corrected(level: _Level, u: Any, correction: Any) -> Any:
     for k, flag in enumerate(level.coarsen):
         correction = jnp.repeat(correction, 2, axis=k - len(level.coarsen)) if flag else correction
-    return u + correction
+    return u + settled(correction)
+
+
+def _within(merge: Callable[[Any], Any], coarsen: tuple[bool, ...], values: Any) -> Any:
+    """``merge`` of ``values``, in each part for itself where pairs do not lie across parts."""
+    layout, cells = current(), values.shape[-len(coarsen) :]
+    parts = parts_of(cells)
+    even = all(not c or n % (2 * m) == 0 for n, m, c in zip(cells, parts, coarsen, strict=True))
+    return merge(values) if layout is None or parts == (1,) * len(cells) or not even else layout.locally(merge, values)
 
 
 def _postsmooth(level: _Level, start: Any, b: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
+from tmepde.layout import level, parts_of, whole
 from tmepde.operators.faces import pad, shift, take
 from tmepde.operators.ghosts import ghosted, neighbours
 
@@ -29,7 +30,7 @@ class EllipticOperator(eqx.Module):
     """``diagonal``: shape ``(S, *cells)``. ``faces``: per axis ``(S, …, n_k + 1, …)``, zero at closed sides; a periodic
     axis carries its wrap conductance at both ends. ``links``: one array ``(S, *cells)`` per entry of ``offsets``; its
     entry i joins cell i with cell i + offset, zero where there is no such cell. ``aspect``: see ``Grid.aspect``.
-    ``weight``: a number."""
+    ``weight``: a number. ``pairs``: see :meth:`paired`."""
 
     diagonal: Any
     faces: tuple[Any, ...]
@@ -38,6 +39,7 @@ class EllipticOperator(eqx.Module):
     offsets: tuple[tuple[int, ...], ...] = eqx.field(static=True, default=())
     aspect: tuple[int, ...] = eqx.field(static=True, default=())
     weight: Any = 1.0
+    pairs: tuple[Any, ...] = ()
 
     @property
     def ndim(self) -> int:
@@ -47,31 +49,53 @@ class EllipticOperator(eqx.Module):
         ghosts = ghosted(u, self.periodic)
         u = neighbours(ghosts, 0, 0, self.ndim)
         spread: Any = 0.0
-        for k, phi in enumerate(self.faces):
-            axis = k - self.ndim
+        for k in range(self.ndim):
             lower, upper = neighbours(ghosts, k, -1, self.ndim), neighbours(ghosts, k, 1, self.ndim)
-            spread = spread + take(phi, 0, -1, axis) * (u - lower) + take(phi, 1, None, axis) * (u - upper)
+            first, last = self.sides(k)
+            spread = spread + first * (u - lower) + last * (u - upper)
         for link, offset in zip(self.links, self.offsets, strict=True):
             flow = link * (u - shift(u, offset, self.periodic))
             spread = spread + flow - shift(flow, tuple(-o for o in offset), self.periodic)
         return self.diagonal * u + self.weight * spread
 
+    def sides(self, k: int) -> tuple[Any, Any]:
+        """Conductances of the lower and upper face along axis ``k`` of each cell."""
+        if self.pairs and self.pairs[k] is not None:
+            return self.pairs[k]
+        return take(self.faces[k], 0, -1, k - self.ndim), take(self.faces[k], 1, None, k - self.ndim)
+
+    def paired(self) -> EllipticOperator:
+        """Where the grid lies in parts, with both faces of each cell along the cut axes kept in arrays of their own.
+
+        The n + 1 faces in equal parts do not begin where the cells do, and would be sent about in every product."""
+        parts = parts_of(self.diagonal.shape[1:])
+        if all(m == 1 for m in parts):
+            return self
+        pairs = tuple(level(self.sides(k)) if m > 1 else None for k, m in enumerate(parts))
+        return dataclasses.replace(self, pairs=pairs)
+
+    def settled(self) -> EllipticOperator:
+        """Inside a program of several devices: in parts, or whole on each where the level is too coarse for that."""
+        if any(m > 1 for m in parts_of(self.diagonal.shape[1:])):
+            return dataclasses.replace(self, diagonal=level(self.diagonal))
+        return dataclasses.replace(self, diagonal=level(self.diagonal), faces=whole(self.faces))
+
     def inflow(self, u: Any) -> Any:
         """w Σ_f Φ_f u_j of each cell i: what its neighbours add to A u, with the other sign. Without links."""
         ghosts = ghosted(u, self.periodic)
         total: Any = 0.0
-        for k, phi in enumerate(self.faces):
-            axis = k - self.ndim
-            total = total + take(phi, 0, -1, axis) * neighbours(ghosts, k, -1, self.ndim)
-            total = total + take(phi, 1, None, axis) * neighbours(ghosts, k, 1, self.ndim)
+        for k in range(self.ndim):
+            first, last = self.sides(k)
+            total = total + first * neighbours(ghosts, k, -1, self.ndim)
+            total = total + last * neighbours(ghosts, k, 1, self.ndim)
         return self.weight * total
 
     def sums(self) -> Any:
         """Σ_f Φ_f (and links) of each cell, without the weight."""
         total = jnp.zeros_like(self.diagonal)
-        for k, phi in enumerate(self.faces):
-            axis = k - self.ndim
-            total = total + take(phi, 0, -1, axis) + take(phi, 1, None, axis)
+        for k in range(self.ndim):
+            first, last = self.sides(k)
+            total = total + first + last
         for link, offset in zip(self.links, self.offsets, strict=True):
             total = total + link + shift(link, tuple(-o for o in offset), self.periodic)
         return total
@@ -103,7 +127,7 @@ class EllipticOperator(eqx.Module):
                 else:
                     added = pad(take(half, 1, None, axis) + take(half, 0, -1, axis), axis)
                 faces[k] = faces[k] + added
-        return dataclasses.replace(self, faces=tuple(faces), links=(), offsets=())
+        return dataclasses.replace(self, faces=tuple(faces), links=(), offsets=(), pairs=())
 
     def subset(self, fields: tuple[int, ...]) -> EllipticOperator:
         """The operator of some of the fields."""
