@@ -98,6 +98,7 @@ def attracted(chi, n=24, side=10.0):
     return tme.Scenario(tme.Model(tme.Grid.square(side, n), species, {"t": process(taxis, chi=chi)}), until=3.0)
 
 
+@pytest.mark.slow
 def test_a_collapse_by_chemotaxis_is_named():
     """Positivity and conservation keep it finite: what is left is all of it in one cell, which no one should trust."""
     solution = tme.simulate(attracted(4.0))
