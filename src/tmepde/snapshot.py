@@ -126,18 +126,22 @@ def _hash(values: Any) -> str:
     return hashlib.sha256(repr((values.shape, str(values.dtype))).encode() + values.tobytes()).hexdigest()[:12]
 
 
+def _structural(key: str) -> bool:
+    return key in ("precision", "stepper", "solver", "grid", "steps") or " " in key
+
+
 def differences(snapshot: Snapshot, runner: Runner, times: np.ndarray, branch: bool = False) -> list[str]:
     """In words what keeps ``runner`` from going on with ``snapshot``; of a ``branch`` numbers may differ."""
     old, new = snapshot.signature, signature(runner)
+    differing = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    structure = [key for key in differing if _structural(key)]
     found = []
-    for key in sorted({*old, *new}):
-        if old.get(key) == new.get(key):
-            continue
+    for key in structure or differing:  # the numbers of another structure say nothing
         if key not in new:
             found.append(f"`{key}` is only in the snapshot")
         elif key not in old:
             found.append(f"`{key}` is not in the snapshot")
-        elif key in ("precision", "stepper", "solver", "grid", "steps") or " " in key:
+        elif _structural(key):
             found.append(f"`{key}` is {new[key]}, but was {old[key]}")
         elif not branch:
             found.append(f"`{key}` has another value")

@@ -113,7 +113,7 @@ def test_budgets_in_single_precision_do_not_drift():
 
 @pytest.mark.slow
 def test_the_budget_of_the_main_job_closes_with_all_therapies_on():
-    """The shipped colon section on coarser cells, two days with every therapy of the config, double precision."""
+    """The shipped colon section on coarser cells, four days with every therapy of the config, double precision."""
     config = configs.load(CONFIGS / "colon_ihc.toml", ["tissue.cell_size=8 um", "run.until=4 day"])
     scenario = config.build().scenario
     solution = tme.simulate(scenario, precision="f64")

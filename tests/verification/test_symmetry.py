@@ -105,6 +105,7 @@ def taxis(clock, state, tissue, chi):
     }
 
 
+@pytest.mark.slow
 def test_a_quarter_turn():
     """Drift, open sides and varying diffusivity in a square, turned: (y, x) → (x, −y)."""
     rng = np.random.default_rng(4)
