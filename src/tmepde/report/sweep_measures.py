@@ -124,8 +124,8 @@ def factors(dataset: xr.Dataset) -> tuple[Factor, ...]:
 def _factor(name: str, column: Any) -> Factor:
     values, unit = column.values, str(column.attrs.get("units", ""))
     if values.dtype.kind not in "fiu":
-        levels = list(dict.fromkeys(map(str, values)))
-        return Factor(name, "", tuple(levels), np.array([levels.index(str(v)) for v in values]), False)
+        texts = list(dict.fromkeys(map(str, values)))
+        return Factor(name, "", tuple(texts), np.array([texts.index(str(v)) for v in values]), False)
     values = values.astype(float)
     some = np.isfinite(values)
     levels = np.unique(values[some])
