@@ -56,10 +56,10 @@ class FlowSolver:
     """Set up once per step for the carried fields; called once per stage.
 
     Args:
+        coefficients, clock, state: where J is taken.
         operator: V·E of these fields.
         weight: γΔt.
-        error_weight: 1/scale of an error of k, ``(S, *cells)``.
-        relative: reduction that always suffices, ``(S, 1, …)``; also for fields without a scale, ``silent``.
+        differentiable: J also carries the derivatives of what it is made of.
     """
 
     def __init__(
@@ -93,7 +93,13 @@ class FlowSolver:
         return {n: moved[i] for i, n in enumerate(self.names)}
 
     def solve(self, b: Any, guess: Any, error_weight: Any, tolerance: Any, relative: Any) -> tuple[Any, Any, Any]:
-        """k for the right-hand side ``b`` (times V), whether it converged, and the products that took."""
+        """k for the right-hand side ``b`` (times V), whether it converged, and the products that took.
+
+        Args:
+            error_weight: 1/scale of an error of k, ``(S, *cells)``.
+            tolerance: weighted error that suffices.
+            relative: reduction that always suffices, ``(S, 1, …)``.
+        """
         start = jnp.zeros_like(b) if guess is None else guess
         found, converged, count = self._krylov(self.apply, b - self.apply(start), error_weight, tolerance, relative)
         value = start + found
