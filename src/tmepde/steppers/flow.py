@@ -13,6 +13,7 @@ Courant number C as √C, not as C.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -114,7 +115,7 @@ class FlowSolver:
         size = jnp.sqrt(jnp.mean((first * weight) ** 2, axis=self.axes, keepdims=True))
         empty = size == 0
         wanted = jnp.clip(tolerance / jnp.where(empty, 1.0, size), relative, _REDUCTION)
-        unit = jnp.where(empty, 0.0, weight / (jnp.where(empty, 1.0, size * wanted) * b[0].size ** 0.5))
+        unit = jnp.where(empty, 0.0, weight / (jnp.where(empty, 1.0, size * wanted) * math.prod(b.shape[1:]) ** 0.5))
         back = jnp.where(empty, 0.0, 1.0 / jnp.where(empty, 1.0, unit))
 
         def product(v: Any) -> tuple[Any, Any]:
