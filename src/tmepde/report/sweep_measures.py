@@ -115,7 +115,8 @@ def _last(values: np.ndarray) -> np.ndarray:
 
 def factors(dataset: xr.Dataset) -> tuple[Factor, ...]:
     """What varies between scenarios, in the order of the store; ``arm`` last."""
-    names = [str(n) for n, c in dataset.coords.items() if c.dims == ("scenario",) and n not in _NOT_SWEPT]
+    along = [str(n) for n, v in dataset.variables.items() if v.dims == ("scenario",) and n not in _NOT_SWEPT]
+    names = [n for n in along if n in dataset.coords or "." in n]  # a path with a blank cannot be named a coordinate
     names += ["arm"] if "arm" in dataset.variables else []
     found = [_factor(n, dataset[n]) for n in names]
     return tuple(f for f in found if len(f.levels) > 1)
