@@ -74,7 +74,8 @@ class Outcomes:
 
 
 def is_sweep(dataset: xr.Dataset) -> bool:
-    return dataset.attrs.get("tmepde_kind") == "sweep" or ("scenario" in dataset.dims and "status" in dataset)
+    """Whether a store says that it is one; arms of a run are along ``scenario`` too."""
+    return dataset.attrs.get("tmepde_kind") == "sweep"
 
 
 def outcomes(dataset: xr.Dataset, observable: str | None = None) -> Outcomes:
