@@ -54,7 +54,13 @@ def exact():
     return steady + scipy.linalg.expm(0.8 * slope) @ (np.asarray(start) - steady)
 
 
-@pytest.mark.parametrize(("stepper", "order"), [(Rosenbrock2(), 2.0), (Rosenbrock3(), 3.0)], ids=["second", "third"])
+@pytest.mark.parametrize(
+    ("stepper", "order"),
+    [
+        pytest.param(Rosenbrock2(), 2.0, id="second"),
+        pytest.param(Rosenbrock3(), 3.0, id="third", marks=pytest.mark.slow),
+    ],
+)
 def test_order_in_time_with_courant_numbers_up_to_five(stepper, order):
     errors = []
     for count in (8, 16, 32):  # 1.2·0.1/(1/40) = 4.8
@@ -68,8 +74,15 @@ def test_order_in_time_with_courant_numbers_up_to_five(stepper, order):
 # -- steady layers -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("precision", ["f32", "f64"])
-@pytest.mark.parametrize("scheme", ["muscl", "scharfetter_gummel"])
+@pytest.mark.parametrize(
+    ("scheme", "precision"),
+    [
+        ("muscl", "f32"),
+        pytest.param("muscl", "f64", marks=pytest.mark.slow),
+        pytest.param("scharfetter_gummel", "f32", marks=pytest.mark.slow),
+        pytest.param("scharfetter_gummel", "f64", marks=pytest.mark.slow),
+    ],
+)
 def test_a_layer_at_peclet_100_per_cell_is_reached_without_undershoot(scheme, precision):
     """u = (e^{Pe x} − 1)/(e^{Pe} − 1): zero but for the last cell, which is all layer. Steps grow to hundreds of times
     Courant's, and with fixed ones too nothing goes below 0 or above 1 at the end."""
@@ -117,6 +130,7 @@ def test_a_pulse_takes_half_the_explicit_steps_and_is_no_worse():
         assert found.fields["u"][-1].sum() == pytest.approx(found.fields["u"][0].sum(), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_backward_euler_stays_explicit_and_newton_has_no_limit():
     limited, _ = pulse("flow", stepper=BackwardEuler())
     assert int(limited.statistics["steps"]) >= 200
@@ -124,6 +138,7 @@ def test_backward_euler_stays_explicit_and_newton_has_no_limit():
     assert int(free.statistics["steps"]) < 150 and error < 0.1
 
 
+@pytest.mark.slow
 def test_what_leaves_through_an_open_side_is_inflow():
     """A box function is washed out; the linearised flow moves through the side too, and the budget knows."""
     n = 60
@@ -177,7 +192,9 @@ def plane(channel_name, grid, rtol, until=1.0):
     return found
 
 
-@pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "mask"])
+@pytest.mark.parametrize(
+    "mask", [pytest.param(None, id="whole", marks=pytest.mark.slow), pytest.param(MASK, id="mask")]
+)
 def test_carried_fields_beside_others_are_those_of_an_explicit_drift(mask):
     """The fluxes are the same, so what is left is the error in time; per field relative to its norm."""
     grid = tme.Grid.box((20.0, 24.0), (20, 24), mask=mask)
@@ -209,6 +226,7 @@ def washed(values, gradient="reverse"):
     return jnp.mean(found.fields["u"][-1] ** 2) + jnp.mean(found.fields["b"][-1])
 
 
+@pytest.mark.slow
 def test_gradients_in_both_modes_are_differences():
     """Courant number 1.5; central differences with steps of 1e-4."""
     zero = {"speed": 0.0, "spread": 0.0}

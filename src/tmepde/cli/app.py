@@ -235,7 +235,7 @@ def _ends(code: int) -> None:
 
 @app.command(epilog="[b]Example[/b]  tmepde report out/colon.zarr -o out/colon.html")
 def report(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="A store of `tmepde run`.", show_default=False)],
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="A store of a run or a sweep.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The page to write; default STORE.html.")] = None,
 ) -> None:
     """Write one self-contained HTML page about a result."""

@@ -18,6 +18,7 @@ its result does not depend on its neighbours in the stack.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -127,7 +128,7 @@ def preconditioner(op: EllipticOperator, method: str = "auto") -> Callable[[Any]
 
 def _apart(op: EllipticOperator) -> bool:
     """Whether fields are solved one after the other: where they are several and a few of them fill the cache."""
-    fields, cells = op.diagonal.shape[0], op.diagonal[0].size
+    fields, cells = op.diagonal.shape[0], math.prod(op.diagonal.shape[1:])
     return jax.default_backend() == "cpu" and fields > 1 and cells >= _LARGE
 
 

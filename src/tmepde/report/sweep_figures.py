@@ -42,7 +42,7 @@ def main_effects(found: Outcomes, effects: Sequence[Effect]) -> str:
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for axes, one in zip(panels, effects, strict=False):
         factor = one.factor
-        place = np.arange(len(factor.levels))
+        place = range(len(factor.levels))
         some = np.isfinite(found.values) & (factor.index >= 0)
         spread = 0.24 * (np.flatnonzero(some) * _GOLDEN % 1.0 - 0.5)
         axes.plot(factor.index[some] + spread, found.values[some], ".", color=style.FAINT, ms=3, alpha=0.5)

@@ -74,7 +74,8 @@ class Outcomes:
 
 
 def is_sweep(dataset: xr.Dataset) -> bool:
-    return dataset.attrs.get("tmepde_kind") == "sweep" or ("scenario" in dataset.dims and "status" in dataset)
+    """Whether a store says that it is one; arms of a run are along ``scenario`` too."""
+    return dataset.attrs.get("tmepde_kind") == "sweep"
 
 
 def outcomes(dataset: xr.Dataset, observable: str | None = None) -> Outcomes:
@@ -115,7 +116,8 @@ def _last(values: np.ndarray) -> np.ndarray:
 
 def factors(dataset: xr.Dataset) -> tuple[Factor, ...]:
     """What varies between scenarios, in the order of the store; ``arm`` last."""
-    names = [str(n) for n, c in dataset.coords.items() if c.dims == ("scenario",) and n not in _NOT_SWEPT]
+    along = [str(n) for n, v in dataset.variables.items() if v.dims == ("scenario",) and n not in _NOT_SWEPT]
+    names = [n for n in along if n in dataset.coords or "." in n]  # a path with a blank cannot be named a coordinate
     names += ["arm"] if "arm" in dataset.variables else []
     found = [_factor(n, dataset[n]) for n in names]
     return tuple(f for f in found if len(f.levels) > 1)
@@ -124,8 +126,8 @@ def factors(dataset: xr.Dataset) -> tuple[Factor, ...]:
 def _factor(name: str, column: Any) -> Factor:
     values, unit = column.values, str(column.attrs.get("units", ""))
     if values.dtype.kind not in "fiu":
-        levels = list(dict.fromkeys(map(str, values)))
-        return Factor(name, "", tuple(levels), np.array([levels.index(str(v)) for v in values]), False)
+        texts = list(dict.fromkeys(map(str, values)))
+        return Factor(name, "", tuple(texts), np.array([texts.index(str(v)) for v in values]), False)
     values = values.astype(float)
     some = np.isfinite(values)
     levels = np.unique(values[some])

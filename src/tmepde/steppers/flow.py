@@ -13,6 +13,7 @@ Courant number C as √C, not as C.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -56,10 +57,10 @@ class FlowSolver:
     """Set up once per step for the carried fields; called once per stage.
 
     Args:
+        coefficients, clock, state: where J is taken.
         operator: V·E of these fields.
         weight: γΔt.
-        error_weight: 1/scale of an error of k, ``(S, *cells)``.
-        relative: reduction that always suffices, ``(S, 1, …)``; also for fields without a scale, ``silent``.
+        differentiable: J also carries the derivatives of what it is made of.
     """
 
     def __init__(
@@ -93,7 +94,13 @@ class FlowSolver:
         return {n: moved[i] for i, n in enumerate(self.names)}
 
     def solve(self, b: Any, guess: Any, error_weight: Any, tolerance: Any, relative: Any) -> tuple[Any, Any, Any]:
-        """k for the right-hand side ``b`` (times V), whether it converged, and the products that took."""
+        """k for the right-hand side ``b`` (times V), whether it converged, and the products that took.
+
+        Args:
+            error_weight: 1/scale of an error of k, ``(S, *cells)``.
+            tolerance: weighted error that suffices.
+            relative: reduction that always suffices, ``(S, 1, …)``.
+        """
         start = jnp.zeros_like(b) if guess is None else guess
         found, converged, count = self._krylov(self.apply, b - self.apply(start), error_weight, tolerance, relative)
         value = start + found
@@ -108,7 +115,7 @@ class FlowSolver:
         size = jnp.sqrt(jnp.mean((first * weight) ** 2, axis=self.axes, keepdims=True))
         empty = size == 0
         wanted = jnp.clip(tolerance / jnp.where(empty, 1.0, size), relative, _REDUCTION)
-        unit = jnp.where(empty, 0.0, weight / (jnp.where(empty, 1.0, size * wanted) * b[0].size ** 0.5))
+        unit = jnp.where(empty, 0.0, weight / (jnp.where(empty, 1.0, size * wanted) * math.prod(b.shape[1:]) ** 0.5))
         back = jnp.where(empty, 0.0, 1.0 / jnp.where(empty, 1.0, unit))
 
         def product(v: Any) -> tuple[Any, Any]:

@@ -180,8 +180,8 @@ class RosenbrockW(Stepper):
         first, pull = linearised(problem, clock, state) if self.coupled else (problem.evaluate(clock, state), None)
         coming = expected(problem, first)
         scale = scales(problem, control, state, state, first, coming)
-        frame = (clock, state) if self.coupled else ()
-        solver = StageSolver(problem, first, table.gamma * dt, dt, scale, control, differentiable, *frame)
+        begun = (clock, state) if self.coupled else None
+        solver = StageSolver(problem, first, table.gamma * dt, dt, scale, control, differentiable, begun)
         if self.coupled:
             solver.couple(clock, state, pull, self.kinetics)
         remembered, balanced = (None, None) if known is None else known

@@ -127,7 +127,7 @@ class StageSolver:
         weight: γΔt.
         scale: acceptable local error per field, which ties the linear tolerance to the step tolerance.
         differentiable: also carry derivatives of the elliptic solves.
-        clock, state: of ``first``, to take into A the flow that carries fields; without them it is explicit.
+        begun: clock and state of ``first``, to take into A the flow that carries fields; without it that is explicit.
     """
 
     def __init__(
@@ -139,8 +139,7 @@ class StageSolver:
         scale: State,
         control: StepControl,
         differentiable: bool,
-        clock: Clock | None = None,
-        state: State | None = None,
+        begun: tuple[Clock, State] | None = None,
     ):
         self.problem, self.control, self.differentiable = problem, control, differentiable
         self.weight, self.first = weight, first
@@ -161,15 +160,15 @@ class StageSolver:
             silent = jnp.min(self.error_weight, axis=tuple(range(1, scales.ndim)), keepdims=True) >= _NONE
             floor = 10 * jnp.finfo(scales.dtype).eps
             self.relative = freeze(jnp.where(silent, jnp.maximum(floor, control.linear * control.rtol), floor))
-            carried = () if clock is None else carried_names(problem, first.rates.coefficients)
+            carried = () if begun is None else carried_names(problem, first.rates.coefficients)
             self.moved = tuple(i for i, n in enumerate(names) if n in carried)
             self.still = tuple(i for i, n in enumerate(names) if n not in carried)
             if self.still:
                 self.rest = self.operator.subset(self.still) if self.moved else self.operator
                 self.solve = prepare(self.rest, problem.solver, definite=True)  # c = V (1 + γΔt λ)
-            if self.moved:
+            if self.moved and begun is not None:
                 coefficients, own = first.rates.coefficients, self.operator.subset(self.moved)
-                self.flow = FlowSolver(problem, coefficients, clock, state, own, weight, differentiable)
+                self.flow = FlowSolver(problem, coefficients, *begun, own, weight, differentiable)
 
     def couple(self, clock: Clock, state: State, pull: Pull | None, kinetics: bool = False) -> None:
         """Add to A the Jacobian of the compartments, and the ``pull`` on transported fields.
