@@ -113,7 +113,8 @@ class _Level(eqx.Module):
 class Multigrid(eqx.Module):
     """V(2,2) hierarchy of an :class:`EllipticOperator`; calling it applies the cycle to a residual ``(S, *cells)``.
 
-    The value is 0 in inert cells. ``inverse``: D⁻¹ of ``op``, where it is at hand.
+    The value is 0 in inert cells. ``inverse``: D⁻¹ of ``op``, where it is at hand. ``coarsest``: the inverse of the
+    last operator, or, where that lies in parts no more, a hierarchy that each device goes through by itself.
     """
 
     levels: list[_Level]
@@ -123,21 +124,29 @@ class Multigrid(eqx.Module):
         levels: list[_Level] = []
         inverse = None if op.links else inverse
         op = op.folded()
+        layout, wait = current(), op.aspect or (0,) * op.ndim
         for coarsen in _plan(op.diagonal.shape[1:], op.periodic, op.aspect):
             even = _pad_even(op, _padding(op.diagonal.shape[1:], op.periodic, coarsen))
             if inverse is None or levels or even.diagonal.shape != op.diagonal.shape:
                 inverse = reciprocal(even.diagonal + even.couplings())
             even = even.paired()
             levels.append(_Level(even, inverse, coarsen))
-            op = _coarse(even, coarsen).settled()
-        self.levels = levels
-        self.coarsest = _dense_inverse(op)
+            op = _coarse(even, coarsen)
+            wait = tuple(w + c for w, c in zip(wait, coarsen, strict=True))
+            if layout is not None and not layout.cuts(op.diagonal.shape[1:]):
+                op = dataclasses.replace(op, aspect=wait)
+                self.levels, self.coarsest = levels, layout.alone(Multigrid, op)
+                return
+        self.levels, self.coarsest = levels, _dense_inverse(op)
 
     def __call__(self, residual: Any) -> Any:
         return self._cycle(0, residual)
 
     def _cycle(self, index: int, residual: Any) -> Any:
         if index == len(self.levels):
+            layout = current()
+            if layout is not None and isinstance(self.coarsest, Multigrid):
+                return layout.alone(lambda cycle, b: cycle(b), self.coarsest, residual)
             flat = residual.reshape(residual.shape[0], -1)
             solved = jnp.einsum("sij,sj->si", self.coarsest, flat, precision=jax.lax.Precision.HIGHEST)
             return solved.reshape(residual.shape)
