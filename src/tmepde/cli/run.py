@@ -124,9 +124,10 @@ def join_processes(device: str | None) -> bool:
         else:
             jax.distributed.initialize()
     except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
         raise Stop(
             ENVIRONMENT,
-            f"--distributed must be started by a launcher such as srun, but none is found ({str(error).splitlines()[0]}). "
+            f"--distributed must be started by a launcher such as srun, but none is found ({reason}). "
             "Use srun, or set TMEPDE_COORDINATOR=HOST:PORT, TMEPDE_PROCESSES and TMEPDE_PROCESS for each.",
         ) from None
     return jax.process_index() == 0
