@@ -116,7 +116,10 @@ def main(which, *rest):
     from tmepde import layout
 
     layout.GATHERED = 64  # so that coarse levels of these small grids lie in parts too
-    found = {name: compare(s, "all", **options) for name, (s, options) in chosen.items()}
+    found = {}
+    for name, (scenario, options) in chosen.items():
+        found[name] = compare(scenario, "all", **options)
+        print(name, found[name], file=sys.stderr, flush=True)
     print(json.dumps({**found, "batch": compare_batch("all")}))
 
 

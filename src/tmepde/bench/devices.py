@@ -5,9 +5,9 @@
     multigrid  D(x), Rosenbrock steps with multigrid-preconditioned conjugate gradients
 
 Bytes are those of :func:`tmepde.bench.exchange.exchanged`, by depth of loops: of a call, of a step, of what runs within
-a step (an iteration of a linear solve, a substep; mean of the loops of the two stages). Devices may be simulated on a processor
-(``XLA_FLAGS=--xla_force_host_platform_device_count=8``): what they send is then right, and how long it takes says
-nothing. So no seconds are given but those of the compiler.
+a step (an iteration of a linear solve, a substep; mean of the loops of the two stages). Devices may be simulated on a
+processor (``XLA_FLAGS=--xla_force_host_platform_device_count=8``): what they send is then right, and how long it takes
+says nothing. So no seconds are given but those of the compiler.
 """
 
 from __future__ import annotations
