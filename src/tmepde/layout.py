@@ -189,7 +189,8 @@ def to_host(values: Any) -> np.ndarray:
 
 
 def _devices(devices: int | str | Sequence[Any]) -> list[Any]:
-    default = jax.config.jax_default_device
+    settings: Any = jax.config
+    default = settings.jax_default_device
     there = jax.devices(getattr(default, "platform", default)) if default is not None else jax.devices()
     if devices == "all":
         return list(there)

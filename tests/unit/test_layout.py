@@ -65,6 +65,49 @@ def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
         agrees(json.loads(text.splitlines()[-1]))
 
 
+CONFIG = Path(__file__).parents[2] / "configs" / "radial_1d.toml"
+
+
+def command(*options: str, **settings: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", **settings}
+    words = [sys.executable, "-m", "tmepde.cli", "run", str(CONFIG), "--set", "run.until='1 hour'", *options]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_devices_that_are_not_there_end_with_code_5(tmp_path: Path) -> None:
+    for given, code, told in (("9", 5, "there are 1"), ("some", 2, "must be a number from 1, or all")):
+        run = command("-o", str(tmp_path / "a.zarr"), "--devices", given, XLA_FLAGS="")
+        _, error = run.communicate(timeout=120)
+        assert run.returncode == code and told in error
+        assert not (tmp_path / "a.zarr").exists()
+
+
+@pytest.mark.slow
+def test_of_two_processes_of_the_command_line_the_first_writes(tmp_path: Path) -> None:
+    import socket
+
+    import xarray
+
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        place = f"localhost:{probe.getsockname()[1]}"
+    flags = "--xla_force_host_platform_device_count=2"
+    shared = {"XLA_FLAGS": flags, "TMEPDE_COORDINATOR": place, "TMEPDE_PROCESSES": "2"}
+    options = ("-o", str(tmp_path / "many.zarr"), "--distributed", "-q")
+    runs = [command(*options, **shared, TMEPDE_PROCESS=str(i)) for i in range(2)]
+    told = [r.communicate(timeout=600) for r in runs]
+    assert [r.returncode for r in runs] == [0, 0], told
+    assert "written" in told[0][0] and told[1][0] == ""
+    alone = command("-o", str(tmp_path / "one.zarr"), "-q")
+    assert alone.wait(timeout=600) == 0
+    one, many = (xarray.open_zarr(tmp_path / f"{n}.zarr").load() for n in ("one", "many"))
+    for name in one.data_vars:
+        if one[name].dtype.kind == "f" and "time" in one[name].dims:
+            size = float(abs(one[name]).max())
+            # float32: every step may round differently, some 1e2 steps of 1e-7, and the controller's steps with them
+            assert float(abs(one[name] - many[name]).max()) <= 1e-4 * size, name
+
+
 def test_grids_are_cut_along_the_first_axes_into_thick_parts() -> None:
     assert _parts((256, 256, 256), 8) == (8, 1, 1)
     assert _parts((64, 64, 64), 8) == (2, 4, 1)  # slabs of 8 would be thin
