@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-ORDER = ("w1", "w2", "w3", "w4", "w5", "reference", "milieu", "gradient", "batch", "gpu")
+ORDER = ("w1", "w2", "w3", "w4", "w5", "reference", "milieu", "gradient", "batch", "devices", "gpu")
 TITLES = {
     "w1": "W1: one field in a box",
     "w2": "W2: ten fields in a box",
@@ -19,6 +19,7 @@ TITLES = {
     "milieu": "Every species on",
     "gradient": "Gradients",
     "batch": "Batches",
+    "devices": "One domain on many devices",
     "gpu": "Graphics processors",
 }
 ABOUT = {
@@ -37,6 +38,7 @@ ABOUT = {
     "beside it; seconds of the time loop, compilation apart.",
     "gradient": "Value and gradient of the tumour's cells at the end with respect to ten parameters, in reverse.",
     "batch": "Members per second, all at once against one after the other.",
+    "devices": "Bytes that a device sends, counted from the compiled program; the same number of cells on each device.",
     "gpu": "Float32 at 256³ against the copy bandwidth of the card.",
 }
 OTHERS = """\

@@ -19,11 +19,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 
 from tmepde._cache import cores, keep_programs
 from tmepde._results import Status
 from tmepde._types import cast
 from tmepde.diagnosis import explain
+from tmepde.layout import members_mesh, to_host
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
 from tmepde.runner import Static as _Static
@@ -51,6 +53,7 @@ def simulate_batch(
     solver: str = "auto",
     block: int | None = None,
     threads: int | None = None,
+    devices: int | str | Sequence[Any] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Solution]:
     """Run many scenarios of one structure (same species, shapes and schedules; other numbers) as one program.
@@ -62,6 +65,8 @@ def simulate_batch(
         block: members mapped into one program; ``None``: all on a GPU, one on a CPU, or as many as make up 16 kB of
             state where that is more.
         threads: blocks run at the same time; ``None``: one a core on a CPU, 1 on a GPU.
+        devices: share the members out among so many devices (a number, ``"all"``, or the devices), each going on by
+            itself until its own slowest; ``block`` is then rounded up to a multiple of them. See :mod:`tmepde.layout`.
         progress: called with (members done, members) after each block.
 
     Returns:
@@ -89,17 +94,18 @@ def simulate_batch(
         scheme = _shared_stepper(members, stepper, solver, dtype)
         runners = [_Runner(cast(m, dtype), cast(control, dtype), scheme, kept, dtype, solver) for m in members]
         _check_structure(runners)
-    size, workers = _plan(runners[0], len(members), block, threads)
+    mesh = None if devices is None else members_mesh(devices)
+    size, workers = _plan(runners[0], len(members), block, threads, mesh)
     chunks = [slice(i, i + size) for i in range(0, len(members), size)]
     solutions: list[Any] = [None] * len(members)
     done = 0
 
     def one(chunk: slice) -> slice:
         with jax.default_matmul_precision("highest"):  # a setting of the thread
-            if size == 1:
+            if size == 1 and mesh is None:
                 solutions[chunk] = [_hosted(runners[chunk.start], members[chunk.start], times, False, quiet=True)]
             else:
-                solutions[chunk] = _run_block(runners[chunk], members[chunk], times, size)
+                solutions[chunk] = _run_block(runners[chunk], members[chunk], times, size, mesh)
         return chunk
 
     with ThreadPoolExecutor(workers) as pool:
@@ -168,8 +174,11 @@ def _check_structure(runners: Sequence[_Runner]) -> None:
             )
 
 
-def _plan(runner: _Runner, count: int, block: int | None, threads: int | None) -> tuple[int, int]:
+def _plan(runner: _Runner, count: int, block: int | None, threads: int | None, mesh: Mesh | None) -> tuple[int, int]:
     """Members per block, and blocks at a time."""
+    if mesh is not None:
+        wanted = min(count if block is None else block, count)
+        return -(-wanted // mesh.size) * mesh.size, 1
     cpu = jax.default_backend() == "cpu"
     workers = threads if threads is not None else (cores() if cpu else 1)
     if block is None:
@@ -180,7 +189,9 @@ def _plan(runner: _Runner, count: int, block: int | None, threads: int | None) -
     return min(block, count), workers
 
 
-def _run_block(runners: Sequence[_Runner], members: Sequence[Scenario], times: np.ndarray, size: int) -> list[Solution]:
+def _run_block(
+    runners: Sequence[_Runner], members: Sequence[Scenario], times: np.ndarray, size: int, mesh: Mesh | None
+) -> list[Solution]:
     """One mapped program for all members of a block; the last block is filled up with copies of its last member."""
     filled = [*runners, *[runners[-1]] * (size - len(runners))]
     parts = [eqx.partition(r, _is_array) for r in filled]
@@ -190,23 +201,23 @@ def _run_block(runners: Sequence[_Runner], members: Sequence[Scenario], times: n
     axes = tuple(None if all(x is c[0] or np.array_equal(x, c[0]) for x in c) else 0 for c in columns)
     arrays = [c[0] if a is None else np.stack(c) for a, c in zip(axes, columns, strict=True)]
     began = time.perf_counter()
-    state, carry, output, totals = _block_start(arrays, structure[0], axes, static, size)
+    state, carry, output, totals = _block_start(arrays, structure[0], axes, static, size, mesh)
     spans = [tuple(map(jnp.asarray, span)) for span in _spans(times, dtype)]
-    program = _block_interval.lower(arrays, structure[0], axes, static, state, carry, spans[0]).compile()
+    program = _block_interval.lower(arrays, structure[0], axes, static, mesh, state, carry, spans[0]).compile()
     compile_time = time.perf_counter() - began
-    outputs, initial = [jax.device_get(output)], jax.device_get(totals)
+    outputs, initial = [_fetched(output)], _fetched(totals)
     began = time.perf_counter()
     reached, alive, stood = np.ones(size, int), np.ones(size, bool), np.zeros(size, dtype)
     for span in spans:
         state, carry, local, output, totals = program(arrays, state, carry, span)
-        outputs.append(jax.device_get(output))
-        stood = np.where(alive, local, stood)  # where a member ended within the interval
-        alive = np.asarray(carry.status) == Status.ok
+        outputs.append(_fetched(output))
+        stood = np.where(alive, to_host(local), stood)  # where a member ended within the interval
+        alive = to_host(carry.status) == Status.ok
         reached += alive
         if not np.any(alive):
             break
     timing = (time.perf_counter() - began, compile_time)
-    carry, totals, state = jax.device_get((carry, totals, state))
+    carry, totals, state = _fetched((carry, totals, state))
     bases = [span[0] for span in spans]
     volume = float(np.sum(np.asarray(runners[0].problem.volumes(dtype))))
 
@@ -237,24 +248,44 @@ def _member(tree: Any, index: int) -> Any:
     return jax.tree.map(lambda x: x[index], tree)
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
-def _block_start(arrays: Any, structure: Any, axes: Any, static: Any, size: int) -> Any:
+def _fetched(tree: Any) -> Any:
+    return jax.tree.map(to_host, tree)
+
+
+def _shared_out(mapped: Any, mesh: Mesh | None, axes: Any, going: bool = False) -> Any:
+    """``mapped`` with the members shared out among devices, each in a program of its own that waits for no other.
+
+    ``going``: besides arrays by ``axes`` it is given state, progress and the span of all."""
+    if mesh is None:
+        return mapped
+    part, whole = PartitionSpec("members"), PartitionSpec()
+    given = [part if a == 0 else whole for a in axes]
+    specs = (given,) if not going else (given, part, part, whole)
+    return jax.shard_map(mapped, mesh=mesh, in_specs=specs, out_specs=part, check_vma=False)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
+def _block_start(arrays: Any, structure: Any, axes: Any, static: Any, size: int, mesh: Mesh | None) -> Any:
     def one(arrays: Any) -> Any:
         runner = eqx.combine(jax.tree.unflatten(structure, arrays), static.value)
         state, progress = runner.start()
         return state, progress, runner.output(state, jnp.zeros((), runner.dtype)), runner.totals(state)
 
-    return jax.vmap(one, in_axes=(list(axes),), axis_size=size)(arrays)
+    own = size if mesh is None else size // mesh.size
+    return _shared_out(jax.vmap(one, in_axes=(list(axes),), axis_size=own), mesh, axes)(arrays)
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3))
-def _block_interval(arrays: Any, structure: Any, axes: Any, static: Any, state: Any, progress: Any, span: Any) -> Any:
-    def one(arrays: Any, state: Any, progress: Any) -> Any:
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def _block_interval(
+    arrays: Any, structure: Any, axes: Any, static: Any, mesh: Mesh | None, state: Any, progress: Any, span: Any
+) -> Any:
+    def one(arrays: Any, state: Any, progress: Any, span: Any) -> Any:
         runner = eqx.combine(jax.tree.unflatten(structure, arrays), static.value)
         state, progress, local, output = runner.interval(state, progress, span)
         return state, progress, local, output, runner.totals(state)
 
-    return jax.vmap(one, in_axes=(list(axes), 0, 0))(arrays, state, progress)
+    mapped = jax.vmap(one, in_axes=(list(axes), 0, 0, None))
+    return _shared_out(mapped, mesh, axes, going=True)(arrays, state, progress, span)
 
 
 def _warn(solutions: Sequence[Solution]) -> None:

@@ -102,6 +102,19 @@ class Layout:
         program = jax.shard_map(function, mesh=self.mesh, in_specs=specs, out_specs=out, check_vma=False)
         return program(*values, *whole)
 
+    def alone(self, function: Callable[..., Any], *values: Any) -> Any:
+        """``function(*values)`` by each device for itself, of whole arrays: nothing is exchanged within."""
+
+        def by_itself(*values: Any) -> Any:
+            token = _CURRENT.set(None)
+            try:
+                return function(*values)
+            finally:
+                _CURRENT.reset(token)
+
+        here = PartitionSpec()
+        return jax.shard_map(by_itself, mesh=self.mesh, in_specs=here, out_specs=here, check_vma=False)(*values)
+
     def of_array(self, shape: tuple[int, ...]) -> NamedSharding:
         """Where an array of ``shape`` lies."""
         return self.sharding(self.spec(len(shape)) if self.holds(shape) else PartitionSpec())
@@ -128,6 +141,11 @@ class Layout:
             yield
         finally:
             _CURRENT.reset(token)
+
+
+def members_mesh(devices: int | str | Sequence[Any]) -> Mesh:
+    """Devices among which the members of a batch are shared out; errors as in :meth:`Layout.of`."""
+    return Mesh(np.asarray(_devices(devices)), ("members",), axis_types=(AxisType.Auto,))
 
 
 def current() -> Layout | None:
@@ -171,7 +189,9 @@ def to_host(values: Any) -> np.ndarray:
 
 
 def _devices(devices: int | str | Sequence[Any]) -> list[Any]:
-    there = jax.devices()
+    settings: Any = jax.config
+    default = settings.jax_default_device
+    there = jax.devices(getattr(default, "platform", default)) if default is not None else jax.devices()
     if devices == "all":
         return list(there)
     if isinstance(devices, str):

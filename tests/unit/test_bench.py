@@ -99,6 +99,31 @@ def test_without_a_graphics_processor_the_prediction_is_told_with_exit_code_5() 
     assert done.returncode == 5 and "0.031 ms" in done.stderr  # 8 bytes · 256³ / 4.3 TB/s
 
 
+def test_a_refused_measurement_keeps_the_old_results(tmp_path: Path) -> None:
+    import jax
+
+    if jax.default_backend() != "cpu":
+        pytest.skip("there is one")
+    old = tmp_path / "gpu.json"
+    old.write_text("{}")
+    assert tmepde("gpu", "--quick", "--device", "gpu", "--out", old).returncode == 5
+    assert old.read_text() == "{}"
+
+
+@pytest.mark.slow
+def test_the_workload_for_graphics_processors_runs_on_a_processor() -> None:
+    done = tmepde("gpu", "--quick", "--device", "cpu", "--json", "--repeats", 1)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    by_name = {row["kernel"]: row for row in record["rows"]}
+    assert {"stencil", "V(2,2) cycle", "solve", "implicit substeps", "one exact step", "w1", "w5"} <= by_name.keys()
+    euler = by_name["implicit substeps"]
+    assert euler["ok"] and euler["steps"] == 12  # fixed steps of half a minute for six minutes
+    assert euler["voxel_species_substeps_per_s"] == pytest.approx(12**3 * 10 * 12 / euler["wall_s"])
+    assert 0 < by_name["V(2,2) cycle"]["share_of_copy"] < 2  # beyond 1 where a small grid stays in the cache
+    assert "SPQSP_HCC_GPU" in record["notes"][0] and record["driver"]
+
+
 def test_help_names_every_workload() -> None:
     done = tmepde("--help")
     assert done.returncode == 0 and all(name in done.stdout for name in (*bench.NAMES, "all"))

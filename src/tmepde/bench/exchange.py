@@ -1,10 +1,10 @@
 """What devices send to each other in a compiled program, read from its text.
 
 Every collective operation is counted once for each time that its computation runs, by depth of the loops around it:
-depth 0 once a call, depth 1 once a trip of a loop (a step), depth 2 once a trip of a loop within (an iteration), and so
-on. Bytes are those that a device sends: what it holds for a permutation, (N − 1)/N of it for an exchange of all with all,
-its part times N − 1 for a gathering, twice (N − 1)/N of it for a reduction (ring algorithms; Thakur, Rabenseifner &
-Gropp 2005, Int. J. High Perform. Comput. Appl. 19:49). Of the branches of a conditional the one that sends most counts.
+depth 0 once a call, depth 1 once a trip of a loop (a step), depth 2 once a trip of a loop within (an iteration). Bytes
+are those that a device sends: what it holds for a permutation, (N − 1)/N of it for an exchange of all with all, its
+part times N − 1 for a gathering, twice (N − 1)/N of it for a reduction (ring algorithms; Thakur, Rabenseifner & Gropp
+2005, Int. J. High Perform. Comput. Appl. 19:49). Of a conditional's branches the one that sends most counts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _computations(text: str) -> tuple[dict[str, list[str]], str]:
     """Lines by computation, and the name of the one that is run."""
     bodies: dict[str, list[str]] = {}
     entry = name = ""
-    for line in text.splitlines():
+    for line in re.sub(r"/\*.*?\*/", "", text).splitlines():
         if not line.startswith((" ", "}")) and (head := _HEAD.match(line)):
             name = head.group(2)
             bodies[name] = []

@@ -98,12 +98,23 @@ def surroundings(options: Options) -> dict[str, Any]:
     device = jax.devices()[0]
     return {
         "device": f"{device.platform} ({device.device_kind})",
+        "driver": driver(),
         "limits": limits(options.quick),
         "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "commit": git_commit(),
         "machine": machine(),
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+
+
+def driver() -> str:
+    """What runs programs on the device: the platform of XLA's client, and the driver of NVIDIA where there is one."""
+    found = [" ".join(str(getattr(jax.devices()[0].client, "platform_version", "")).split())]
+    try:
+        found.append(Path("/proc/driver/nvidia/version").read_text().splitlines()[0])
+    except OSError:
+        pass
+    return "; ".join(filter(None, found))
 
 
 def machine() -> dict[str, Any]:

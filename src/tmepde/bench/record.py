@@ -17,6 +17,7 @@ class Options:
         cells: cells along each axis; ``None`` for the workload's own.
         days: simulated days of the reference model, the gradient and the batch; ``None`` for the workload's own.
         repeats: timings of which the best counts.
+        device: "cpu" lets the workload for graphics processors run on a processor.
     """
 
     quick: bool = False
@@ -25,6 +26,7 @@ class Options:
     cells: int | None = None
     days: float | None = None
     repeats: int = 3
+    device: str | None = None
 
     def check(self) -> None:
         """Raise for sizes that cannot be run."""

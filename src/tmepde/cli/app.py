@@ -127,6 +127,12 @@ def run(
     device: OnDevice = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store that is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    devices: Annotated[
+        str | None, typer.Option(help="Cut the grid into so many parts, one a device; or all.", show_default=False)
+    ] = None,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="One of several processes, as srun starts them.")
+    ] = False,
 ) -> None:
     """Run all arms of a config and write one xarray dataset.
 
@@ -135,7 +141,7 @@ def run(
     from tmepde.cli.run import run as command
 
     overrides = [*(set_ or []), *([f'run.precision="{precision.value}"'] if precision else [])]
-    command(config, out, overrides, device.value if device else None, overwrite, quiet)
+    command(config, out, overrides, device.value if device else None, overwrite, quiet, devices, distributed)
 
 
 class _SweepGroup(TyperGroup):
@@ -279,7 +285,7 @@ def bench(
         str,
         typer.Argument(
             metavar="NAME",
-            help="w1, w2, w3, w4, w5, reference, milieu, gradient, batch, sweep, gpu or all.",
+            help="w1, w2, w3, w4, w5, reference, milieu, gradient, batch, sweep, devices, gpu or all.",
             show_default=False,
         ),
     ],
@@ -291,6 +297,7 @@ def bench(
     cells: Annotated[int | None, typer.Option(help="Cells along an axis.", show_default=False)] = None,
     days: Annotated[float | None, typer.Option(help="Simulated days.", show_default=False)] = None,
     repeats: Annotated[int, typer.Option(help="Timings of which the best counts.")] = 3,
+    device: OnDevice = None,
 ) -> None:
     """Measure speed and accuracy, beside other programs and beside what the machine can do.
 
@@ -298,4 +305,6 @@ def bench(
     """
     from tmepde.cli.bench import bench as command
 
-    command(name, json, out, quick=quick, peers=peers, full=full, cells=cells, days=days, repeats=repeats)
+    where = device.value if device else None
+    sizes = {"cells": cells, "days": days, "repeats": repeats, "device": where}
+    command(name, json, out, quick=quick, peers=peers, full=full, **sizes)

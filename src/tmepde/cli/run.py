@@ -14,16 +14,29 @@ from tmepde import config as configs
 from tmepde.cli.exits import BAD_INPUT, DIVERGED, ENVIRONMENT, LIMIT_REACHED, Stop
 
 
-def run(path: Path, out: Path, overrides: list[str], device: str | None, overwrite: bool, quiet: bool) -> None:
+def run(
+    path: Path,
+    out: Path,
+    overrides: list[str],
+    device: str | None,
+    overwrite: bool,
+    quiet: bool,
+    devices: str | None = None,
+    distributed: bool = False,
+) -> None:
     """Check the input, run, write, and say how it went."""
     config = configs.load(path, overrides)
     check_target(out, overwrite)
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
+    first = join_processes(device) if distributed else True
     choose_device(device, config.run.precision)
+    parts = number_of("all" if distributed and devices is None else devices)
     began = time.perf_counter()
     build = config.build()
-    solutions = _solve(build, quiet)
+    solutions = _solve(build, quiet or not first, parts)
+    if not first:  # one process writes and tells
+        return _stop_if_bad(solutions, quiet=True)
     from tmepde.io import combine_arms, write_store
 
     dataset = combine_arms(solutions, region=build.region, config_text=config.toml(), name=config.name)
@@ -65,7 +78,7 @@ def choose_device(device: str | None, precision: str) -> None:
     if device is None:
         return
     try:
-        jax.config.update("jax_default_device", jax.devices(device)[0])
+        jax.config.update("jax_default_device", jax.local_devices(backend=device)[0])
     except RuntimeError as error:
         there = ", ".join(sorted({d.platform for d in jax.devices()}))
         reason = str(error).splitlines()[0]
@@ -74,7 +87,53 @@ def choose_device(device: str | None, precision: str) -> None:
         ) from None
 
 
-def _solve(build: Any, quiet: bool) -> dict[str, Any]:
+def number_of(devices: str | None) -> int | str | None:
+    """What ``--devices`` asks for.
+
+    Raises:
+        Stop: with exit code 2 for something that is no number, 5 where there are not as many.
+    """
+    if devices is None or devices == "all":
+        return devices
+    if not devices.isdigit() or int(devices) == 0:
+        raise Stop(BAD_INPUT, f"--devices must be a number from 1, or all, but {devices!r} was given.")
+    import jax
+
+    if int(devices) > jax.device_count():
+        raise Stop(
+            ENVIRONMENT, f"--devices {devices} was given, but there are {jax.device_count()}. Take fewer, or all."
+        )
+    return int(devices)
+
+
+def join_processes(device: str | None) -> bool:
+    """Join the processes that ``srun`` (or another launcher that JAX knows) has started; whether this is the first.
+
+    Raises:
+        Stop: with exit code 5 where no launcher is found.
+    """
+    import jax
+
+    if device == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    known = {k: os.environ.get(f"TMEPDE_{k}") for k in ("COORDINATOR", "PROCESSES", "PROCESS")}
+    try:
+        if all(known.values()):
+            jax.distributed.initialize(known["COORDINATOR"], int(known["PROCESSES"] or 1), int(known["PROCESS"] or 0))
+        else:
+            jax.distributed.initialize()
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise Stop(
+            ENVIRONMENT,
+            f"--distributed must be started by a launcher such as srun, but none is found ({reason}). "
+            "Use srun, or set TMEPDE_COORDINATOR=HOST:PORT, TMEPDE_PROCESSES and TMEPDE_PROCESS for each.",
+        ) from None
+    return jax.process_index() == 0
+
+
+def _solve(build: Any, quiet: bool, devices: int | str | None = None) -> dict[str, Any]:
     from tmepde.simulation import run_arms
     from tmepde.steppers import StepControl
 
@@ -88,6 +147,7 @@ def _solve(build: Any, quiet: bool) -> dict[str, Any]:
             precision=build.precision,
             control=control,
             progress=progress,
+            devices=devices,
         )
 
 
@@ -139,10 +199,10 @@ def _follow(arms: int, tell: Callable[[int, float, str], None]) -> Callable[[flo
     return callback
 
 
-def _stop_if_bad(solutions: dict[str, Any]) -> None:
+def _stop_if_bad(solutions: dict[str, Any], quiet: bool = False) -> None:
     bad = {n: s for n, s in solutions.items() if not s.ok}
     if not bad:
         return
-    told = "\n".join(f"{name}: {s.message}" for name, s in bad.items())
+    told = "" if quiet else "\n".join(f"{name}: {s.message}" for name, s in bad.items())
     limit = all(s.status.name == "step_limit" for s in bad.values())
     raise Stop(LIMIT_REACHED if limit else DIVERGED, told)

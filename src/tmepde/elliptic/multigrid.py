@@ -114,7 +114,8 @@ class Multigrid(eqx.Module):
     """V(2,2) hierarchy of an :class:`EllipticOperator`; calling it applies the cycle to a residual ``(S, *cells)``.
 
     The value is 0 in inert cells. ``inverse``: D⁻¹ of ``op``, where it is at hand; ``below``:
-    :attr:`below` of the same.
+    :attr:`below` of the same. ``coarsest``: the inverse of the last operator, or, where that lies in parts no more, a
+    hierarchy that each device goes through by itself.
     """
 
     levels: list[_Level]
@@ -124,6 +125,7 @@ class Multigrid(eqx.Module):
         levels: list[_Level] = []
         inverse = None if op.links else inverse
         op = op.folded()
+        layout, wait = current(), op.aspect or (0,) * op.ndim
         for coarsen in _plan(op.diagonal.shape[1:], op.periodic, op.aspect):
             even = _pad_even(op, _padding(op.diagonal.shape[1:], op.periodic, coarsen))
             if inverse is None or levels or even.diagonal.shape != op.diagonal.shape:
@@ -133,9 +135,13 @@ class Multigrid(eqx.Module):
             if below is not None:
                 self.levels, self.coarsest = [*levels, *below[0]], below[1]
                 return
-            op = _coarse(even, coarsen).settled()
-        self.levels = levels
-        self.coarsest = _dense_inverse(op)
+            op = _coarse(even, coarsen)
+            wait = tuple(w + c for w, c in zip(wait, coarsen, strict=True))
+            if layout is not None and not layout.cuts(op.diagonal.shape[1:]):
+                op = dataclasses.replace(op, aspect=wait)
+                self.levels, self.coarsest = levels, layout.alone(Multigrid, op)
+                return
+        self.levels, self.coarsest = levels, _dense_inverse(op)
 
     @property
     def below(self) -> Any:
@@ -147,6 +153,9 @@ class Multigrid(eqx.Module):
 
     def _cycle(self, index: int, residual: Any) -> Any:
         if index == len(self.levels):
+            layout = current()
+            if layout is not None and isinstance(self.coarsest, Multigrid):
+                return layout.alone(lambda cycle, b: cycle(b), self.coarsest, residual)
             flat = residual.reshape(residual.shape[0], -1)
             solved = jnp.einsum("sij,sj->si", self.coarsest, flat, precision=jax.lax.Precision.HIGHEST)
             return solved.reshape(residual.shape)

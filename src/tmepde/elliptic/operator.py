@@ -16,7 +16,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
-from tmepde.layout import level, parts_of, whole
+from tmepde.layout import level, parts_of
 from tmepde.operators.faces import pad, shift, take
 from tmepde.operators.ghosts import ghosted, neighbours
 
@@ -73,12 +73,6 @@ class EllipticOperator(eqx.Module):
             return self
         pairs = tuple(level(self.sides(k)) if m > 1 else None for k, m in enumerate(parts))
         return dataclasses.replace(self, pairs=pairs)
-
-    def settled(self) -> EllipticOperator:
-        """Inside a program of several devices: in parts, or whole on each where the level is too coarse for that."""
-        if any(m > 1 for m in parts_of(self.diagonal.shape[1:])):
-            return dataclasses.replace(self, diagonal=level(self.diagonal))
-        return dataclasses.replace(self, diagonal=level(self.diagonal), faces=whole(self.faces))
 
     def inflow(self, u: Any) -> Any:
         """w Σ_f Φ_f u_j of each cell i: what its neighbours add to A u, with the other sign. Without links."""
