@@ -1,7 +1,7 @@
 """Who runs the batches of a sweep: this process, processes of this machine, a job array, or dask workers as jobs.
 
-All of them call ``tmepde.sweep.run_batch(store: Path, batch: int)`` on the batches that are pending; none of them holds a
-result. What the command line needs is :func:`execute` (``tmepde sweep``) and :func:`run_task` (``tmepde sweep batch``).
+All of them call ``tmepde.sweep.run_batch(store: Path, batch: int)`` on the batches that are pending; none of them holds
+a result. What the command line needs is :func:`execute` (``tmepde sweep``) and :func:`run_task` (``tmepde sweep batch``).
 """
 
 from __future__ import annotations
