@@ -13,6 +13,7 @@ class Status(enum.IntEnum):
     step_too_small = 2
     not_finite = 3
     solver = 4
+    stopped = 5
 
     @property
     def message(self) -> str:
@@ -40,4 +41,5 @@ _SENTENCES = {
         "A linear or quasi-steady solve did not converge with the shortest step allowed. Check that every quasi-steady "
         "field has a loss or an open side; an explicit stepper needs a smaller `dt`."
     ),
+    Status.stopped: "The run was stopped before its end. Go on from its last snapshot.",
 }

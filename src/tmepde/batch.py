@@ -24,8 +24,13 @@ import numpy as np
 from tmepde._cache import keep_programs
 from tmepde._results import Status
 from tmepde._types import cast
+from tmepde.runner import DTYPES as _DTYPES
+from tmepde.runner import Runner as _Runner
+from tmepde.runner import Static as _Static
+from tmepde.runner import is_array as _is_array
+from tmepde.runner import spans as _spans
 from tmepde.scenario import Scenario
-from tmepde.simulation import _DTYPES, _check, _hosted, _is_array, _Runner, _Static, _stepper, save_times
+from tmepde.simulation import _check, _hosted, _stepper, save_times
 from tmepde.solution import Solution
 from tmepde.steppers import Rosenbrock2, StepControl, Stepper
 
@@ -184,14 +189,14 @@ def _run_block(runners: Sequence[_Runner], members: Sequence[Scenario], times: n
     arrays = [c[0] if a is None else np.stack(c) for a, c in zip(axes, columns, strict=True)]
     began = time.perf_counter()
     state, carry, output, totals = _block_start(arrays, structure[0], axes, static, size)
-    spans = [(jnp.asarray(t, dtype), jnp.asarray(d, dtype)) for t, d in zip(times[:-1], np.diff(times), strict=True)]
+    spans = [tuple(map(jnp.asarray, span)) for span in _spans(times, dtype)]
     program = _block_interval.lower(arrays, structure[0], axes, static, state, carry, *spans[0]).compile()
     compile_time = time.perf_counter() - began
     outputs, initial = [jax.device_get(output)], jax.device_get(totals)
     began = time.perf_counter()
     reached = np.ones(size, int)
-    for base, length in spans:
-        state, carry, output, totals = program(arrays, state, carry, base, length)
+    for span in spans:
+        state, carry, output, totals = program(arrays, state, carry, *span)
         outputs.append(jax.device_get(output))
         alive = np.asarray(carry.status) == Status.ok
         reached += alive
@@ -231,11 +236,11 @@ def _block_start(arrays: Any, structure: Any, axes: Any, static: Any, size: int)
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
 def _block_interval(
-    arrays: Any, structure: Any, axes: Any, static: Any, state: Any, progress: Any, base: Any, length: Any
+    arrays: Any, structure: Any, axes: Any, static: Any, state: Any, progress: Any, base: Any, start: Any, end: Any
 ) -> Any:
     def one(arrays: Any, state: Any, progress: Any) -> Any:
         runner = eqx.combine(jax.tree.unflatten(structure, arrays), static.value)
-        state, progress, output = runner.interval(state, progress, base, length)
+        state, progress, output = runner.interval(state, progress, base, end, start)
         return state, progress, output, runner.totals(state)
 
     return jax.vmap(one, in_axes=(list(axes), 0, 0))(arrays, state, progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -67,6 +67,20 @@ class Scenario(eqx.Module):
                 raise ValueError(f"`{path}` must keep shape {old.shape}, but shape {new.shape} was given.")
             new = new + 0.0 * old  # one number for all doses
         return eqx.tree_at(lambda s: s.at(path), self, new, is_leaf=lambda x: x is None)
+
+    def only(self, active: Iterable[str]) -> Scenario:
+        """The same scenario with all other interventions at strength 0: no recompilation.
+
+        Raises:
+            KeyError: for an intervention that is not there.
+        """
+        wanted, scenario = set(active), self
+        for one in sorted(wanted - set(self.interventions)):
+            raise KeyError(unknown("intervention", one, self.interventions))
+        for one in self.interventions:
+            if one not in wanted:
+                scenario = scenario.replace(f"interventions.{one}.strength", 0.0)
+        return scenario
 
     def __repr__(self) -> str:
         lines = repr(self.model).splitlines()

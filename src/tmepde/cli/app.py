@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 app = typer.Typer(
     name="tmepde",
@@ -119,6 +120,101 @@ def run(
 
     overrides = [*(set_ or []), *([f'run.precision="{precision.value}"'] if precision else [])]
     command(config, out, overrides, device.value if device else None, overwrite, quiet)
+
+
+class _SweepGroup(TyperGroup):
+    """``tmepde sweep CONFIG …`` is ``tmepde sweep run CONFIG …``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, "-h", "--help"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+sweeps = typer.Typer(
+    cls=_SweepGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="Run the scenarios of a config with \\[sweep], here or on a cluster: tmepde sweep CONFIG -o OUT.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(sweeps, name="sweep")
+SweepStore = Annotated[Path, typer.Argument(metavar="OUT", help="The store of a sweep.", show_default=False)]
+
+
+class Executor(StrEnum):
+    """Where batches run."""
+
+    inline = "inline"
+    dask = "dask"
+    slurm_array = "slurm-array"
+    slurm_dask = "slurm-dask"
+
+
+@sweeps.command("run", epilog="[b]Example[/b]  tmepde sweep configs/sweep_colon.toml -o out/sweep.zarr")
+def sweep_run(
+    config: Config,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The store to write (.zarr).", show_default=False)],
+    set_: Set = None,
+    executor: Annotated[Executor, typer.Option(help="Where batches run.")] = Executor.inline,
+    width: Annotated[int | None, typer.Option("--width", help="Scenarios of a batch.", min=1)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a store: run what is pending.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes (dask).", min=1)] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, or its file.")] = None,
+    interface: Annotated[str | None, typer.Option(help="Network interface of the scheduler (slurm-dask).")] = None,
+    slurm: Annotated[
+        list[str] | None,
+        typer.Option("--slurm", metavar="KEY=VALUE", help=r"A key of \[sweep.slurm], as in time=2:00:00."),
+    ] = None,
+) -> None:
+    """Make the store and run all batches.
+
+    Exit codes: 0 ok, 1 some scenarios failed, 2 bad input, 5 memory, disk or device, 6 at work already, 75 stopped in
+    time with batches left.
+    """
+    from tmepde.cli.sweep import Where
+    from tmepde.cli.sweep import run as command
+
+    where = Where(executor.value, workers, scheduler, interface, tuple(slurm or ()))
+    _ends(command(config, out, set_ or [], where, width, resume, dry_run))
+
+
+@sweeps.command("status", epilog="[b]Example[/b]  tmepde sweep status out/sweep.zarr")
+def sweep_status(out: SweepStore, json: Json = False) -> None:
+    """How many scenarios are pending, ok, failed and diverged. Starts no JAX."""
+    from tmepde.cli.sweep import status
+
+    _ends(status(out, json))
+
+
+@sweeps.command("retry", epilog="[b]Example[/b]  tmepde sweep retry out/sweep.zarr")
+def sweep_retry(out: SweepStore) -> None:
+    """Run again the batches with scenarios that failed."""
+    from tmepde.cli.sweep import retry
+
+    _ends(retry(out))
+
+
+@sweeps.command("batch", epilog="[b]Example[/b]  tmepde sweep batch out/sweep.zarr 3 4")
+def sweep_batch(
+    out: SweepStore,
+    index: Annotated[list[int] | None, typer.Argument(help="Numbers of batches.", show_default=False)] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All that are pending.")] = False,
+    task: Annotated[int | None, typer.Option(help="Those of one task of an array.", min=0)] = None,
+    per_task: Annotated[int, typer.Option(help="Batches of a task.", min=1)] = 1,
+    grace: Annotated[float, typer.Option(help="Seconds that a batch has after a signal.", min=0.0)] = 8.0,
+) -> None:
+    """Run single batches in this process: what the tasks of a cluster call."""
+    from tmepde.cli.sweep import batch, chosen
+
+    _ends(batch(out, chosen(out, index or [], all_, task, per_task), grace))
+
+
+def _ends(code: int) -> None:
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command(epilog="[b]Example[/b]  tmepde report out/colon.zarr -o out/colon.html")

@@ -43,13 +43,16 @@ class Build:
     max_steps: int
 
 
-def build(config: Any) -> Build:
+def build(config: Any, region: Region | None = None) -> Build:
     """All objects of a config.
+
+    Args:
+        region: the one that this config would give, where it is known already.
 
     Raises:
         ConfigError: where the objects refuse what the config alone could not know (a picture without tissue, say).
     """
-    region = _at("tissue", lambda: region_of(config))
+    region = _at("tissue", lambda: region_of(config)) if region is None else region
     model = _at("model", lambda: model_of(config.model, region, config.interventions, config.folder))
     plan = {}
     for name, section in config.interventions.items():

@@ -12,6 +12,8 @@ from tmepde.config.errors import ConfigError, Problem, suggest
 from tmepde.config.modules import carried, catalogue, intervention_section, model_section
 from tmepde.config.schema import GRIDS, PICTURES, TISSUES, Run
 from tmepde.config.section import Section, by_kind, dotted, problems_of, shown
+from tmepde.config.sweep import Sweep
+from tmepde.config.sweep import problems as sweep_problems
 
 SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -29,6 +31,7 @@ class Config(Section):
     interventions: dict[str, Any] = Field(default_factory=dict)
     arms: dict[str, Any] = Field(default_factory=dict)
     run: Run
+    sweep: Any = None
     _folder: str = PrivateAttr(default=".")
 
     def __eq__(self, other: object) -> bool:
@@ -101,6 +104,9 @@ def validate(raw: Mapping[str, Any], source: str = "", folder: str = ".") -> Con
             if not found:
                 parts[key] = value
     problems += _cross(raw, parts)
+    if parts.get("sweep") is not None and not problems:
+        arms = parts.get("arms") or {parts.get("name", "unnamed"): ()}
+        problems += sweep_problems(raw, parts["sweep"], arms, lambda tables: validate(tables, folder=folder))
     if problems:
         raise ConfigError(problems, source)
     if "tissue" not in parts:
@@ -181,6 +187,7 @@ _READERS: dict[str, Any] = {
     "interventions": _interventions,
     "arms": _arms,
     "run": lambda v, k, _: _with(Run.model_validate, v, k),
+    "sweep": lambda v, k, _: _with(Sweep.model_validate, v, k),
 }
 
 

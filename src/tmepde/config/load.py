@@ -35,7 +35,7 @@ def loads(text: str, overrides: Mapping[str, Any] | Iterable[str] = (), source: 
     problems = []
     pairs = overrides.items() if isinstance(overrides, Mapping) else [_split(one) for one in overrides]
     for key, value in pairs:
-        problem = value if isinstance(value, Problem) else _assign(raw, key, value)
+        problem = value if isinstance(value, Problem) else assign(raw, key, value)
         if problem:
             problems.append(problem)
     if problems:
@@ -133,7 +133,7 @@ def _split(text: str) -> tuple[str, Any]:
         return key, value
 
 
-def _assign(raw: dict[str, Any], key: str, value: Any) -> Problem | None:
+def assign(raw: dict[str, Any], key: str, value: Any) -> Problem | None:
     """Set a dotted path; whether it is known is for the validation to say."""
     parts = [p.strip('"') for p in re.findall(r'"[^"]+"|[^.]+', key)]
     table: Any = raw

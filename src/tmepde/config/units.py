@@ -197,3 +197,13 @@ def _kind(value: Any) -> str:
 def text(value: float, unit: str) -> str | float:
     """The inverse of :func:`parse`, exact: ``"1800 um^2/h"``; a pure number stays a number."""
     return float(value) if unit == "1" else f"{repr(float(value)).removesuffix('.0')} {unit}"
+
+
+def split(value: Any) -> tuple[float, str] | None:
+    """Number and unit of a value as a config writes it (``""`` without a unit); ``None`` if it is no number."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value, ""
+    match = _NUMBER.match(value.strip()) if isinstance(value, str) else None
+    if not match:
+        return None
+    return float(match.group()), value.strip()[match.end() :].strip()

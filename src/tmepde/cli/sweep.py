@@ -1,0 +1,183 @@
+"""``tmepde sweep``: make the store of a sweep, run its batches somewhere, and say how it stands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tmepde import config as configs
+from tmepde.cli.exits import BAD_INPUT, ENVIRONMENT, LOCKED, SOME_FAILED, Stop
+from tmepde.sweep import store
+
+
+@dataclass(frozen=True)
+class Where:
+    """Options of the command that say where batches run."""
+
+    executor: str = "inline"
+    workers: int | None = None
+    scheduler: str | None = None
+    interface: str | None = None
+    slurm: tuple[str, ...] = ()
+
+
+def run(
+    path: Path, out: Path, overrides: Sequence[str], where: Where, width: int | None, resume: bool, dry_run: bool
+) -> int:
+    """Check the config, make the store or go on with it, and run what is pending. Returns the exit code."""
+    from tmepde.config.slurm import with_options
+
+    changes = [*overrides, *([f"sweep.batch={width}"] if width is not None else [])]
+    config = configs.load(path, changes)
+    if config.sweep is None:
+        raise Stop(BAD_INPUT, f"{path} must have [sweep], but has none. Add [sweep.grid], or use `tmepde run`.")
+    options = with_options(config.sweep.slurm, where.slurm)
+    out = out.absolute()
+    if dry_run:
+        return _plan(config, out, where, options)
+    from tmepde.sweep import check_same, create
+
+    if out.exists() and not resume:
+        raise Stop(BAD_INPUT, f"{out} exists already. Choose another name, or add --resume to run what is pending.")
+    try:
+        if out.exists():
+            check_same(config, out)
+        else:
+            create(config, out)
+    except ValueError as error:
+        raise Stop(BAD_INPUT, str(error)) from None
+    for warning in config.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    left = store.pending(out)
+    if not left:
+        print(f"{out}: nothing is pending.")
+        return _verdict(out)
+    print(f"{out}: {len(left)} of {store.batches(out)} batches to run", flush=True)
+    return _execute(out, left, where, options)
+
+
+def _plan(config: Any, out: Path, where: Where, options: Any) -> int:
+    """Say what would be done; nothing is written."""
+    from tmepde.sweep.engine import plan
+
+    count, batch, structures = plan(config)
+    batches = -(-count // batch)
+    print(f"{count} scenarios in {batches} batches of {batch}, {structures} structure(s) to compile")
+    if where.executor == "slurm-array":
+        from tmepde.sweep.executors.slurm_array import script_of
+
+        left = store.pending(out) if out.exists() else range(batches)
+        print(script_of(out, batches, list(left), options).text)
+    return 0
+
+
+def _execute(out: Path, left: list[int], where: Where, options: Any) -> int:
+    from tmepde.sweep import fail
+    from tmepde.sweep.executors.base import Busy, Environment
+
+    try:
+        if where.executor == "inline":
+            return batch(out, left)
+        if where.executor == "slurm-array":
+            from tmepde.sweep.executors import slurm_array
+
+            slurm_array.submit(out, store.batches(out), left, options)
+            return _verdict(out) if options.wait else 0
+        if where.executor == "dask":
+            from tmepde.sweep.executors import dask_local
+
+            result = dask_local.run(out, left, workers=where.workers, scheduler=where.scheduler)
+        else:
+            from tmepde.sweep.executors import dask_slurm
+
+            result = dask_slurm.run(out, left, options, interface=where.interface)
+    except Busy as error:
+        raise Stop(LOCKED, str(error)) from None
+    except Environment as error:
+        raise Stop(ENVIRONMENT, str(error)) from None
+    for index, reason in result.failed.items():
+        fail(out, index, reason)
+    return _verdict(out)
+
+
+def batch(out: Path, chosen: Sequence[int], grace: float = 8.0) -> int:
+    """Run batches in this process."""
+    from tmepde.sweep.executors import inline
+    from tmepde.sweep.executors.task import wall_time_ends
+
+    outcome = inline.run(out.absolute(), chosen, grace=grace, ends=wall_time_ends())
+    return outcome.code or _verdict(out)
+
+
+def chosen(out: Path, indices: Sequence[int], everything: bool, task: int | None, per_task: int) -> list[int]:
+    """Batches that ``sweep batch`` was asked for, less those that are done where a task or all are named."""
+    count = store.batches(out)
+    if bad := [i for i in indices if not 0 <= i < count]:
+        raise Stop(
+            BAD_INPUT, f"Batches of {out} are 0 to {count - 1}, but {bad[0]} was given. See `tmepde sweep status`."
+        )
+    if indices:
+        return list(indices)
+    left = store.pending(out)
+    if task is not None:
+        return [i for i in left if i // per_task == task]
+    if everything:
+        return left
+    raise Stop(BAD_INPUT, "Say which batches: their numbers, --task, or --all.")
+
+
+def status(out: Path, as_json: bool) -> int:
+    """How many scenarios are pending, ended well, failed and diverged."""
+    found = store.statuses(out)
+    counts = {name: int(np.sum(found == code)) for code, name in enumerate(store.MEANINGS)}
+    width, left = int(store.head(out)["batch"]), store.pending(out)
+    told = {
+        "scenarios": len(found),
+        **counts,
+        "batches": store.batches(out),
+        "batch": width,
+        "batches_pending": len(left),
+    }
+    if as_json:
+        print(json.dumps(told))
+        return 0
+    print(f"{out}: {len(found)} scenarios, " + ", ".join(f"{n} {name}" for name, n in counts.items()))
+    print(f"{len(left)} of {told['batches']} batches of {width} pending" + (f": {left[:20]}" if left else ""))
+    _table(out, found)
+    return 0
+
+
+def retry(out: Path) -> int:
+    """Run again the batches with scenarios that did not end well."""
+    again = store.unsuccessful(out)
+    if not again:
+        print(f"{out}: nothing has failed.")
+        return 0
+    store.forget(out, again)
+    return batch(out, again)
+
+
+def _verdict(out: Path) -> int:
+    """0 if every scenario that was run ended well, else 1 with a table."""
+    found = store.statuses(out)
+    print(f"{out}: {int(np.sum(found == store.OK))} of {len(found)} scenarios ok")
+    return _table(out, found)
+
+
+def _table(out: Path, found: np.ndarray) -> int:
+    bad = np.flatnonzero(found > store.OK)
+    if not len(bad):
+        return 0
+    messages = store.messages(out)
+    print(f"{len(bad)} did not end well:", file=sys.stderr)
+    for i in bad[:20]:
+        print(f"  scenario {i}: {store.MEANINGS[found[i]]}. {messages[i]}", file=sys.stderr)
+    if len(bad) > 20:
+        print(f"  and {len(bad) - 20} more", file=sys.stderr)
+    return SOME_FAILED

@@ -1,0 +1,264 @@
+"""A sweep from its config to a full store: make the store, run a batch of it, see what is left.
+
+    create(config, out)                  # all metadata, every row pending
+    for index in pending(out):
+        run_batch(out, index)            # in any process, in any order, as often as you like
+
+A batch reads everything it needs from the store. What a scenario does wrong becomes its ``status`` and ``message``;
+only what is wrong with the machine (disk, memory, device) is raised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tmepde import config as configs
+from tmepde.io.store import StoreError
+from tmepde.sweep import store
+from tmepde.sweep.store import Array
+from tmepde.sweep.table import Table, table
+
+#: scenarios of a batch when nothing is said, and bytes of results that they may have
+_BATCH, _BATCH_BYTES = 16, 64 * 2**20
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What came of one batch: how many ended well, and those that did not with their messages."""
+
+    index: int
+    ok: int
+    bad: dict[int, str]
+
+
+class ChangedConfig(ValueError):
+    """The store is of another config; the message says which keys differ."""
+
+
+def ordered(config: Any) -> Table:
+    """The table in the order of the store: scenarios of one structure beside each other."""
+    from tmepde.sweep.members import structural
+
+    plain = table(config)
+    order = structural(plain)
+    return Table(
+        {path: [column[i] for i in order] for path, column in plain.values.items()},
+        [plain.arms[i] for i in order],
+        [plain.replicates[i] for i in order],
+    )
+
+
+def create(config: Any, out: Path) -> None:
+    """Make the store of a sweep, with every scenario pending.
+
+    Args:
+        config: a loaded config with ``[sweep]``.
+
+    Raises:
+        FileExistsError: if there is something at ``out``.
+        ValueError: if ``[sweep]`` is missing, or fields are asked for of scenarios with different grids.
+    """
+    if config.sweep is None:
+        raise ValueError("`config` must have [sweep], but has none. Add one, or use tmepde run.")
+    rows = ordered(config)
+    arrays, batch = _arrays(config, rows)
+    store.create(Path(out), len(rows), batch, arrays, _attributes(config, rows))
+
+
+def plan(config: Any) -> tuple[int, int, int]:
+    """Scenarios, scenarios of a batch, and structures, going by the values that shape arrays."""
+    from tmepde.sweep.members import structures
+
+    rows = ordered(config)
+    return len(rows), _arrays(config, rows)[1], structures(rows)
+
+
+def _attributes(config: Any, rows: Table) -> dict[str, Any]:
+    from tmepde.io.provenance import provenance
+
+    text = config.toml()
+    return {
+        "Conventions": "CF-1.11",
+        "title": config.name,
+        **provenance(None, text),
+        "precision": config.run.precision,
+        "sweep_table_hash": rows.digest,
+        "config_folder": str(Path(config.folder).resolve()),
+    }
+
+
+def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], int]:
+    """Every array of the store, and the scenarios of a batch."""
+    from tmepde.sweep.members import Members
+
+    members = Members(config, rows)
+    scenario, built = members.build(0)
+    from tmepde.simulation import save_times
+
+    times = save_times(scenario, built.save)
+    kind = {"f32": np.float32, "f64": np.float64}[config.run.precision]
+    taken = {"time", "arm", "status", "message"} | set(config.sweep.fields)
+    found: dict[str, Array] = {
+        "time": Array(
+            ("time",),
+            times.shape,
+            np.float64,
+            {"units": "h", "long_name": "Time since the start of the scenario", "axis": "T", "coordinate": True},
+            times,
+            scenario=False,
+        ),
+        "scenario": Array(
+            (), (), np.int64, {"long_name": "Scenario", "units": "1", "coordinate": True}, range(len(rows))
+        ),
+        "arm": Array((), (), str, {"long_name": "Treatment arm", "units": "1", "coordinate": True}, rows.arms),
+    }
+    if len(set(rows.replicates)) > 1:
+        attributes = {"long_name": "Repetition of the draws", "units": "1", "coordinate": True}
+        found["replicate"] = Array((), (), np.int32, attributes, rows.replicates)
+    for path in rows.values:
+        numbers, unit = rows.column(path)
+        attributes = {"units": unit, "long_name": f"Config value {path}", "coordinate": True}
+        found[path] = Array((), (), str if numbers.dtype == object else np.float64, attributes, numbers)
+    found |= _outcome()
+    for name, one in sorted(scenario.observables.items()):
+        attributes = {
+            "units": getattr(one, "unit", "1") or "1",
+            "long_name": getattr(one, "long_name", "") or name.replace("_", " ").capitalize(),
+            "cell_methods": "time: point",
+        }
+        found[f"obs_{name}" if name in taken else name] = Array(("time",), times.shape, kind, attributes)
+    found |= _fields(config, scenario, times, kind)
+    per_row = sum(np.prod(a.shape, dtype=float) * np.dtype(a.dtype).itemsize for a in found.values() if a.scenario)
+    batch = config.sweep.batch or int(np.clip(_BATCH_BYTES // max(per_row, 1.0), 1, _BATCH))
+    return found, min(batch, len(rows))
+
+
+def _outcome() -> dict[str, Array]:
+    flags = {
+        "flag_values": list(range(len(store.MEANINGS))),
+        "flag_meanings": " ".join(store.MEANINGS),
+        "long_name": "How the scenario ended",
+        "units": "1",
+    }
+    numbers = {
+        "wall_time": (np.float32, "Run time without compilation", "s"),
+        "n_steps": (np.int32, "Accepted steps", "1"),
+        "n_rejected": (np.int32, "Rejected steps", "1"),
+        "mass_balance_error": (np.float32, "Largest relative error of the budget of a species", "1"),
+        "members": (np.int32, "Scenarios that were one program call", "1"),
+    }
+    found = {"status": Array((), (), np.int8, flags)}
+    found["message"] = Array((), (), str, {"long_name": "Result in words", "units": "1"})
+    for name, (dtype, long_name, unit) in numbers.items():
+        found[name] = Array((), (), dtype, {"long_name": long_name, "units": unit})
+    return found
+
+
+def _fields(config: Any, scenario: Any, times: np.ndarray, kind: Any) -> dict[str, Array]:
+    """Arrays of the fields asked for, with the coordinates of their grid."""
+    wanted = config.sweep.fields
+    species = scenario.system.species
+    if not wanted:
+        return {}
+    from tmepde.coefficients import unknown
+
+    if missing := [n for n in wanted if n not in species]:
+        raise ValueError(unknown("species", missing[0], species) + " (in `sweep.fields`)")
+    if any(path.split(".")[0] in ("grid", "tissue") for path in config.sweep.paths()):
+        raise ValueError("`sweep.fields` must be empty where the grid varies, because fields then differ in shape.")
+    grid = scenario.model.grid
+    found = {}
+    for k, axis in enumerate(grid.axes):
+        attributes = {"units": "um", "long_name": f"Position along {axis}", "axis": axis.upper(), "coordinate": True}
+        centers = np.asarray(grid.centers(k), np.float64)
+        found[axis] = Array((axis,), centers.shape, np.float64, attributes, centers, scenario=False)
+    for name in wanted:
+        one = species[name]
+        attributes = {"units": one.unit, "long_name": one.long_name or name, "cell_methods": "time: point"}
+        space = () if one.kind == "compartment" else (*grid.axes,)
+        shape = () if one.kind == "compartment" else grid.shape
+        found[name] = Array(("time", *space), (*times.shape, *shape), kind, attributes)
+    return found
+
+
+def config_of(out: Path) -> Any:
+    """The config that a store was made from.
+
+    Raises:
+        StoreError: for a store that cannot be read, or whose scenarios this version would make otherwise.
+    """
+    attributes = store.head(Path(out))
+    config = configs.loads(attributes["config"], source=f"{out}: attribute config", folder=attributes["config_folder"])
+    return config
+
+
+def check_same(config: Any, out: Path) -> None:
+    """Refuse to go on with a store of another config.
+
+    Raises:
+        ChangedConfig: with the lines that differ.
+    """
+    import difflib
+
+    old, new = store.head(Path(out))["config"].splitlines(), config.toml().splitlines()
+    changed = [
+        line
+        for line in difflib.unified_diff(old, new, "store", "config", lineterm="", n=0)
+        if line[:2] not in ("--", "++", "@@")
+    ]
+    changed = [line for line in changed if not line[1:].startswith(("batch = ", "description = "))]
+    if changed:
+        shown = "\n".join(f"  {line}" for line in changed[:12])
+        raise ChangedConfig(
+            f"{out} was made from another config. What differs (- store, + now):\n{shown}\nGive the store another name."
+        )
+
+
+def pending(out: Path) -> list[int]:
+    """Batches that have not been run."""
+    return store.pending(Path(out))
+
+
+def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
+    """Compute and store one batch. Doing it again, or twice at a time, gives the same bytes.
+
+    Args:
+        threads: members at a time on a processor; default one a core.
+
+    Raises:
+        ValueError: for a batch that is not there.
+        StoreError: for a store that is damaged or not of a sweep.
+        OSError, MemoryError: of the machine; the batch stays pending.
+    """
+    out = Path(out)
+    part = store.rows(out, index)
+    config = config_of(out)
+    import jax
+
+    from tmepde.sweep.compute import compute
+    from tmepde.sweep.members import Members
+    from tmepde.sweep.results import Rows
+
+    if config.run.precision == "f64":
+        jax.config.update("jax_enable_x64", True)
+    rows = ordered(config)
+    if rows.digest != store.head(out)["sweep_table_hash"]:
+        raise StoreError(f"{out} holds other scenarios than this version of tmepde makes of its config. Run it again.")
+    results = Rows(out, part)
+    compute(Members(config, rows), part, config, results, threads)
+    store.write(out, part.start, part.stop, results.columns)
+    return BatchReport(index, results.good, results.bad)
+
+
+def fail(out: Path, index: int, reason: str) -> None:
+    """Mark the scenarios of a batch that could not be run at all."""
+    part = store.rows(Path(out), index)
+    columns = {
+        "message": np.array([reason] * len(part), dtype=object),
+        "status": np.full(len(part), store.FAILED, np.int8),
+    }
+    store.write(Path(out), part.start, part.stop, columns)

@@ -1,0 +1,83 @@
+"""The scenario objects of rows of a sweep, and which of them are one program."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from tmepde.config.build import Build, build
+from tmepde.config.config import validate
+from tmepde.config.load import assign
+from tmepde.sweep.table import Table
+
+#: sections that decide about the grid
+_PLACES = ("grid", "tissue")
+
+
+class Members:
+    """Builds members of a sweep; the tissue, which may be a picture to be segmented, once for all that share it."""
+
+    def __init__(self, config: Any, table: Table):
+        self.table = table
+        self._raw = {k: v for k, v in config.table().items() if k != "sweep"}
+        self._folder = config.folder
+        self._regions: dict[str, Any] = {}
+
+    def build(self, index: int) -> tuple[Any, Build]:
+        """The scenario of row ``index`` with its arm alone, and what the config says about the run.
+
+        Raises:
+            ConfigError: where the objects refuse what the config could not know.
+        """
+        raw = json.loads(json.dumps(self._raw))
+        for path, value in self.table.changes(index).items():
+            assign(raw, path, value)
+        config = validate(raw, folder=self._folder)
+        place = json.dumps({k: config.table().get(k) for k in _PLACES}, sort_keys=True)
+        built = build(config, self._regions.get(place))
+        self._regions.setdefault(place, built.region)
+        return built.scenario.only(built.arms[self.table.arms[index]]), built
+
+
+def structural(table: Table) -> np.ndarray:
+    """The order of rows in which those of one structure are neighbours; rows of equal rank stay as they are.
+
+    Numbers with a unit and fractions are data. Whole numbers, words, tables and whatever shapes the grid are structure.
+    """
+    keys = _keys(table)
+    first = {key: rank for rank, key in reversed(list(enumerate(keys)))}
+    return np.argsort([first[key] for key in keys], kind="stable")
+
+
+def structures(table: Table) -> int:
+    """How many structures there may be at most."""
+    return len(set(_keys(table)))
+
+
+def _keys(table: Table) -> list[str]:
+    paths = [p for p, column in table.values.items() if p.split(".")[0] in _PLACES or not all(map(_is_data, column))]
+    return [json.dumps([table.values[p][i] for p in paths], sort_keys=True) for i in range(len(table))]
+
+
+def _is_data(value: Any) -> bool:
+    from tmepde.config.units import split
+
+    parts = split(value)
+    return parts is not None and (isinstance(value, float) or bool(parts[1]))
+
+
+def groups(scenarios: Sequence[Any], settings: Sequence[Any]) -> list[list[int]]:
+    """Positions of scenarios that are one program, in the order of their first."""
+    found: dict[Any, list[int]] = {}
+    for i, (scenario, setting) in enumerate(zip(scenarios, settings, strict=True)):
+        arrays, rest = eqx.partition(scenario, lambda x: isinstance(x, jax.Array | np.ndarray))
+        leaves, tree = jax.tree.flatten(arrays)
+        shapes = tuple((np.shape(x), str(x.dtype)) for x in leaves)
+        static, shape = jax.tree.flatten(rest)
+        found.setdefault((tree, shapes, shape, tuple(map(repr, static)), setting), []).append(i)
+    return list(found.values())

@@ -1,0 +1,242 @@
+"""The store of a sweep: one zarr (version 3) directory, its metadata written once, its rows batch by batch.
+
+    scenario              N, in chunks of B = one batch
+      PATH …              coordinates: the numbers that vary, by their path in the config, with units
+      arm, replicate      coordinates
+      status              int8: 0 pending, 1 ok, 2 failed, 3 diverged
+      message             how it ended, in a sentence
+      wall_time, n_steps, n_rejected, mass_balance_error, members
+    (scenario, time)      every observable
+    (scenario, time, …)   the fields asked for
+
+A batch writes its chunk of every array, and of ``status`` last: that chunk is the commit. A file is renamed into place
+and on disk before the next step, so that a batch that was killed is pending, and two processes that compute the same
+batch write the same bytes. Rows are written in whole batches only: parts of a chunk written by two processes would lose
+one of them. ``xarray.open_zarr`` reads the store at any time; rows that are pending are NaN.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tmepde.io.store import StoreError
+
+KIND = "sweep"
+PENDING, OK, FAILED, DIVERGED = range(4)
+MEANINGS = ("pending", "ok", "failed", "diverged")
+#: bytes of a chunk of a field aimed at, within a batch
+_CHUNK = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class Array:
+    """One array of a store: ``dims`` after ``scenario``, its type, and attributes."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: Any
+    attributes: Mapping[str, Any]
+    values: Any = None
+    scenario: bool = True
+
+
+def create(path: Path, count: int, batch: int, arrays: Mapping[str, Array], attributes: Mapping[str, Any]) -> None:
+    """Make a store with all its arrays, those with ``values`` filled; it appears whole or not at all.
+
+    Raises:
+        FileExistsError: if there is something at ``path``.
+    """
+    import zarr
+
+    if path.exists():
+        raise FileExistsError(f"`path` must not exist yet, but {path} does. Choose another name, or --resume it.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex[:8]}")
+    coordinates = [n for n, a in arrays.items() if a.attributes.get("coordinate") and n not in ("time", "scenario")]
+    head = {**attributes, "tmepde_kind": KIND, "batch": batch, "coordinates": " ".join(coordinates)}
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*(Zarr V3 specification|Consolidated metadata).*")
+            root = zarr.create_group(partial, attributes=head, zarr_format=3)
+            for name, array in arrays.items():
+                _create_array(root, name, array, count, batch)
+            zarr.consolidate_metadata(partial)
+        for file in partial.rglob("*"):
+            if file.is_file():
+                _to_disk(file)
+        os.rename(partial, path)
+        _to_disk(path.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _create_array(root: Any, name: str, array: Array, count: int, batch: int) -> None:
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+
+    attributes = {k: v for k, v in array.attributes.items() if k != "coordinate"}
+    shape = (count, *array.shape) if array.scenario else array.shape
+    chunks = _chunks(batch, array) if array.scenario else shape
+    kind = np.dtype(array.dtype).kind
+    fill: Any = "" if kind in "OUT" else np.nan if kind == "f" else 0
+    if kind == "f":
+        attributes["_FillValue"] = _encoded_nan(array.dtype)
+    made = root.create_array(
+        name=name,
+        shape=shape,
+        dtype=str if kind in "OUT" else array.dtype,
+        chunks=tuple(max(1, c) for c in chunks),
+        compressors=(ZstdCodec(level=3), Crc32cCodec()),
+        fill_value=fill,
+        dimension_names=("scenario", *array.dims) if array.scenario else array.dims,
+        attributes=attributes,
+        config={"write_empty_chunks": True},
+    )
+    if array.values is not None:
+        made[...] = np.asarray(array.values, dtype=object if kind in "OUT" else array.dtype)
+
+
+def _encoded_nan(dtype: Any) -> str:
+    """NaN as xarray writes a fill value of version 3: the bytes of a float64 in base 64."""
+    import base64
+
+    return base64.standard_b64encode(np.array(np.nan, "<f8").tobytes()).decode()
+
+
+def _chunks(batch: int, array: Array) -> tuple[int, ...]:
+    """A batch of rows; space is cut until a chunk of one row is small."""
+    sizes = list(array.shape)
+    for k in range(len(sizes)):
+        while np.prod(sizes, dtype=float) * np.dtype(array.dtype).itemsize > _CHUNK and sizes[k] > 1:
+            sizes[k] = -(-sizes[k] // 2)
+    return (batch, *sizes)
+
+
+def head(path: Path) -> dict[str, Any]:
+    """The attributes of a sweep store, read without JAX or xarray.
+
+    Raises:
+        StoreError: if there is none, or it is something else.
+    """
+    try:
+        document = json.loads((path / "zarr.json").read_text("utf-8"))
+        attributes = dict(document["attributes"])
+    except FileNotFoundError:
+        raise StoreError(f"There is no store at {path}. Check the path, or start the sweep first.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path} is damaged: `zarr.json` is not readable ({error}). Run the sweep again.") from error
+    if attributes.get("tmepde_kind") != KIND:
+        raise StoreError(f"{path} is not the store of a sweep. Give the folder that `tmepde sweep` wrote.")
+    return attributes
+
+
+def statuses(path: Path) -> np.ndarray:
+    """``status`` of every scenario.
+
+    Raises:
+        StoreError: for a damaged store.
+    """
+    head(path)
+    return _read(path, "status")
+
+
+def messages(path: Path) -> np.ndarray:
+    """``message`` of every scenario."""
+    return _read(path, "message")
+
+
+def _read(path: Path, name: str) -> np.ndarray:
+    import zarr
+
+    try:
+        array: Any = zarr.open_array(path / name, mode="r")
+        return np.asarray(array[:])
+    except Exception as error:
+        raise StoreError(f"{path} is damaged: `{name}` cannot be read ({error}). Run the sweep again.") from error
+
+
+def write(path: Path, start: int, stop: int, columns: Mapping[str, Any]) -> None:
+    """Write rows ``start:stop`` of every array in ``columns``, ``status`` last; each is on disk before the next begins.
+
+    Raises:
+        ValueError: unless the rows are exactly one batch: two processes must never share a chunk.
+    """
+    import zarr
+
+    batch, count = int(head(path)["batch"]), len(_shape(path))
+    if start % batch or stop != min(start + batch, count) or not 0 <= start < stop:
+        raise ValueError(
+            f"Rows must be one whole batch of {batch}, but {start}:{stop} of {count} were given. Write "
+            f"{start // batch * batch}:{min((start // batch + 1) * batch, count)}."
+        )
+    names = [n for n in columns if n != "status"] + ["status"]
+    for name in names:
+        array: Any = zarr.open_array(path / name, mode="r+", config={"write_empty_chunks": True})
+        values = columns[name]
+        array[start:stop] = values if isinstance(values, np.ndarray) else np.asarray(values)
+        for file in sorted((path / name / "c" / str(start // batch)).rglob("*")) or [path / name / "c"]:
+            if file.is_file():
+                _to_disk(file)
+        flat = path / name / "c" / str(start // batch)
+        if flat.is_file():
+            _to_disk(flat)
+
+
+def _shape(path: Path) -> range:
+    document = json.loads((path / "status" / "zarr.json").read_text("utf-8"))
+    return range(int(document["shape"][0]))
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def batches(path: Path) -> int:
+    """Batches of the sweep."""
+    return -(-len(_shape(path)) // int(head(path)["batch"]))
+
+
+def rows(path: Path, index: int) -> range:
+    """Scenarios of a batch.
+
+    Raises:
+        ValueError: for a batch that is not there.
+    """
+    batch, count = int(head(path)["batch"]), len(_shape(path))
+    if not 0 <= index < -(-count // batch):
+        raise ValueError(
+            f"Batches are numbered 0 to {-(-count // batch) - 1}, but {index} was given. See sweep status."
+        )
+    return range(index * batch, min((index + 1) * batch, count))
+
+
+def pending(path: Path) -> list[int]:
+    """Batches with a scenario that has not been run."""
+    found, batch = statuses(path), int(head(path)["batch"])
+    return sorted({int(i) // batch for i in np.flatnonzero(found == PENDING)})
+
+
+def unsuccessful(path: Path) -> list[int]:
+    """Batches with a scenario that failed or diverged."""
+    found, batch = statuses(path), int(head(path)["batch"])
+    return sorted({int(i) // batch for i in np.flatnonzero(found > OK)})
+
+
+def forget(path: Path, chosen: Sequence[int]) -> None:
+    """Make whole batches pending again."""
+    for index in chosen:
+        part = rows(path, index)
+        write(path, part.start, part.stop, {"status": np.zeros(len(part), np.int8)})
