@@ -62,7 +62,9 @@ def commands(programs):
 
 @pytest.mark.slurm
 def test_single_run_script_is_stopped_requeued_and_continues(tiny, tmp_path, commands, tmepde):
-    code, said = submit("single_run.sbatch", tiny, tmp_path / "run.zarr", **commands)
+    config = tmp_path / "run.toml"
+    config.write_text(tiny.read_text().split("[sweep]")[0])
+    code, said = submit("single_run.sbatch", config, tmp_path / "run.zarr", **commands)
     assert code == 0, said
     assert (tmp_path / "run.zarr" / "zarr.json").is_file()
 

@@ -26,9 +26,22 @@ class Where:
     interface: str | None = None
     slurm: tuple[str, ...] = ()
 
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """Options of SLURM; ``workers`` are tasks or jobs at a time."""
+        return self.slurm if self.workers is None else (*self.slurm, f"max_parallel={self.workers}")
+
 
 def run(
-    path: Path, out: Path, overrides: Sequence[str], where: Where, width: int | None, resume: bool, dry_run: bool
+    path: Path,
+    out: Path,
+    overrides: Sequence[str],
+    where: Where,
+    width: int | None,
+    *,
+    resume: bool = False,
+    dry_run: bool = False,
+    only_create: bool = False,
 ) -> int:
     """Check the config, make the store or go on with it, and run what is pending. Returns the exit code."""
     from tmepde.config.slurm import with_options
@@ -37,7 +50,7 @@ def run(
     config = configs.load(path, changes)
     if config.sweep is None:
         raise Stop(BAD_INPUT, f"{path} must have [sweep], but has none. Add [sweep.grid], or use `tmepde run`.")
-    options = with_options(config.sweep.slurm, where.slurm)
+    options = with_options(config.sweep.slurm, where.resources)
     out = out.absolute()
     if dry_run:
         return _plan(config, out, where, options)
@@ -59,6 +72,8 @@ def run(
         print(f"{out}: nothing is pending.")
         return _verdict(out)
     print(f"{out}: {len(left)} of {store.batches(out)} batches to run", flush=True)
+    if only_create:
+        return 0
     return _execute(out, left, where, options)
 
 
@@ -68,12 +83,23 @@ def _plan(config: Any, out: Path, where: Where, options: Any) -> int:
 
     count, batch, structures = plan(config)
     batches = -(-count // batch)
-    print(f"{count} scenarios in {batches} batches of {batch}, {structures} structure(s) to compile")
+    script = where.executor.startswith("slurm")  # the script alone on stdout, to be kept in a file
+    print(
+        f"{count} scenarios in {batches} batches of {batch}, {structures} structure(s) to compile",
+        file=sys.stderr if script else sys.stdout,
+    )
     if where.executor == "slurm-array":
         from tmepde.sweep.executors.slurm_array import script_of
 
         left = store.pending(out) if out.exists() else range(batches)
-        print(script_of(out, batches, list(left), options).text)
+        try:
+            print(script_of(out, batches, list(left), options).text, end="")
+        except ValueError as error:
+            raise Stop(BAD_INPUT, str(error)) from None
+    elif where.executor == "slurm-dask":
+        from tmepde.sweep.executors.dask_slurm import job_script
+
+        print(job_script(out, options), end="")
     return 0
 
 
@@ -88,7 +114,7 @@ def _execute(out: Path, left: list[int], where: Where, options: Any) -> int:
             from tmepde.sweep.executors import slurm_array
 
             slurm_array.submit(out, store.batches(out), left, options)
-            return _verdict(out) if options.wait else 0
+            return _waited(out) if options.wait else 0
         if where.executor == "dask":
             from tmepde.sweep.executors import dask_local
 
@@ -101,9 +127,20 @@ def _execute(out: Path, left: list[int], where: Where, options: Any) -> int:
         raise Stop(LOCKED, str(error)) from None
     except Environment as error:
         raise Stop(ENVIRONMENT, str(error)) from None
+    except ValueError as error:  # more batches than an array takes
+        raise Stop(BAD_INPUT, str(error)) from None
     for index, reason in result.failed.items():
         fail(out, index, reason)
     return _verdict(out)
+
+
+def _waited(out: Path) -> int:
+    """How an array ended that is no longer in the queue."""
+    code = _verdict(out)
+    if left := store.pending(out):
+        print(f"{len(left)} batches are still pending: see the logs, then add --resume", file=sys.stderr)
+        return SOME_FAILED
+    return code
 
 
 def batch(out: Path, chosen: Sequence[int], grace: float = 8.0) -> int:
