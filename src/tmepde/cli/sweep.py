@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,6 @@ class Where:
     interface: str | None = None
     slurm: tuple[str, ...] = ()
 
-    @property
-    def resources(self) -> tuple[str, ...]:
-        """Options of SLURM; ``workers`` are tasks or jobs at a time."""
-        return self.slurm if self.workers is None else (*self.slurm, f"max_parallel={self.workers}")
-
 
 def run(
     path: Path,
@@ -38,7 +33,6 @@ def run(
     overrides: Sequence[str],
     where: Where,
     width: int | None,
-    *,
     resume: bool = False,
     dry_run: bool = False,
     only_create: bool = False,
@@ -50,7 +44,7 @@ def run(
     config = configs.load(path, changes)
     if config.sweep is None:
         raise Stop(BAD_INPUT, f"{path} must have [sweep], but has none. Add [sweep.grid], or use `tmepde run`.")
-    options = with_options(config.sweep.slurm, where.resources)
+    options = with_options(config.sweep.slurm, where.slurm)
     out = out.absolute()
     if dry_run:
         return _plan(config, out, where, options)
@@ -80,58 +74,48 @@ def run(
 def _plan(config: Any, out: Path, where: Where, options: Any) -> int:
     """Say what would be done; nothing is written."""
     from tmepde.sweep.engine import plan
+    from tmepde.sweep.executors import Sweep, script
 
     count, batch, structures = plan(config)
     batches = -(-count // batch)
-    script = where.executor.startswith("slurm")  # the script alone on stdout, to be kept in a file
+    scripted = where.executor.startswith("slurm")  # the script alone on stdout, to be kept in a file
     print(
         f"{count} scenarios in {batches} batches of {batch}, {structures} structure(s) to compile",
-        file=sys.stderr if script else sys.stdout,
+        file=sys.stderr if scripted else sys.stdout,
     )
-    if where.executor == "slurm-array":
-        from tmepde.sweep.executors.slurm_array import script_of
-
-        left = store.pending(out) if out.exists() else range(batches)
-        try:
-            print(script_of(out, batches, list(left), options).text, end="")
-        except ValueError as error:
-            raise Stop(BAD_INPUT, str(error)) from None
-    elif where.executor == "slurm-dask":
-        from tmepde.sweep.executors.dask_slurm import job_script
-
-        print(job_script(out, options), end="")
+    left = store.pending(out) if out.exists() else list(range(batches))
+    job = Sweep(out, batches, left, options, where.workers, where.scheduler)
+    print(_said(lambda: script(where.executor, job)), end="")
     return 0
 
 
 def _execute(out: Path, left: list[int], where: Where, options: Any) -> int:
     from tmepde.sweep import fail
-    from tmepde.sweep.executors.base import Busy, Environment
+    from tmepde.sweep.executors import Sweep, execute
+
+    job = Sweep(out, store.batches(out), left, options, where.workers, where.scheduler, where.interface)
+    result = _said(lambda: execute(where.executor, job))
+    for index, reason in result.failed.items():
+        fail(out, index, reason)
+    if result.stopped:
+        return int(result.stopped)
+    if where.executor == "slurm-array":
+        return _waited(out) if options.wait else 0
+    return _verdict(out)
+
+
+def _said(command: Callable[[], Any]) -> Any:
+    """What ``command`` returns; what it cannot do, with its exit code."""
+    from tmepde.sweep.executors import Busy, Environment, TooManyTasks
 
     try:
-        if where.executor == "inline":
-            return batch(out, left)
-        if where.executor == "slurm-array":
-            from tmepde.sweep.executors import slurm_array
-
-            slurm_array.submit(out, store.batches(out), left, options)
-            return _waited(out) if options.wait else 0
-        if where.executor == "dask":
-            from tmepde.sweep.executors import dask_local
-
-            result = dask_local.run(out, left, workers=where.workers, scheduler=where.scheduler)
-        else:
-            from tmepde.sweep.executors import dask_slurm
-
-            result = dask_slurm.run(out, left, options, interface=where.interface)
+        return command()
     except Busy as error:
         raise Stop(LOCKED, str(error)) from None
     except Environment as error:
         raise Stop(ENVIRONMENT, str(error)) from None
-    except ValueError as error:  # more batches than an array takes
+    except TooManyTasks as error:
         raise Stop(BAD_INPUT, str(error)) from None
-    for index, reason in result.failed.items():
-        fail(out, index, reason)
-    return _verdict(out)
 
 
 def _waited(out: Path) -> int:
@@ -145,15 +129,16 @@ def _waited(out: Path) -> int:
 
 def batch(out: Path, chosen: Sequence[int], grace: float = 8.0) -> int:
     """Run batches in this process."""
-    from tmepde.sweep.executors import inline
-    from tmepde.sweep.executors.task import wall_time_ends
+    from tmepde.sweep.executors import run_task
 
-    outcome = inline.run(out.absolute(), chosen, grace=grace, ends=wall_time_ends())
+    outcome = _said(lambda: run_task(out.absolute(), chosen, grace=grace))
     return outcome.code or _verdict(out)
 
 
 def chosen(out: Path, indices: Sequence[int], everything: bool, task: int | None, per_task: int) -> list[int]:
     """Batches that ``sweep batch`` was asked for, less those that are done where a task or all are named."""
+    from tmepde.sweep.executors import share
+
     count = store.batches(out)
     if bad := [i for i in indices if not 0 <= i < count]:
         raise Stop(
@@ -163,7 +148,7 @@ def chosen(out: Path, indices: Sequence[int], everything: bool, task: int | None
         return list(indices)
     left = store.pending(out)
     if task is not None:
-        return [i for i in left if i // per_task == task]
+        return share(task, per_task, left)
     if everything:
         return left
     raise Stop(BAD_INPUT, "Say which batches: their numbers, --task, or --all.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StrictInt, ValidationError, field_validator, model_validator
 
@@ -169,3 +169,5 @@ def with_options(base: Slurm | None, options: Sequence[str]) -> Slurm:
 
 
 _TEXTS = ("partition", "account", "qos", "time", "memory", "gres", "cache")
+#: who runs the batches of a sweep
+Executor = Literal["inline", "dask", "slurm-array", "slurm-dask"]

@@ -149,10 +149,8 @@ def _axis(path: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         return _range(path, value, counted=True)
     if not isinstance(value, list | tuple) or not value:
-        raise at(
-            path,
-            f"must be a list of values or a range, but {shown(value)} was given. Write [a, b] or {{ low, high, count }}.",
-        )
+        remedy = "Write [a, b] or { low, high, count }."
+        raise at(path, f"must be a list of values or a range, but {shown(value)} was given. {remedy}")
     for i, one in enumerate(value):
         if any(type(one) is type(b) and one == b for b in value[:i]):
             raise at(path, f"must list each value once, but {shown(one)} is repeated. Drop it.")
@@ -172,7 +170,7 @@ def _range(path: str, value: Any, counted: bool) -> Range:
 
 def count_of(axis: Any) -> int:
     """Values of an axis of a grid."""
-    return int(axis.count) if isinstance(axis, Range) else len(axis)
+    return int(axis.count or 2) if isinstance(axis, Range) else len(axis)
 
 
 def size(sweep: Sweep, arms: int) -> int:

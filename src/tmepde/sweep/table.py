@@ -51,8 +51,9 @@ class Table:
 
     def column(self, path: str) -> tuple[np.ndarray, str]:
         """Numbers of a path and their unit, or texts and ``"1"`` where it holds no numbers."""
-        parts = [split(value) for value in self.values[path]]
-        if any(p is None for p in parts):
+        found = [split(value) for value in self.values[path]]
+        parts = [p for p in found if p is not None]
+        if len(parts) < len(found):
             texts = [v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in self.values[path]]
             return np.array(texts, dtype=object), "1"
         unit = next(u for _, u in parts)

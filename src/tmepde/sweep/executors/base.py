@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
+
+from tmepde.config.slurm import Executor
+
+#: executors by the name that the command line takes
+NAMES: tuple[str, ...] = get_args(Executor)
 
 
 @dataclass
 class Result:
-    """Batches that are stored, and those that could not be run, with the reason."""
+    """Batches that are stored, those that could not be run, with the reason, and the exit code of a stop by signal."""
 
     done: list[int] = field(default_factory=list)
     failed: dict[int, str] = field(default_factory=dict)
+    stopped: int = 0
 
 
 class Environment(RuntimeError):
@@ -19,3 +26,7 @@ class Environment(RuntimeError):
 
 class Busy(RuntimeError):
     """Somebody else is at work on this store."""
+
+
+class TooManyTasks(ValueError):
+    """The array would have more tasks than the cluster takes."""

@@ -1,0 +1,239 @@
+"""A sweep loses nothing, mixes nothing up, and says what went wrong."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+from tmepde import config as configs
+from tmepde.cli.exits import Stop
+from tmepde.cli.sweep import Where, chosen
+from tmepde.cli.sweep import run as command
+from tmepde.io.store import StoreError
+from tmepde.sweep import check_same, create, fail, pending, run_batch, store
+
+TINY = """
+schema = 1
+name = "tiny"
+[grid]
+kind = "radial"
+radius = "400 um"
+cells = 12
+[model]
+kind = "solid_tumour"
+[interventions.car_t]
+kind = "cell_infusion"
+dose = { kind = "bolus", at = "1 hour", amount = "1e8 cells" }
+[arms]
+"none" = []
+"CAR-T" = ["car_t"]
+[run]
+until = "6 hour"
+save = { every = "3 hour" }
+[sweep]
+batch = 2
+[sweep.grid]
+"interventions.car_t.dose.amount" = ["1e7 cells", "1e8 cells", "1e9 cells"]
+"""
+LIMITS = TINY.replace("[sweep.grid]", '[sweep.grid]\n"run.max_steps" = [10000, 1]')
+
+
+def files(path):
+    return {p.relative_to(path): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file() and "c" in p.parts}
+
+
+def same(one, other, leave=("wall_time",)):
+    a, b = files(one), files(other)
+    assert set(a) == set(b)
+    assert not [p for p in a if a[p] != b[p] and p.parts[0] not in leave]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """The tiny sweep, all of it, and how many programs were compiled for it."""
+    out = tmp_path_factory.mktemp("sweep") / "tiny.zarr"
+    create(configs.loads(TINY), out)
+    compiled = []
+
+    def listen(event, *_, **__):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(event)
+
+    run_batch(out, 0)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    for index in (1, 2):
+        run_batch(out, index)
+    jax.monitoring.clear_event_listeners()
+    return out, len(compiled)
+
+
+def test_batches_after_the_first_compile_nothing(done):
+    assert done[1] == 0
+
+
+def test_store_opens_without_tmepde_and_says_what_varied(done):
+    found = xr.open_zarr(done[0])
+    assert set(found.coords) >= {"interventions.car_t.dose.amount", "arm", "scenario", "time"}
+    assert found["interventions.car_t.dose.amount"].attrs["units"] == "cells"
+    assert list(found.status.values) == [1] * 6 and found.status.attrs["flag_meanings"].startswith("pending ok")
+    assert np.all(np.isfinite(found.car_t_total.values)) and not any("units" not in v.attrs for v in found.values())
+    dose = found["interventions.car_t.dose.amount"].values
+    treated = found.arm.values == "CAR-T"
+    last = found.car_t_total.values[:, -1]
+    assert np.all(np.diff(last[treated][np.argsort(dose[treated])]) > 0) and np.all(last[~treated] == last[~treated][0])
+
+
+def test_sweep_is_bitwise_the_single_runs(done):
+    from tmepde.simulation import simulate
+
+    found = xr.open_zarr(done[0])
+    built = configs.loads(TINY, {"interventions.car_t.dose.amount": "1e9 cells"}).build()
+    solution = simulate(built.scenario.only(["car_t"]), save=built.save)
+    (row,) = np.flatnonzero((found.arm.values == "CAR-T") & (found["interventions.car_t.dose.amount"].values == 1e9))
+    assert np.array_equal(found.tumour_burden.values[row], solution.observables["tumour_burden"])
+
+
+def test_running_a_batch_again_writes_the_same_bytes(done, tmp_path):
+    again = tmp_path / "again.zarr"
+    shutil.copytree(done[0], again)
+    run_batch(again, 1)
+    same(again, done[0])
+
+
+def test_scenarios_that_fail_are_data_and_leave_the_others_as_they_are(done, tmp_path, capsys):
+    config, out = tmp_path / "limits.toml", tmp_path / "limits.zarr"
+    config.write_text(LIMITS)
+    assert command(config, out, (), Where(), None, False, False) == 1
+    found, alone = xr.open_zarr(out), xr.open_zarr(done[0])
+    bad = found["run.max_steps"].values == 1
+    assert bad.sum() == 6 and set(found.status.values[bad]) == {store.FAILED}
+    assert all("max_steps" in m for m in found.message.values[bad])
+    good = found.isel(scenario=~bad)
+    for name in ("tumour_burden", "car_t_total", "n_steps"):
+        order = [list(zip(d.arm.values, d["interventions.car_t.dose.amount"].values, strict=True)) for d in (good, alone)]
+        rows = [order[0].index(key) for key in order[1]]
+        assert np.array_equal(good[name].values[rows], alone[name].values, equal_nan=True)
+    assert "6 did not end well" in capsys.readouterr().err
+
+
+def test_killed_before_its_commit_a_batch_is_pending(done, tmp_path):
+    out = tmp_path / "killed.zarr"
+    create(configs.loads(TINY), out)
+    assert pending(out) == [0, 1, 2]
+    shutil.copytree(done[0] / "tumour_burden", out / "tumour_burden", dirs_exist_ok=True)  # data, but no status
+    assert pending(out) == [0, 1, 2]
+    for index in pending(out):
+        run_batch(out, index)
+    same(out, done[0])
+
+
+def test_rows_that_are_no_whole_batch_are_refused(done, tmp_path):
+    out = tmp_path / "part.zarr"
+    shutil.copytree(done[0], out)
+    for start, stop in ((0, 1), (1, 3), (0, 4), (5, 7), (2, 2), (-2, 0)):
+        with pytest.raises(ValueError, match="one whole batch of 2"):
+            store.write(out, start, stop, {"status": np.zeros(max(stop - start, 0), np.int8)})
+    same(out, done[0])
+    with pytest.raises(ValueError, match="numbered 0 to 2"):
+        run_batch(out, 3)
+
+
+def test_failed_batch_is_marked_and_can_be_retried(done, tmp_path):
+    from tmepde.cli.sweep import retry
+
+    out = tmp_path / "retry.zarr"
+    shutil.copytree(done[0], out)
+    fail(out, 2, "the worker process was killed twice")
+    assert store.unsuccessful(out) == [2] and pending(out) == []
+    assert retry(out) == 0
+    same(out, done[0])
+
+
+def test_going_on_with_another_config_is_refused_with_what_differs(done, tmp_path):
+    changed = configs.loads(TINY.replace("1e9 cells", "2e9 cells"))
+    with pytest.raises(ValueError, match=r"2e9 cells"):
+        check_same(changed, done[0])
+    check_same(configs.loads(TINY), done[0])
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    with pytest.raises(Stop, match="exists already"):
+        command(path, done[0], (), Where(), None, False, False)
+    assert command(path, done[0], (), Where(), None, True, False) == 0
+
+
+def test_without_a_sweep_there_is_nothing_to_do(tmp_path):
+    path = tmp_path / "plain.toml"
+    path.write_text(TINY.split("[sweep]")[0])
+    with pytest.raises(Stop, match="must have"):
+        command(path, tmp_path / "out.zarr", (), Where(), None, False, False)
+    assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize(("damage", "words"), [(None, "no store"), ("{}", "damaged"), ("junk", "damaged")])
+def test_what_is_no_sweep_is_named(tmp_path, damage, words):
+    path = tmp_path / "x.zarr"
+    if damage is not None:
+        path.mkdir()
+        (path / "zarr.json").write_text(damage)
+    with pytest.raises(StoreError, match=words):
+        store.statuses(path)
+
+
+def test_flipped_bits_are_found(done, tmp_path):
+    out = tmp_path / "flipped.zarr"
+    shutil.copytree(done[0], out)
+    chunk = out / "status" / "c" / "1"
+    data = bytearray(chunk.read_bytes())
+    data[len(data) // 2] ^= 4
+    chunk.write_bytes(data)
+    with pytest.raises(StoreError, match="damaged"):
+        store.statuses(out)
+
+
+def test_numbers_of_batches_are_checked(done):
+    assert chosen(done[0], [2], False, None, 1) == [2]
+    assert chosen(done[0], [], True, None, 1) == []
+    with pytest.raises(Stop, match="0 to 2"):
+        chosen(done[0], [3], False, None, 1)
+    with pytest.raises(Stop, match="which batches"):
+        chosen(done[0], [], False, None, 1)
+
+
+def test_ten_thousand_scenarios_are_small_and_their_status_is_fast(tmp_path):
+    """Overhead below 2 kB a scenario on disk, and `sweep status` below 2 s (measured without the interpreter's start)."""
+    out, count, batch = tmp_path / "many.zarr", 10_000, 16
+    rng = np.random.default_rng(0)
+    arrays = {"dose": store.Array((), (), np.float64, {"units": "cells", "coordinate": True}, rng.random(count))}
+    arrays["status"] = store.Array((), (), np.int8, {"units": "1"})
+    arrays["message"] = store.Array((), (), str, {"units": "1"})
+    for name in range(8):
+        arrays[f"observable_{name}"] = store.Array(("time",), (15,), np.float32, {"units": "1"})
+    store.create(out, count, batch, arrays, {})
+    for index in (0, 7, count // batch - 1):
+        part = store.rows(out, index)
+        columns = {f"observable_{n}": rng.random((batch, 15), np.float32) for n in range(8)}
+        columns |= {"message": np.array(["The run reached its end."] * batch, object), "status": np.ones(batch, np.int8)}
+        store.write(out, part.start, part.stop, columns)
+    size = lambda files: sum(-(-f.stat().st_size // 512) * 512 for f in files)  # noqa: E731
+    per_batch = size([f for f in out.rglob("*") if f.is_file() and f.name == "7" and f.parent.name == "c"])
+    per_batch += size([f for f in out.rglob("c/7/*") if f.is_file()])
+    assert per_batch / batch < 2048
+    began = time.perf_counter()
+    assert len(store.pending(out)) == count // batch - 3
+    assert time.perf_counter() - began < 2.0
+
+
+def test_status_starts_no_jax(done):
+    code = f"""import sys
+from tmepde.cli.sweep import status
+from pathlib import Path
+status(Path({str(done[0])!r}), True)
+print("jax" in sys.modules, file=sys.stderr)"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(said.stdout)["ok"] == 6 and said.stderr.strip() == "False"

@@ -1,0 +1,145 @@
+"""The table of a sweep: complete, deterministic, and refused with a remedy where it cannot be."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tmepde import config as configs
+from tmepde.config import ConfigError
+from tmepde.sweep.table import table
+
+BASE = """
+schema = 1
+[grid]
+kind = "radial"
+radius = "400 um"
+cells = 12
+[model]
+kind = "solid_tumour"
+[interventions.car_t]
+kind = "cell_infusion"
+dose = { kind = "bolus", at = "1 hour", amount = "1e8 cells" }
+[arms]
+"none" = []
+"CAR-T" = ["car_t"]
+[run]
+until = "6 hour"
+save = { every = "3 hour" }
+"""
+DOSE, TIME, RATE = "interventions.car_t.dose.amount", "interventions.car_t.dose.at", "model.processes.killing.rate"
+
+
+def of(text):
+    return table(configs.loads(BASE + text))
+
+
+def test_grid_is_every_combination_in_every_arm():
+    made = of(f'[sweep.grid]\n"{DOSE}" = ["1e7 cells", "1e8 cells", "1e9 cells"]\n"{TIME}" = ["0 h", "2 h"]')
+    assert len(made) == 2 * 3 * 2
+    rows = {(a, *made.changes(i).values()) for i, a in enumerate(made.arms)}
+    assert len(rows) == 12
+    numbers, unit = made.column(DOSE)
+    assert unit == "cells" and set(numbers) == {1e7, 1e8, 1e9}
+
+
+def test_order_of_keys_is_irrelevant_and_the_hash_is_of_the_values():
+    one = of(f'[sweep.grid]\n"{DOSE}" = ["1e7 cells", "1e8 cells"]\n"{TIME}" = ["0 h", "2 h"]')
+    other = of(f'[sweep.grid]\n"{TIME}" = ["0 h", "2 h"]\n"{DOSE}" = ["1e7 cells", "1e8 cells"]')
+    changed = of(f'[sweep.grid]\n"{TIME}" = ["0 h", "3 h"]\n"{DOSE}" = ["1e7 cells", "1e8 cells"]')
+    assert one == other and one.digest == other.digest != changed.digest
+
+
+def test_table_is_the_same_in_another_process():
+    text = f'[sweep]\nseed = 3\n[sweep.sobol]\nsamples = 8\n[sweep.sobol.axes]\n"{DOSE}" = {{ low = "1e6 cells", high = "1e9 cells", scale = "log" }}'
+    here = of(text)
+    code = f"from tmepde import config as c; from tmepde.sweep.table import table; print(table(c.loads({BASE + text!r})).digest)"
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "5", "PATH": "", "PYTHONPATH": ":".join(sys.path)},
+    )
+    assert said.stdout.strip() == here.digest
+
+
+def test_zip_goes_in_step_and_list_sets_together():
+    zipped = of(f'[sweep.zip]\n"{DOSE}" = ["1e7 cells", "1e8 cells"]\n"{TIME}" = ["0 h", "2 h"]')
+    listed = of(
+        f'[[sweep.list]]\n"{DOSE}" = "1e7 cells"\n"{TIME}" = "0 h"\n[[sweep.list]]\n"{DOSE}" = "1e8 cells"\n"{TIME}" = "2 h"'
+    )
+    assert len(zipped) == 4 and zipped.digest == listed.digest
+
+
+def test_units_of_an_axis_are_made_alike():
+    numbers, unit = of(f'[sweep.grid]\n"{TIME}" = ["60 min", "2 hour"]').column(TIME)
+    assert unit == "min" and set(numbers) == {60.0, 120.0}
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_ranges_hold_both_ends_evenly(scale):
+    made = of(
+        f'[sweep]\narms = ["none"]\n[sweep.grid]\n"{DOSE}" = {{ low = "1e6 cells", high = "1e10 cells", count = 5, scale = "{scale}" }}'
+    )
+    numbers, _ = made.column(DOSE)
+    spaced = np.geomspace(1e6, 1e10, 5) if scale == "log" else np.linspace(1e6, 1e10, 5)
+    np.testing.assert_allclose(numbers, spaced, rtol=1e-11)
+    assert numbers[0] == 1e6 and numbers[-1] == 1e10
+
+
+def test_latin_hypercube_visits_every_share_once_and_replicates_differ():
+    made = of(
+        f'[sweep]\narms = ["none"]\nreplicates = 2\n[sweep.latin_hypercube]\nsamples = 16\n[sweep.latin_hypercube.axes]\n"{TIME}" = {{ low = "0 h", high = "4 h" }}'
+    )
+    numbers, _ = made.column(TIME)
+    assert made.replicates == [0] * 16 + [1] * 16
+    for half in (numbers[:16], numbers[16:]):
+        assert sorted(np.floor(half / 4 * 16)) == list(range(16))
+    assert set(numbers[:16]).isdisjoint(numbers[16:])
+
+
+def test_priors_stay_within_their_ranges():
+    made = of(f'[sweep]\narms = ["none"]\n[sweep.priors]\nsamples = 8\npaths = ["{RATE}"]')
+    numbers, unit = made.column(RATE)
+    config = configs.loads(BASE)
+    value = float(config.build().scenario.at(RATE))
+    assert len(set(numbers)) == 8 and np.all(numbers >= value / 3.01) and np.all(numbers <= value * 3.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[sweep]", ["sweep", "must vary something"]),
+        (f'[sweep.grid]\n"{DOSE}" = []', [DOSE, "list of values"]),
+        (f'[sweep.grid]\n"{DOSE}" = ["1e8 um"]', [DOSE, "1e8 um", "dimension"]),
+        (f'[sweep.grid]\n"{DOSE}" = ["1e8 cells", "1e8 cells"]', [DOSE, "once"]),
+        ('[sweep.grid]\n"interventions.cart.dose.amount" = ["1e8 cells"]', ["'cart'", "Did you mean 'car_t'"]),
+        ('[sweep.grid]\n"model.processes.kiling.rate" = [1.0]', ["kiling", "Did you mean"]),
+        ('[sweep.grid]\n"run.until" = ["1 day"]', ["run.until", "share"]),
+        (f'[sweep.zip]\n"{DOSE}" = ["1e8 cells"]\n"{TIME}" = ["0 h", "1 h"]', ["zip", "1 for", "2 for"]),
+        (f'[sweep.grid]\n"{DOSE}" = {{ low = "1e8 cells", high = "1e9 cells" }}', ["count"]),
+        (f'[sweep.grid]\n"{DOSE}" = {{ low = "1e9 cells", high = "1e8 cells", count = 3 }}', ["above low"]),
+        (f'[sweep.grid]\n"{DOSE}" = {{ low = "0 cells", high = "1e8 cells", count = 3, scale = "log" }}', ["positive"]),
+        (f'[sweep.grid]\n"{DOSE}" = {{ low = "1e8 cells", high = "1 h", count = 3 }}', ["unit like low"]),
+        (f'[sweep]\narms = ["CART"]\n[sweep.grid]\n"{DOSE}" = ["1e8 cells"]', ["CART", "Did you mean 'CAR-T'"]),
+        (f'[sweep]\nreplicates = 3\n[sweep.grid]\n"{DOSE}" = ["1e8 cells"]', ["replicates"]),
+        (f'[sweep]\nbatch = 0\n[sweep.grid]\n"{DOSE}" = ["1e8 cells"]', ["sweep.batch", "0"]),
+        (
+            f'[sweep.sobol]\nsamples = 1000000\n[sweep.sobol.axes]\n"{DOSE}" = {{ low = "1 cells", high = "2 cells" }}',
+            ["2,000,000"],
+        ),
+        (f'[sweep.grid]\n"{DOSE}" = ["1e8 cells"]\n[sweep.zip]\n"{DOSE}" = ["1e8 cells"]', ["one block"]),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(text, words):
+    with pytest.raises(ConfigError) as caught:
+        configs.loads(BASE + text)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_resolved_config_gives_the_same_table():
+    config = configs.loads(BASE + f'[sweep.grid]\n"{DOSE}" = ["1e7 cells", "1e8 cells"]')
+    assert table(configs.loads(config.toml())).digest == table(config).digest
