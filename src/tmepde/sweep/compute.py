@@ -42,7 +42,12 @@ def _group(
     indices: Sequence[int], scenarios: Sequence[Any], build: Any, config: Any, results: Rows, threads: int | None
 ) -> None:
     """One structure; in halves where memory does not suffice, one by one where a member cannot be run at all."""
+    import jax
+
     options = {
+        # mapped blocks agree to round-off only, and their size goes by the cores: a batch must give the bits of single
+        # runs on every machine of a cluster
+        "block": 1 if jax.default_backend() == "cpu" else None,
         "save": build.save,
         "fields": tuple(config.sweep.fields),
         "precision": build.precision,
