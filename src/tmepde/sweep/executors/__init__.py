@@ -1,6 +1,6 @@
 """Who runs the batches of a sweep: this process, processes of this machine, a job array, or dask workers as jobs.
 
-All of them call ``tmepde.sweep.run_batch(store: Path, batch: int)`` on the batches that are pending; none of them holds a
+All of them call ``tmepde.sweep.run_batch(store, batch)`` on the batches that are pending; none of them holds a
 result. What the command line needs is :func:`execute` (``tmepde sweep``) and :func:`run_task` (``tmepde sweep batch``).
 """
 
