@@ -9,8 +9,8 @@
 The contract:
 
 - Rows are numpy arrays of their own: no later step changes them, and the run keeps none of them.
-- A save interval is advanced in calls of at most ``Runner.attempts`` attempted steps. Between calls ``stop()`` is asked:
-  once it is true the run ends with ``Status.stopped`` and ``outcome.snapshot``, which may lie inside an interval.
+- A save interval is advanced in calls of at most ``Runner.attempts`` attempted steps. Between calls ``stop()`` is
+  asked: once it is true the run ends with ``Status.stopped`` and ``outcome.snapshot``, maybe inside an interval.
 - A run that goes on from any snapshot, in this process or another, gives the rows that follow to the last bit.
 - A row and a snapshot hold finite values only: a step that makes NaN or infinity anywhere is refused. A run that fails
   keeps the last state before, in ``outcome.snapshot``.
@@ -33,6 +33,7 @@ import numpy as np
 
 from tmepde._results import Status
 from tmepde._types import State
+from tmepde.diagnosis import caution, explain
 from tmepde.runner import Runner, Static, is_array, march_program, spans, start_program, watch_program
 from tmepde.scenario import Scenario
 from tmepde.snapshot import Snapshot, check, progress_arrays, progress_from, signature
@@ -108,13 +109,15 @@ class Run:
         snapshot: Snapshot | None = None,
         stop: Callable[[], bool] | None = None,
         snapshots: bool = True,
+        branch: bool = False,
     ):
         self.scenario, self.runner, self.times = scenario, runner, times
         self.outcome: Outcome | None = None
         self.wall_time = 0.0
-        self._stop, self._snapshots, self._signature = stop, snapshots, None
+        self._stop, self._snapshots = stop, snapshots
+        self._signature: dict[str, str] | None = None
         if snapshot is not None:
-            check(snapshot, runner, times)
+            check(snapshot, runner, times, branch)
         began = time.perf_counter()
         arrays, rest = eqx.partition(runner, is_array)
         self._static = Static(rest)
@@ -208,7 +211,7 @@ class Run:
         found = {}
         for name in self.runner.problem.dynamic:
             u = np.asarray(state[name], np.float64)
-            found[name] = u if u.ndim == 0 else np.sum(self._volumes * u)
+            found[name] = u if u.ndim == 0 else np.asarray(np.sum(self._volumes * u))
         return found
 
     @property
@@ -229,7 +232,7 @@ class Run:
         keep = self._snapshots or status != Status.ok
         return Outcome(
             status=status,
-            message=status.message,
+            message=self._message(status, progress),
             time=self.time,
             rows=self.index,
             statistics=statistics_of(progress),
@@ -240,6 +243,17 @@ class Run:
             compile_time=self.compile_time,
             snapshot=self.snapshot() if keep else None,
         )
+
+    def _message(self, status: Status, progress: Any) -> str:
+        """How the run ended, with the field, the place and the likely cause of a failure."""
+        base = self._spans[min(self.index, len(self._spans)) - 1][0]
+        volume = float(np.sum(self._volumes))
+        means = {n: abs(t) / (1.0 if self.state[n].ndim == 0 else volume) for n, t in self._initial.items()}
+        tried = max(float(progress.dt), float(progress.before[0]))  # steps that were refused became tiny
+        clock = (base, self._local, tried)
+        if status == Status.ok:
+            return status.message + caution(self.runner, self.state, clock, self._volumes)
+        return explain(self.runner, status, self.state, clock, means)
 
 
 def _copy(values: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._types import State
-from tmepde.integrate import Progress, advance, first_progress, march
+from tmepde.integrate import Progress, first_progress, march
 from tmepde.scenario import Scenario
 from tmepde.schedule import Clock
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper, relax_quasi_steady
@@ -65,7 +65,9 @@ class Runner(eqx.Module):
         clock = Clock(zero, zero, zero, self.control.first)
         relaxed, converged, _ = relax_quasi_steady(problem, clock, state, tolerance, differentiable)
         state = {n: jnp.where(converged, relaxed[n], u) for n, u in state.items()}  # the first step names a failure
-        return state, first_progress(problem, self.control, self.dtype, self.stepper.first(self.control))
+        compensate = state if self.stepper.increments and self.dtype == jnp.float32 and not differentiable else None
+        first = self.stepper.first(self.control)
+        return state, first_progress(problem, self.control, self.dtype, first, compensate)
 
     def output(self, state: State, time: Any) -> tuple[State, State]:
         """Fields to keep and observables at ``time``."""
@@ -83,10 +85,12 @@ class Runner(eqx.Module):
     def totals(self, state: State) -> State:
         return {n: self.problem.total(state[n]) for n in self.problem.dynamic}
 
-    def interval(self, state: State, progress: Progress, base: Any, end: Any, start: Any = 0.0) -> tuple[Any, ...]:
-        """A whole save interval, and the output at its end."""
-        state, progress, _ = advance(self.problem, self.stepper, self.control, state, progress, base, end, start=start)
-        return state, progress, self.output(state, base + end)
+    def interval(self, state: State, progress: Progress, span: tuple[Any, Any, Any]) -> tuple[Any, ...]:
+        """A whole save interval (base, local start, local end): the local time reached, and the output there."""
+        base, start, end = span
+        whole = (base, start, start, end)
+        state, progress, local, _ = march(self.problem, self.stepper, self.control, state, progress, whole)
+        return state, progress, local, self.output(state, base + end)
 
 
 class Static:

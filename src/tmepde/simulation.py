@@ -84,6 +84,7 @@ def follow(
     snapshot: Snapshot | None = None,
     stop: Callable[[], bool] | None = None,
     snapshots: bool = True,
+    branch: bool = False,
 ) -> Run:
     """The same run row by row, in memory for one row: what :func:`simulate` collects. See :mod:`tmepde.run`.
 
@@ -93,6 +94,9 @@ def follow(
             `max_steps` too.
         stop: asked every few seconds (or steps); once it is true the run ends where it is.
         snapshots: give one with every row; without, rows cost less memory traffic and only a failure leaves one.
+
+        branch: let numbers differ from those the snapshot was made with (another dose, a therapy switched on): the same
+            structure from the same state. Budgets and counters go on from its.
 
     Raises:
         ValueError: for settings that cannot work, or a `snapshot` of another run, naming what differs.
@@ -107,7 +111,7 @@ def follow(
         )
     with jax.default_matmul_precision("highest"):
         runner = _runner(scenario, control, stepper, solver, fields, precision)
-    return Run(runner, scenario, times, snapshot, stop, snapshots)
+    return Run(runner, scenario, times, snapshot, stop, snapshots, branch)
 
 
 def _runner(
@@ -176,8 +180,23 @@ def _check(
         problems.append(f"`record` must be at least 1 step, but {record} was given. Leave it out to have it chosen.")
     known = scenario.system.species
     problems += [unknown("species", f, known) + " (in `fields`)" for f in fields or () if f not in known]
+    problems += initial_problems(scenario)
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def initial_problems(scenario: Scenario) -> list[str]:
+    """Sentences for initial values that are not finite, with their cell: neither a JAX array nor a new value behind a
+    path is looked at before."""
+    found = []
+    for name, species in scenario.system.species.items():
+        if is_traced(species.initial) or np.all(np.isfinite(species.initial)):
+            continue
+        values = np.asarray(species.initial)
+        cell = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        where = f" in cell {cell}" if cell else ""
+        found.append(f"`{name}.initial` must be finite, but it is {values[cell]}{where}.")
+    return found
 
 
 def _stepper(scenario: Scenario, stepper: Stepper | None, solver: str, dtype: Any) -> Stepper:
@@ -208,7 +227,8 @@ def _hosted(
     outcome = run.outcome
     assert outcome is not None
     if not outcome.ok and not quiet:
-        warnings.warn(f"The run ended at {outcome.time:g} h: {outcome.message}", stacklevel=3)
+        span = times[outcome.rows - 1 : outcome.rows + 1]
+        warnings.warn(f"The run ended between {span[0]:g} and {span[1]:g} h: {outcome.message}", stacklevel=3)
     return Solution.of_run(scenario, times[: outcome.rows], outputs, outcome, run.state)
 
 

@@ -118,8 +118,8 @@ def _hash(values: Any) -> str:
     return hashlib.sha256(repr((values.shape, str(values.dtype))).encode() + values.tobytes()).hexdigest()[:12]
 
 
-def differences(snapshot: Snapshot, runner: Runner, times: np.ndarray) -> list[str]:
-    """In words what keeps ``runner`` from going on with ``snapshot``."""
+def differences(snapshot: Snapshot, runner: Runner, times: np.ndarray, branch: bool = False) -> list[str]:
+    """In words what keeps ``runner`` from going on with ``snapshot``; of a ``branch`` numbers may differ."""
     old, new = snapshot.signature, signature(runner)
     found = []
     for key in sorted({*old, *new}):
@@ -131,7 +131,7 @@ def differences(snapshot: Snapshot, runner: Runner, times: np.ndarray) -> list[s
             found.append(f"`{key}` is not in the snapshot")
         elif key in ("precision", "stepper", "solver", "grid", "steps") or " " in key:
             found.append(f"`{key}` is {new[key]}, but was {old[key]}")
-        else:
+        elif not branch:
             found.append(f"`{key}` has another value")
     known = min(snapshot.index + 1, len(snapshot.times))
     if not np.array_equal(times[:known], snapshot.times[:known]):
@@ -139,18 +139,18 @@ def differences(snapshot: Snapshot, runner: Runner, times: np.ndarray) -> list[s
     return found
 
 
-def check(snapshot: Snapshot, runner: Runner, times: np.ndarray) -> None:
+def check(snapshot: Snapshot, runner: Runner, times: np.ndarray, branch: bool = False) -> None:
     """Refuse a snapshot of another run.
 
     Raises:
         ValueError: naming what differs.
     """
-    found = differences(snapshot, runner, times)
+    found = differences(snapshot, runner, times, branch)
     if found:
         more = f", and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise ValueError(
             f"The snapshot must come from the same run, but {', '.join(found[:_NAMED])}{more}. Go on with the settings "
-            "it was made with, or branch off from it."
+            "it was made with, or (`branch=True`) branch off with other numbers and the same structure."
         )
 
 
@@ -158,18 +158,21 @@ def progress_arrays(progress: Progress) -> dict[str, np.ndarray]:
     """The controller as named arrays (on the host already)."""
     flat = {n: np.array(getattr(progress, n)) for n in _NUMBERS}
     flat["before"] = np.array([np.asarray(x) for x in progress.before])
-    for group in ("budget", "residue"):
+    for group in _GROUPS:
         flat |= {f"{group}/{n}": np.array(v) for n, v in getattr(progress, group).items()}
     return flat
 
 
 def progress_from(arrays: Mapping[str, np.ndarray]) -> Progress:
     """The inverse of :func:`progress_arrays`."""
-    groups = {
-        g: {k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(g + "/")} for g in ("budget", "residue")
-    }
-    before = arrays["before"]
-    return Progress(**{n: arrays[n] for n in _NUMBERS}, before=(before[0], before[1]), **groups)
+    groups: dict[str, Any] = {group: {} for group in _GROUPS}
+    for key, values in arrays.items():
+        group, _, name = key.partition("/")
+        if name:
+            groups[group][name] = values
+    single: dict[str, Any] = {n: arrays[n] for n in _NUMBERS}
+    return Progress(**single, **groups, before=tuple(arrays["before"]))
 
 
-_NUMBERS = ("dt", "courant", "steps", "rejected", "iterations", "begun", "status")
+_GROUPS = ("budget", "residue", "rest")
+_NUMBERS = ("dt", "lag", "courant", "steps", "rejected", "iterations", "begun", "status")

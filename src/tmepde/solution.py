@@ -73,6 +73,7 @@ class Solution(eqx.Module):
         timing: Any,
         precision: str,
         method: str = "",
+        message: str = "",
     ) -> Solution:
         """From the per-save outputs of a hosted run."""
         fields, observed = jax.tree.map(lambda *leaves: np.stack(leaves), *outputs)
@@ -89,6 +90,7 @@ class Solution(eqx.Module):
             compile_time=timing[1],
             precision=precision,
             method=method,
+            sentence=message,
         )
 
     @classmethod
