@@ -22,6 +22,7 @@ WORKLOADS = {
     "milieu": ("milieu", "the solid tumour with every optional process on, four weeks"),
     "gradient": ("gradient", "the gradient of a run with respect to ten parameters"),
     "batch": ("batch", "many scenarios at once against one after the other"),
+    "sweep": ("sweep", "a sweep of the colon section against a loop and against separate processes"),
     "gpu": ("gpu", "stencil and multigrid cycle against the bandwidth of a graphics processor"),
 }
 NAMES = tuple(WORKLOADS)

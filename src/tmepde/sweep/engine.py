@@ -10,6 +10,7 @@ only what is wrong with the machine (disk, memory, device) is raised.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,15 +186,23 @@ def _fields(config: Any, scenario: Any, times: np.ndarray, kind: Any) -> dict[st
     return found
 
 
-def config_of(out: Path) -> Any:
-    """The config that a store was made from.
+@functools.lru_cache(maxsize=4)
+def _known(text: str, folder: str, source: str) -> tuple[Any, Table]:
+    """The config of a store and its table, kept for the batches that follow."""
+    config = configs.loads(text, source=f"{source}: attribute config", folder=folder)
+    return config, ordered(config)
 
-    Raises:
-        StoreError: for a store that cannot be read, or whose scenarios this version would make otherwise.
-    """
-    attributes = store.head(Path(out))
-    config = configs.loads(attributes["config"], source=f"{out}: attribute config", folder=attributes["config_folder"])
-    return config
+
+_kept: list[tuple[Any, Any]] = []
+
+
+def _members(config: Any, rows: Table) -> Any:
+    """The builder of members, with the tissue it has made for earlier batches."""
+    from tmepde.sweep.members import Members
+
+    if not _kept or _kept[0][0] is not config:
+        _kept[:] = [(config, Members(config, rows))]
+    return _kept[0][1]
 
 
 def check_same(config: Any, out: Path) -> None:
@@ -235,21 +244,19 @@ def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
         OSError, MemoryError: of the machine; the batch stays pending.
     """
     out = Path(out)
-    part = store.rows(out, index)
-    config = config_of(out)
+    part, attributes = store.rows(out, index), store.head(out)
+    config, rows = _known(attributes["config"], attributes["config_folder"], str(out))
     import jax
 
     from tmepde.sweep.compute import compute
-    from tmepde.sweep.members import Members
     from tmepde.sweep.results import Rows
 
     if config.run.precision == "f64":
         jax.config.update("jax_enable_x64", True)
-    rows = ordered(config)
-    if rows.digest != store.head(out)["sweep_table_hash"]:
+    if rows.digest != attributes["sweep_table_hash"]:
         raise StoreError(f"{out} holds other scenarios than this version of tmepde makes of its config. Run it again.")
     results = Rows(out, part)
-    compute(Members(config, rows), part, config, results, threads)
+    compute(_members(config, rows), part, config, results, threads)
     store.write(out, part.start, part.stop, results.columns)
     return BatchReport(index, results.good, results.bad)
 
