@@ -52,6 +52,7 @@ def simulate_batch(
     solver: str = "auto",
     block: int | None = None,
     threads: int | None = None,
+    beside: Sequence[Scenario] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Solution]:
     """Run many scenarios of one structure (same species, shapes and schedules; other numbers) as one program.
@@ -63,6 +64,8 @@ def simulate_batch(
         block: members mapped into one program; ``None``: all on a GPU, one on a CPU, or as many as make up 16 kB of
             state where that is more.
         threads: blocks run at the same time; ``None``: one a core on a CPU, 1 on a GPU.
+        beside: scenarios of other calls. What differs among these and the members is mapped, so that one program
+            serves those calls too; without them, each call maps the numbers that differ in it.
         progress: called with (members done, members) after each block.
 
     Returns:
@@ -89,7 +92,8 @@ def simulate_batch(
     with jax.default_matmul_precision("highest"):
         scheme = _shared_stepper(members, stepper, solver, dtype)
         runners = [_Runner(cast(m, dtype), cast(control, dtype), scheme, kept, dtype, solver) for m in members]
-        _check_structure(runners)
+        others = [_Runner(cast(m, dtype), cast(control, dtype), scheme, kept, dtype, solver) for m in beside]
+        _check_structure([*runners, *others])
     size, workers = _plan(runners[0], len(members), block, threads)
     chunks = [slice(i, i + size) for i in range(0, len(members), size)]
     solutions: list[Any] = [None] * len(members)
@@ -100,7 +104,7 @@ def simulate_batch(
             if size == 1:
                 solutions[chunk] = [_hosted(runners[chunk.start], members[chunk.start], times, False, quiet=True)]
             else:
-                solutions[chunk] = _run_block(runners[chunk], members[chunk], times, size)
+                solutions[chunk] = _run_block(runners[chunk], members[chunk], times, size, others)
         return chunk
 
     with ThreadPoolExecutor(workers) as pool:
@@ -182,14 +186,18 @@ def _plan(runner: _Runner, count: int, block: int | None, threads: int | None) -
     return min(block, count), workers
 
 
-def _run_block(runners: Sequence[_Runner], members: Sequence[Scenario], times: np.ndarray, size: int) -> list[Solution]:
+def _run_block(
+    runners: Sequence[_Runner], members: Sequence[Scenario], times: np.ndarray, size: int, others: Sequence[_Runner]
+) -> list[Solution]:
     """One mapped program for all members of a block; the last block is filled up with copies of its last member."""
     filled = [*runners, *[runners[-1]] * (size - len(runners))]
     parts = [eqx.partition(r, _is_array) for r in filled]
     static, dtype = _Static(parts[0][1]), runners[0].dtype
     leaves, structure = zip(*(jax.tree.flatten(arrays) for arrays, _ in parts), strict=True)
     columns = [list(c) for c in zip(*leaves, strict=True)]
-    axes = tuple(None if all(x is c[0] or np.array_equal(x, c[0]) for x in c) else 0 for c in columns)
+    seen = [jax.tree.leaves(eqx.filter(r, _is_array)) for r in others]
+    every = [[*c, *(leaves[i] for leaves in seen)] for i, c in enumerate(columns)]
+    axes = tuple(None if all(x is c[0] or np.array_equal(x, c[0]) for x in c) else 0 for c in every)
     arrays = [c[0] if a is None else np.stack(c) for a, c in zip(axes, columns, strict=True)]
     began = time.perf_counter()
     state, carry, output, totals = _block_start(arrays, structure[0], axes, static, size)

@@ -116,7 +116,9 @@ def test_scenarios_that_fail_are_data_and_leave_the_others_as_they_are(done, tmp
     assert all("max_steps" in m for m in found.message.values[bad])
     good = found.isel(scenario=~bad)
     for name in ("tumour_burden", "car_t_total", "n_steps"):
-        order = [list(zip(d.arm.values, d["interventions.car_t.dose.amount"].values, strict=True)) for d in (good, alone)]
+        order = [
+            list(zip(d.arm.values, d["interventions.car_t.dose.amount"].values, strict=True)) for d in (good, alone)
+        ]
         rows = [order[0].index(key) for key in order[1]]
         assert np.array_equal(good[name].values[rows], alone[name].values, equal_nan=True)
     assert "6 did not end well" in capsys.readouterr().err
@@ -206,7 +208,7 @@ def test_numbers_of_batches_are_checked(done):
 
 
 def test_ten_thousand_scenarios_are_small_and_their_status_is_fast(tmp_path):
-    """Overhead below 2 kB a scenario on disk, and `sweep status` below 2 s (measured without the interpreter's start)."""
+    """Overhead below 2 kB a scenario on disk, and `sweep status` below 2 s (interpreter apart)."""
     out, count, batch = tmp_path / "many.zarr", 10_000, 16
     rng = np.random.default_rng(0)
     arrays = {"dose": store.Array((), (), np.float64, {"units": "cells", "coordinate": True}, rng.random(count))}
@@ -218,7 +220,10 @@ def test_ten_thousand_scenarios_are_small_and_their_status_is_fast(tmp_path):
     for index in (0, 7, count // batch - 1):
         part = store.rows(out, index)
         columns = {f"observable_{n}": rng.random((batch, 15), np.float32) for n in range(8)}
-        columns |= {"message": np.array(["The run reached its end."] * batch, object), "status": np.ones(batch, np.int8)}
+        columns |= {
+            "message": np.array(["The run reached its end."] * batch, object),
+            "status": np.ones(batch, np.int8),
+        }
         store.write(out, part.start, part.stop, columns)
     size = lambda files: sum(-(-f.stat().st_size // 512) * 512 for f in files)  # noqa: E731
     per_batch = size([f for f in out.rglob("*") if f.is_file() and f.name == "7" and f.parent.name == "c"])
@@ -237,3 +242,35 @@ status(Path({str(done[0])!r}), True)
 print("jax" in sys.modules, file=sys.stderr)"""
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(said.stdout)["ok"] == 6 and said.stderr.strip() == "False"
+
+
+def test_structures_are_compiled_once_each(tmp_path, monkeypatch):
+    """Two grids, mapped as on a GPU in batches of which one holds both: as many programs as structures, and the same
+    numbers, to round-off, as members by themselves."""
+    from tmepde.sweep import compute
+    from tmepde.sweep.engine import ordered
+    from tmepde.sweep.members import structures
+
+    text = TINY.replace("batch = 2", "batch = 4").replace("[sweep.grid]", '[sweep.grid]\n"grid.cells" = [13, 14]')
+    config, compiled = configs.loads(text), []
+
+    def listen(event, *_, fun_name="", **__):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(fun_name)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        for name, way in (("mapped", compute.How(4)), ("single", compute.How(1, 1))):
+            monkeypatch.setattr(compute, "how", lambda width, threads, way=way: way)
+            create(config, tmp_path / f"{name}.zarr")
+            for index in pending(tmp_path / f"{name}.zarr"):
+                run_batch(tmp_path / f"{name}.zarr", index)
+    finally:
+        jax.monitoring.clear_event_listeners()
+    assert structures(ordered(config)) == 2
+    programs = [sum(word in name for name in compiled) for word in ("block_interval", "march_program")]
+    assert programs == [2, 2]
+    one, other = xr.open_zarr(tmp_path / "mapped.zarr"), xr.open_zarr(tmp_path / "single.zarr")
+    assert list(one.status.values) == [store.OK] * 12 and set(one.members.values) == {2, 4}
+    np.testing.assert_allclose(one.tumour_burden.values, other.tumour_burden.values, rtol=1e-4)
+    assert np.array_equal(one.n_steps.values, other.n_steps.values)

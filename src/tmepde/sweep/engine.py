@@ -19,12 +19,9 @@ import numpy as np
 
 from tmepde import config as configs
 from tmepde.io.store import StoreError
-from tmepde.sweep import store
+from tmepde.sweep import store, width
 from tmepde.sweep.store import Array
 from tmepde.sweep.table import Table, table
-
-#: scenarios of a batch when nothing is said, and bytes of results that they may have
-_BATCH, _BATCH_BYTES = 16, 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,7 @@ def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], int]:
         found[f"obs_{name}" if name in taken else name] = Array(("time",), times.shape, kind, attributes)
     found |= _fields(config, scenario, times, kind)
     per_row = sum(np.prod(a.shape, dtype=float) * np.dtype(a.dtype).itemsize for a in found.values() if a.scenario)
-    batch = config.sweep.batch or int(np.clip(_BATCH_BYTES // max(per_row, 1.0), 1, _BATCH))
+    batch = config.sweep.batch or width.chosen(scenario, config.run.precision, float(per_row), len(rows))
     return found, min(batch, len(rows))
 
 
@@ -248,7 +245,7 @@ def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
     config, rows = _known(attributes["config"], attributes["config_folder"], str(out))
     import jax
 
-    from tmepde.sweep.compute import compute
+    from tmepde.sweep.compute import compute, how
     from tmepde.sweep.results import Rows
 
     if config.run.precision == "f64":
@@ -256,7 +253,7 @@ def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
     if rows.digest != attributes["sweep_table_hash"]:
         raise StoreError(f"{out} holds other scenarios than this version of tmepde makes of its config. Run it again.")
     results = Rows(out, part)
-    compute(_members(config, rows), part, config, results, threads)
+    compute(_members(config, rows), part, config, results, how(int(attributes["batch"]), threads))
     store.write(out, part.start, part.stop, results.columns)
     return BatchReport(index, results.good, results.bad)
 
