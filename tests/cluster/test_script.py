@@ -91,7 +91,7 @@ def _bash(text, tmp_path, **environment):
 def test_only_a_task_that_stopped_in_time_goes_back_into_the_queue(tmp_path, code, restarts, ends_with, requeued):
     said = _run_with_program(tmp_path, f"exit {code}", SLURM_RESTART_COUNT=str(restarts))
     assert said.returncode == ends_with
-    assert ("REQUEUED 42" in said.stdout) == requeued
+    assert ("REQUEUED 42_0" in said.stdout) == requeued
 
 
 def test_signal_of_the_shell_reaches_the_program_and_its_code_comes_back(tmp_path):
@@ -100,13 +100,13 @@ def test_signal_of_the_shell_reaches_the_program_and_its_code_comes_back(tmp_pat
     said = _run_with_program(tmp_path, program)
     assert said.returncode == 75
     assert "stopped" in said.stdout
-    assert "REQUEUED 42" in said.stdout
+    assert "REQUEUED 42_0" in said.stdout
 
 
 def test_signal_before_the_program_can_take_it_counts_as_stopped(tmp_path):
     said = _run_with_program(tmp_path, "kill -USR1 $PPID; exec sleep 20")
     assert said.returncode == 75
-    assert "REQUEUED 42" in said.stdout
+    assert "REQUEUED 42_0" in said.stdout
 
 
 def _run_with_program(tmp_path, body, **environment):
@@ -116,7 +116,7 @@ def _run_with_program(tmp_path, body, **environment):
         (tmp_path / name).chmod(0o755)
     made = Script(tmp_path / "s.zarr", 1, (0,), Slurm(), python=str(tmp_path / "program"))
     path = f"{tmp_path}:{os.environ['PATH']}"
-    return _bash(made.text, tmp_path, PATH=path, SLURM_ARRAY_TASK_ID="0", SLURM_JOB_ID="42", **environment)
+    return _bash(made.text, tmp_path, PATH=path, SLURM_ARRAY_TASK_ID="0", SLURM_ARRAY_JOB_ID="42", **environment)
 
 
 def test_ranges_name_each_number_once():
@@ -154,3 +154,20 @@ def test_bad_options_are_refused_with_their_name(option, words):
 def test_options_of_the_command_line_win_over_the_config():
     made = with_options(Slurm(partition="cpu", cpus=2), ["partition=gpu", "time=30", "memory=2000", "wait=true"])
     assert (made.partition, made.cpus, made.seconds, made.memory, made.wait) == ("gpu", 2, 1800, "2000", True)
+
+
+def test_other_resources_are_the_same_sweep(tmp_path):
+    from tmepde import config as configs
+    from tmepde.sweep.engine import ChangedConfig, _science
+
+    def text(slurm, amount):
+        return configs.loads(
+            'schema = 1\n[grid]\nkind = "radial"\nradius = "400 um"\ncells = 12\n[interventions.car_t]\n'
+            'kind = "cell_infusion"\ndose = { kind = "bolus", at = "0 day", amount = "1e8 cells" }\n[run]\n'
+            f'until = "1 day"\n{slurm}[sweep.grid]\n"interventions.car_t.dose.amount" = ["1e7 cells", "{amount}"]\n'
+        ).toml()
+
+    plain = text("", "1e8 cells")
+    assert _science(text('[sweep.slurm]\npartition = "gpu"\nsetup = ["a", "[b"]\n', "1e8 cells")) == _science(plain)
+    assert _science(text("", "2e8 cells")) != _science(plain)
+    assert issubclass(ChangedConfig, ValueError)

@@ -60,8 +60,7 @@ def counts(tmepde, store, code=0):
 
 
 def pending(tmepde, store):
-    found = counts(tmepde, store)
-    return found["pending"] if isinstance(found["pending"], int) else len(found["pending"])
+    return counts(tmepde, store)["batches_pending"]
 
 
 def test_array_gives_the_store_of_one_process(array, inline, tmepde):

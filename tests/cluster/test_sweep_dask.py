@@ -54,8 +54,7 @@ def workers(driver):
 
 
 def pending(tmepde, store):
-    found = json.loads(tmepde("sweep", "status", store, "--json"))["pending"]
-    return found if isinstance(found, int) else len(found)
+    return json.loads(tmepde("sweep", "status", store, "--json"))["batches_pending"]
 
 
 def test_killed_worker_is_survived(sweep, inline, tmepde):

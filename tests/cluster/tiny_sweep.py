@@ -5,7 +5,8 @@ import time
 import numpy as np
 import xarray as xr
 
-#: eight scenarios, one a batch; a batch is a few seconds, nearly all of them the start of its process
+#: Sixteen scenarios, two a batch. The tolerance makes a batch last for about a second, so that it can be interrupted.
+#: The cells are so few that members would be mapped into one program, whose bits depend on the cores of the worker.
 CONFIG = """
 schema = 1
 name = "tiny"
@@ -22,15 +23,15 @@ kind = "solid_tumour"
 kind = "cell_infusion"
 dose = { kind = "bolus", at = "0 day", amount = "1e8 cells" }
 [run]
-until = "12 hour"
-save = { every = "6 hour" }
+until = "10 day"
+save = { every = "5 day" }
 precision = "f64"
+rtol = 3e-7
+max_steps = 100_000
 [sweep]
-batch = 1
+batch = 2
 [sweep.grid]
-"interventions.car_t.dose.amount" = [
-  "1e7 cells", "2e7 cells", "4e7 cells", "6e7 cells", "8e7 cells", "1e8 cells", "2e8 cells", "4e8 cells",
-]
+"interventions.car_t.dose.amount" = { low = "1e7 cells", high = "1e9 cells", count = 16, scale = "log" }
 """
 BATCHES = 8
 

@@ -160,8 +160,11 @@ def sweep_run(
     executor: Annotated[Executor, typer.Option(help="Where batches run.")] = Executor.inline,
     width: Annotated[int | None, typer.Option("--width", help="Scenarios of a batch.", min=1)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a store: run what is pending.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes (dask).", min=1)] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done; for SLURM, print the script.")
+    ] = False,
+    create: Annotated[bool, typer.Option("--create", help="Make the store, and run nothing.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes, tasks or jobs at a time.", min=1)] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler, or its file.")] = None,
     interface: Annotated[str | None, typer.Option(help="Network interface of the scheduler (slurm-dask).")] = None,
     slurm: Annotated[
@@ -178,7 +181,8 @@ def sweep_run(
     from tmepde.cli.sweep import run as command
 
     where = Where(executor.value, workers, scheduler, interface, tuple(slurm or ()))
-    _ends(command(config, out, set_ or [], where, width, resume, dry_run))
+    options = {"resume": resume, "dry_run": dry_run, "only_create": create}
+    _ends(command(config, out, set_ or [], where, width, **options))
 
 
 @sweeps.command("status", epilog="[b]Example[/b]  tmepde sweep status out/sweep.zarr")

@@ -28,7 +28,14 @@ class Where:
 
 
 def run(
-    path: Path, out: Path, overrides: Sequence[str], where: Where, width: int | None, resume: bool, dry_run: bool
+    path: Path,
+    out: Path,
+    overrides: Sequence[str],
+    where: Where,
+    width: int | None,
+    resume: bool = False,
+    dry_run: bool = False,
+    only_create: bool = False,
 ) -> int:
     """Check the config, make the store or go on with it, and run what is pending. Returns the exit code."""
     from tmepde.config.slurm import with_options
@@ -59,6 +66,8 @@ def run(
         print(f"{out}: nothing is pending.")
         return _verdict(out)
     print(f"{out}: {len(left)} of {store.batches(out)} batches to run", flush=True)
+    if only_create:
+        return 0
     return _execute(out, left, where, options)
 
 
@@ -69,9 +78,14 @@ def _plan(config: Any, out: Path, where: Where, options: Any) -> int:
 
     count, batch, structures = plan(config)
     batches = -(-count // batch)
-    print(f"{count} scenarios in {batches} batches of {batch}, {structures} structure(s) to compile")
+    scripted = where.executor.startswith("slurm")  # the script alone on stdout, to be kept in a file
+    print(
+        f"{count} scenarios in {batches} batches of {batch}, {structures} structure(s) to compile",
+        file=sys.stderr if scripted else sys.stdout,
+    )
     left = store.pending(out) if out.exists() else list(range(batches))
-    print(script(where.executor, Sweep(out, batches, left, options, where.workers, where.scheduler)), end="")
+    job = Sweep(out, batches, left, options, where.workers, where.scheduler)
+    print(_said(lambda: script(where.executor, job)), end="")
     return 0
 
 
@@ -85,12 +99,14 @@ def _execute(out: Path, left: list[int], where: Where, options: Any) -> int:
         fail(out, index, reason)
     if result.stopped:
         return int(result.stopped)
-    return 0 if where.executor == "slurm-array" and not options.wait else _verdict(out)
+    if where.executor == "slurm-array":
+        return _waited(out) if options.wait else 0
+    return _verdict(out)
 
 
 def _said(command: Callable[[], Any]) -> Any:
     """What ``command`` returns; what it cannot do, with its exit code."""
-    from tmepde.sweep.executors import Busy, Environment
+    from tmepde.sweep.executors import Busy, Environment, TooManyTasks
 
     try:
         return command()
@@ -98,6 +114,17 @@ def _said(command: Callable[[], Any]) -> Any:
         raise Stop(LOCKED, str(error)) from None
     except Environment as error:
         raise Stop(ENVIRONMENT, str(error)) from None
+    except TooManyTasks as error:
+        raise Stop(BAD_INPUT, str(error)) from None
+
+
+def _waited(out: Path) -> int:
+    """How an array ended that is no longer in the queue."""
+    code = _verdict(out)
+    if left := store.pending(out):
+        print(f"{len(left)} batches are still pending: see the logs, then add --resume", file=sys.stderr)
+        return SOME_FAILED
+    return code
 
 
 def batch(out: Path, chosen: Sequence[int], grace: float = 8.0) -> int:

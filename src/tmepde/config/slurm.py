@@ -169,4 +169,5 @@ def with_options(base: Slurm | None, options: Sequence[str]) -> Slurm:
 
 
 _TEXTS = ("partition", "account", "qos", "time", "memory", "gres", "cache")
+#: who runs the batches of a sweep
 Executor = Literal["inline", "dask", "slurm-array", "slurm-dask"]

@@ -210,7 +210,7 @@ def check_same(config: Any, out: Path) -> None:
     """
     import difflib
 
-    old, new = store.head(Path(out))["config"].splitlines(), config.toml().splitlines()
+    old, new = _science(store.head(Path(out))["config"]), _science(config.toml())
     changed = [
         line
         for line in difflib.unified_diff(old, new, "store", "config", lineterm="", n=0)
@@ -222,6 +222,14 @@ def check_same(config: Any, out: Path) -> None:
         raise ChangedConfig(
             f"{out} was made from another config. What differs (- store, + now):\n{shown}\nGive the store another name."
         )
+
+
+def _science(text: str) -> list[str]:
+    """The lines of a config without ``[sweep.slurm]``: what a cluster is asked for changes no result."""
+    head, found, rest = text.partition("[sweep.slurm]\n")
+    following = rest.find("\n[")
+    kept = head + (rest[following + 1 :] if found and following >= 0 else "")
+    return [line for line in kept.splitlines() if line]
 
 
 def pending(out: Path) -> list[int]:

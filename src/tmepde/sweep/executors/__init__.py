@@ -1,12 +1,12 @@
 """Who runs the batches of a sweep: this process, processes of this machine, a job array, or dask workers as jobs.
 
-All of them call ``tmepde.sweep.run_batch(store, batch)`` on the batches that are pending; none of them holds a
-result. What the command line needs is :func:`execute` (``tmepde sweep``) and :func:`run_task` (``tmepde sweep batch``).
+All of them call ``tmepde.sweep.run_batch(store: Path, batch: int)`` on the batches that are pending; none of them holds
+a result. The command line needs :func:`execute` (``tmepde sweep``) and :func:`run_task` (``tmepde sweep batch``).
 """
 
 from __future__ import annotations
 
-from tmepde.sweep.executors.base import NAMES, Busy, Environment, Result
+from tmepde.sweep.executors.base import NAMES, Busy, Environment, Result, TooManyTasks
 from tmepde.sweep.executors.execute import Sweep, execute, run_task, script, share
 
-__all__ = ["NAMES", "Busy", "Environment", "Result", "Sweep", "execute", "run_task", "script", "share"]
+__all__ = ["NAMES", "Busy", "Environment", "Result", "Sweep", "TooManyTasks", "execute", "run_task", "script", "share"]

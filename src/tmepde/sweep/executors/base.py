@@ -26,3 +26,7 @@ class Environment(RuntimeError):
 
 class Busy(RuntimeError):
     """Somebody else is at work on this store."""
+
+
+class TooManyTasks(ValueError):
+    """The array would have more tasks than the cluster takes."""

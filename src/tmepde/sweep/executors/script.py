@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmepde.config.slurm import Slurm
+from tmepde.sweep.executors.base import TooManyTasks
 
 #: the default of SLURM's ``MaxArraySize``: a task number must be below it
 MOST_TASKS = 1001
@@ -65,14 +66,14 @@ class Script:
         """Batches of a task.
 
         Raises:
-            ValueError: if the array would have more tasks than the cluster allows.
+            TooManyTasks: if the array would have more tasks than the cluster allows.
         """
         least = max(1, -(-self.batches // self.most_tasks))
         wanted = self.options.batches_per_task
         if wanted is None:
             return least
         if wanted < least:
-            raise ValueError(
+            raise TooManyTasks(
                 f"`sweep.slurm.batches_per_task` must be at least {least}, because this cluster takes at most "
                 f"{self.most_tasks} tasks in an array and there are {self.batches} batches, but {wanted} was given. "
                 "Enlarge it, or leave it out."
