@@ -99,6 +99,23 @@ def test_sweep_is_bitwise_the_single_runs(done):
     assert np.array_equal(found.tumour_burden.values[row], solution.observables["tumour_burden"])
 
 
+def test_solutions_in_memory_make_the_same_dataset(done):
+    from tmepde.batch import simulate_batch
+    from tmepde.sweep import gather
+
+    path, found = "interventions.car_t.dose.amount", xr.open_zarr(done[0])
+    base = configs.loads(TINY).build()
+    doses = np.array([1e7, 1e8, 1e9])
+    solutions = simulate_batch(base.scenario.only(["car_t"]), {path: doses}, save=base.save, fields=(), block=1)
+    made = gather(solutions, {path: doses}, {path: "cells"})
+    stored = found.isel(scenario=np.flatnonzero(found.arm.values == "CAR-T")).sortby(path)
+    for name in ("tumour_burden", "car_t_total", "n_steps", "status", path, "time"):
+        assert np.array_equal(made[name].values, stored[name].values), name
+    assert made[path].units == stored[path].units and made.tumour_burden.units == stored.tumour_burden.units
+    with pytest.raises(ValueError, match="3 values, but there are 2"):
+        gather(solutions, {path: doses[:2]})
+
+
 def test_running_a_batch_again_writes_the_same_bytes(done, tmp_path):
     again = tmp_path / "again.zarr"
     shutil.copytree(done[0], again)
@@ -159,8 +176,13 @@ def test_failed_batch_is_marked_and_can_be_retried(done, tmp_path):
 
 def test_going_on_with_another_config_is_refused_with_what_differs(done, tmp_path):
     changed = configs.loads(TINY.replace("1e9 cells", "2e9 cells"))
-    with pytest.raises(ValueError, match=r"2e9 cells"):
+    with pytest.raises(
+        ValueError, match=r"sweep.grid.interventions.car_t.dose.amount: .*1e9.* in the store, .*2e9.* now"
+    ):
         check_same(changed, done[0])
+    with pytest.raises(ValueError, match=r"grid.cells: 12 in the store, 13 now"):
+        check_same(configs.loads(TINY, {"grid.cells": 13}), done[0])
+    check_same(configs.loads(TINY, {"sweep.batch": 3, "description": "another"}), done[0])
     check_same(configs.loads(TINY), done[0])
     path = tmp_path / "tiny.toml"
     path.write_text(TINY)

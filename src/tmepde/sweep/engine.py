@@ -11,6 +11,7 @@ only what is wrong with the machine (disk, memory, device) is raised.
 from __future__ import annotations
 
 import functools
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,34 +203,31 @@ def _members(config: Any, rows: Table) -> Any:
     return _kept[0][1]
 
 
+#: keys that may change while a sweep goes on: they change no scenario
+_FREE = ("description", "sweep.batch", "sweep.slurm")
+
+
 def check_same(config: Any, out: Path) -> None:
     """Refuse to go on with a store of another config.
 
     Raises:
-        ChangedConfig: with the lines that differ.
+        ChangedConfig: with the keys that differ.
     """
-    import difflib
-
-    old, new = _science(store.head(Path(out))["config"]), _science(config.toml())
-    changed = [
-        line
-        for line in difflib.unified_diff(old, new, "store", "config", lineterm="", n=0)
-        if line[:2] not in ("--", "++", "@@")
-    ]
-    changed = [line for line in changed if not line[1:].startswith(("batch = ", "description = "))]
+    old, new = _flat(tomllib.loads(store.head(Path(out))["config"])), _flat(tomllib.loads(config.toml()))
+    changed = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
+    changed = [k for k in changed if not any(k == free or k.startswith(f"{free}.") for free in _FREE)]
     if changed:
-        shown = "\n".join(f"  {line}" for line in changed[:12])
-        raise ChangedConfig(
-            f"{out} was made from another config. What differs (- store, + now):\n{shown}\nGive the store another name."
-        )
+        shown = [f"  {k}: {old.get(k, 'nothing')!r} in the store, {new.get(k, 'nothing')!r} now" for k in changed[:12]]
+        more = [f"  and {len(changed) - 12} more"] if len(changed) > 12 else []
+        told = "\n".join([*shown, *more])
+        raise ChangedConfig(f"{out} was made from another config. What differs:\n{told}\nGive the store another name.")
 
 
-def _science(text: str) -> list[str]:
-    """The lines of a config without ``[sweep.slurm]``: what a cluster is asked for changes no result."""
-    head, found, rest = text.partition("[sweep.slurm]\n")
-    following = rest.find("\n[")
-    kept = head + (rest[following + 1 :] if found and following >= 0 else "")
-    return [line for line in kept.splitlines() if line]
+def _flat(table: Any, path: str = "") -> dict[str, Any]:
+    """Values by dotted path; lists whole."""
+    if not isinstance(table, dict):
+        return {path: table}
+    return {k: v for name, one in table.items() for k, v in _flat(one, f"{path}.{name}" if path else name).items()}
 
 
 def pending(out: Path) -> list[int]:
