@@ -54,6 +54,7 @@ def simulate_batch(
     block: int | None = None,
     threads: int | None = None,
     devices: int | str | Sequence[Any] | None = None,
+    beside: Sequence[Scenario] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Solution]:
     """Run many scenarios of one structure (same species, shapes and schedules; other numbers) as one program.
@@ -67,6 +68,8 @@ def simulate_batch(
         threads: blocks run at the same time; ``None``: one a core on a CPU, 1 on a GPU.
         devices: share the members out among so many devices (a number, ``"all"``, or the devices), each going on by
             itself until its own slowest; ``block`` is then rounded up to a multiple of them. See :mod:`tmepde.layout`.
+        beside: scenarios of other calls. What differs among these and the members is mapped, so that one program
+            serves those calls too; without them, each call maps the numbers that differ in it.
         progress: called with (members done, members) after each block.
 
     Returns:
@@ -93,7 +96,8 @@ def simulate_batch(
     with jax.default_matmul_precision("highest"):
         scheme = _shared_stepper(members, stepper, solver, dtype)
         runners = [_Runner(cast(m, dtype), cast(control, dtype), scheme, kept, dtype, solver) for m in members]
-        _check_structure(runners)
+        others = [_Runner(cast(m, dtype), cast(control, dtype), scheme, kept, dtype, solver) for m in beside]
+        _check_structure([*runners, *others])
     mesh = None if devices is None else members_mesh(devices)
     size, workers = _plan(runners[0], len(members), block, threads, mesh)
     chunks = [slice(i, i + size) for i in range(0, len(members), size)]
@@ -105,7 +109,7 @@ def simulate_batch(
             if size == 1 and mesh is None:
                 solutions[chunk] = [_hosted(runners[chunk.start], members[chunk.start], times, False, quiet=True)]
             else:
-                solutions[chunk] = _run_block(runners[chunk], members[chunk], times, size, mesh)
+                solutions[chunk] = _run_block(runners[chunk], members[chunk], times, size, mesh, others)
         return chunk
 
     with ThreadPoolExecutor(workers) as pool:
@@ -190,7 +194,12 @@ def _plan(runner: _Runner, count: int, block: int | None, threads: int | None, m
 
 
 def _run_block(
-    runners: Sequence[_Runner], members: Sequence[Scenario], times: np.ndarray, size: int, mesh: Mesh | None
+    runners: Sequence[_Runner],
+    members: Sequence[Scenario],
+    times: np.ndarray,
+    size: int,
+    mesh: Mesh | None,
+    others: Sequence[_Runner],
 ) -> list[Solution]:
     """One mapped program for all members of a block; the last block is filled up with copies of its last member."""
     filled = [*runners, *[runners[-1]] * (size - len(runners))]
@@ -198,7 +207,9 @@ def _run_block(
     static, dtype = _Static(parts[0][1]), runners[0].dtype
     leaves, structure = zip(*(jax.tree.flatten(arrays) for arrays, _ in parts), strict=True)
     columns = [list(c) for c in zip(*leaves, strict=True)]
-    axes = tuple(None if all(x is c[0] or np.array_equal(x, c[0]) for x in c) else 0 for c in columns)
+    seen = [jax.tree.leaves(eqx.filter(r, _is_array)) for r in others]
+    every = [[*c, *(leaves[i] for leaves in seen)] for i, c in enumerate(columns)]
+    axes = tuple(None if all(x is c[0] or np.array_equal(x, c[0]) for x in c) else 0 for c in every)
     arrays = [c[0] if a is None else np.stack(c) for a, c in zip(axes, columns, strict=True)]
     began = time.perf_counter()
     state, carry, output, totals = _block_start(arrays, structure[0], axes, static, size, mesh)

@@ -212,6 +212,11 @@ def initial_problems(scenario: Scenario) -> list[str]:
     return found
 
 
+def suitable_stepper(scenario: Scenario, precision: str = "f32") -> Stepper:
+    """The scheme that :func:`simulate` chooses for a scenario."""
+    return _stepper(scenario, None, "auto", _DTYPES[precision])
+
+
 def _stepper(scenario: Scenario, stepper: Stepper | None, solver: str, dtype: Any) -> Stepper:
     """The given one, or the one that suits (which needs numbers, hence not inside a transformation)."""
     if stepper is not None:

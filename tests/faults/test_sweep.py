@@ -99,6 +99,23 @@ def test_sweep_is_bitwise_the_single_runs(done):
     assert np.array_equal(found.tumour_burden.values[row], solution.observables["tumour_burden"])
 
 
+def test_solutions_in_memory_make_the_same_dataset(done):
+    from tmepde.batch import simulate_batch
+    from tmepde.sweep import gather
+
+    path, found = "interventions.car_t.dose.amount", xr.open_zarr(done[0])
+    base = configs.loads(TINY).build()
+    doses = np.array([1e7, 1e8, 1e9])
+    solutions = simulate_batch(base.scenario.only(["car_t"]), {path: doses}, save=base.save, fields=(), block=1)
+    made = gather(solutions, {path: doses}, {path: "cells"})
+    stored = found.isel(scenario=np.flatnonzero(found.arm.values == "CAR-T")).sortby(path)
+    for name in ("tumour_burden", "car_t_total", "n_steps", "status", path, "time"):
+        assert np.array_equal(made[name].values, stored[name].values), name
+    assert made[path].units == stored[path].units and made.tumour_burden.units == stored.tumour_burden.units
+    with pytest.raises(ValueError, match="3 values, but there are 2"):
+        gather(solutions, {path: doses[:2]})
+
+
 def test_running_a_batch_again_writes_the_same_bytes(done, tmp_path):
     again = tmp_path / "again.zarr"
     shutil.copytree(done[0], again)
@@ -158,8 +175,13 @@ def test_failed_batch_is_marked_and_can_be_retried(done, tmp_path):
 
 def test_going_on_with_another_config_is_refused_with_what_differs(done, tmp_path):
     changed = configs.loads(TINY.replace("1e9 cells", "2e9 cells"))
-    with pytest.raises(ValueError, match=r"2e9 cells"):
+    with pytest.raises(
+        ValueError, match=r"sweep.grid.interventions.car_t.dose.amount: .*1e9.* in the store, .*2e9.* now"
+    ):
         check_same(changed, done[0])
+    with pytest.raises(ValueError, match=r"grid.cells: 12 in the store, 13 now"):
+        check_same(configs.loads(TINY, {"grid.cells": 13}), done[0])
+    check_same(configs.loads(TINY, {"sweep.batch": 3, "description": "another"}), done[0])
     check_same(configs.loads(TINY), done[0])
     path = tmp_path / "tiny.toml"
     path.write_text(TINY)
@@ -239,3 +261,35 @@ status(Path({str(done[0])!r}), True)
 print("jax" in sys.modules, file=sys.stderr)"""
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(said.stdout)["ok"] == 6 and said.stderr.strip() == "False"
+
+
+def test_structures_are_compiled_once_each(tmp_path, monkeypatch):
+    """Two grids, mapped as on a GPU in batches of which one holds both: as many programs as structures, and the same
+    numbers, to round-off, as members by themselves."""
+    from tmepde.sweep import compute
+    from tmepde.sweep.engine import ordered
+    from tmepde.sweep.members import structures
+
+    text = TINY.replace("batch = 2", "batch = 4").replace("[sweep.grid]", '[sweep.grid]\n"grid.cells" = [13, 14]')
+    config, compiled = configs.loads(text), []
+
+    def listen(event, *_, fun_name="", **__):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(fun_name)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        for name, way in (("mapped", compute.How(4)), ("single", compute.How(1, 1))):
+            monkeypatch.setattr(compute, "how", lambda width, threads, way=way: way)
+            create(config, tmp_path / f"{name}.zarr")
+            for index in pending(tmp_path / f"{name}.zarr"):
+                run_batch(tmp_path / f"{name}.zarr", index)
+    finally:
+        jax.monitoring.clear_event_listeners()
+    assert structures(ordered(config)) == 2
+    programs = [sum(word in name for name in compiled) for word in ("block_interval", "march_program")]
+    assert programs == [2, 2]
+    one, other = xr.open_zarr(tmp_path / "mapped.zarr"), xr.open_zarr(tmp_path / "single.zarr")
+    assert list(one.status.values) == [store.OK] * 12 and set(one.members.values) == {2, 4}
+    np.testing.assert_allclose(one.tumour_burden.values, other.tumour_burden.values, rtol=1e-4)
+    assert np.array_equal(one.n_steps.values, other.n_steps.values)

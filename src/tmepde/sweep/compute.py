@@ -1,77 +1,105 @@
 """The members of a batch, group by group: one program for those of one structure.
 
-On a processor ``simulate_batch`` gives every member a thread and waits for nobody. On a GPU it maps all members of a
-group into one program, which goes on until the slowest has reached each save: members are therefore computed in the
-order of the table, arms and doses beside each other, whose numbers of steps are alike.
+On a processor every member is a call of one program in a thread of its own and waits for nobody. On a GPU all members
+of a group are mapped into one program, which goes on until the slowest has reached each save: members are computed in
+the order of the table, arms and neighbouring values beside each other, whose numbers of steps are alike. What is mapped
+and how wide follows from the table alone, so that all batches of a structure are one program, and a batch gives the
+same bits whoever computes it.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import jax
 
 from tmepde.batch import simulate_batch
 from tmepde.config.errors import ConfigError
+from tmepde.simulation import suitable_stepper
 from tmepde.steppers import StepControl
-from tmepde.sweep.members import Members, groups
+from tmepde.sweep.members import Members, groups, structure
 from tmepde.sweep.results import Rows
+from tmepde.sweep.width import threads
 
 
-def compute(members: Members, part: range, config: Any, results: Rows, threads: int | None = None) -> None:
+@dataclass(frozen=True)
+class How:
+    """How members are computed: ``block`` of them mapped into one program, ``threads`` programs at a time."""
+
+    block: int
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class _Member:
+    index: int
+    scenario: Any
+    build: Any
+    stepper: Any
+
+
+def how(width: int, threads: int | None = None) -> How:
+    """The way that suits the device, for batches of ``width``."""
+    return How(1, threads) if jax.default_backend() == "cpu" else How(width, threads)
+
+
+def compute(members: Members, part: range, config: Any, results: Rows, way: How) -> None:
     """Fill ``results`` with every scenario of ``part``.
 
     Raises:
         MemoryError: if not even one member fits.
     """
-    built: list[tuple[int, Any, Any]] = []
+    built: list[_Member] = []
     for index in part:
         try:
             scenario, build = members.build(index)
+            stepper = suitable_stepper(scenario, build.precision)
         except (ConfigError, ValueError, KeyError) as error:
             results.failed(index, " ".join(str(error).split()))
             continue
-        built.append((index, scenario, build))
-    settings = [(b.rtol, b.max_steps) for _, _, b in built]
-    for positions in groups([s for _, s, _ in built], settings):
-        chosen = [built[i] for i in positions]
-        _group([i for i, _, _ in chosen], [s for _, s, _ in chosen], chosen[0][2], config, results, threads)
+        built.append(_Member(index, scenario, build, stepper))
+    settings = [(m.build.rtol, m.build.max_steps, m.stepper) for m in built]
+    for positions in groups([m.scenario for m in built], settings):
+        _group([built[i] for i in positions], members, config, results, way)
 
 
-def _group(
-    indices: Sequence[int], scenarios: Sequence[Any], build: Any, config: Any, results: Rows, threads: int | None
-) -> None:
+def _group(chosen: list[_Member], members: Members, config: Any, results: Rows, way: How) -> None:
     """One structure; in halves where memory does not suffice, one by one where a member cannot be run at all."""
-    import jax
-
-    options = {
-        # mapped blocks agree to round-off only, and their size goes by the cores: a batch must give the bits of single
-        # runs on every machine of a cluster
-        "block": 1 if jax.default_backend() == "cpu" else None,
-        "save": build.save,
-        "fields": tuple(config.sweep.fields),
-        "precision": build.precision,
-        "control": StepControl(rtol=build.rtol, max_steps=build.max_steps),
-        "threads": threads,
-    }
+    first, count = chosen[0], len(chosen)
+    filled = [m.scenario for m in chosen] + [chosen[-1].scenario] * (way.block - count)
+    alike = structure(first.scenario)
+    beside = [s for s in members.beside(first.index) if structure(s) == alike] if way.block > 1 else []
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*did not reach their end.*")  # which the store says
-            solutions = simulate_batch(list(scenarios), **options)
+            solutions = simulate_batch(
+                filled,
+                save=first.build.save,
+                fields=tuple(config.sweep.fields),
+                precision=first.build.precision,
+                control=StepControl(rtol=first.build.rtol, max_steps=first.build.max_steps),
+                stepper=first.stepper,
+                block=way.block,
+                threads=way.threads or threads(first.scenario, first.build.precision),
+                beside=beside,
+            )
     except Exception as error:
-        if _is_memory(error) and len(indices) == 1:
-            raise MemoryError(f"Scenario {indices[0]} does not fit into memory. Use fewer cells.") from error
+        if _is_memory(error) and count == 1:
+            raise MemoryError(f"Scenario {first.index} does not fit into memory. Use fewer cells.") from error
         if not _is_memory(error) and not isinstance(error, ValueError | KeyError | FloatingPointError):
             raise
-        if len(indices) == 1:
-            results.failed(indices[0], f"{type(error).__name__}: {' '.join(str(error).split())}")
+        if count == 1:
+            results.failed(first.index, f"{type(error).__name__}: {' '.join(str(error).split())}")
             return
-        half = -(-len(indices) // 2)
-        for piece in (slice(None, half), slice(half, None)):
-            _group(indices[piece], scenarios[piece], build, config, results, threads)
+        half = -(-count // 2)
+        fewer = How(min(half, way.block), 1 if _is_memory(error) and way.block == 1 else way.threads)
+        for piece in (chosen[:half], chosen[half:]):
+            _group(piece, members, config, results, fewer)
         return
-    for index, solution in zip(indices, solutions, strict=True):
-        results.put(index, solution, len(indices))
+    for member, solution in zip(chosen, solutions, strict=False):  # without those it was filled up with
+        results.put(member.index, solution, min(way.block, count))
 
 
 def _is_memory(error: Exception) -> bool:

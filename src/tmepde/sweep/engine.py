@@ -11,6 +11,7 @@ only what is wrong with the machine (disk, memory, device) is raised.
 from __future__ import annotations
 
 import functools
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,9 @@ import numpy as np
 
 from tmepde import config as configs
 from tmepde.io.store import StoreError
-from tmepde.sweep import store
+from tmepde.sweep import store, width
 from tmepde.sweep.store import Array
 from tmepde.sweep.table import Table, table
-
-#: scenarios of a batch when nothing is said, and bytes of results that they may have
-_BATCH, _BATCH_BYTES = 16, 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], int]:
         found[f"obs_{name}" if name in taken else name] = Array(("time",), times.shape, kind, attributes)
     found |= _fields(config, scenario, times, kind)
     per_row = sum(np.prod(a.shape, dtype=float) * np.dtype(a.dtype).itemsize for a in found.values() if a.scenario)
-    batch = config.sweep.batch or int(np.clip(_BATCH_BYTES // max(per_row, 1.0), 1, _BATCH))
+    batch = config.sweep.batch or width.chosen(scenario, config.run.precision, float(per_row), len(rows))
     return found, min(batch, len(rows))
 
 
@@ -205,34 +203,31 @@ def _members(config: Any, rows: Table) -> Any:
     return _kept[0][1]
 
 
+#: keys that may change while a sweep goes on: they change no scenario
+_FREE = ("description", "sweep.batch", "sweep.slurm")
+
+
 def check_same(config: Any, out: Path) -> None:
     """Refuse to go on with a store of another config.
 
     Raises:
-        ChangedConfig: with the lines that differ.
+        ChangedConfig: with the keys that differ.
     """
-    import difflib
-
-    old, new = _science(store.head(Path(out))["config"]), _science(config.toml())
-    changed = [
-        line
-        for line in difflib.unified_diff(old, new, "store", "config", lineterm="", n=0)
-        if line[:2] not in ("--", "++", "@@")
-    ]
-    changed = [line for line in changed if not line[1:].startswith(("batch = ", "description = "))]
+    old, new = _flat(tomllib.loads(store.head(Path(out))["config"])), _flat(tomllib.loads(config.toml()))
+    changed = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
+    changed = [k for k in changed if not any(k == free or k.startswith(f"{free}.") for free in _FREE)]
     if changed:
-        shown = "\n".join(f"  {line}" for line in changed[:12])
-        raise ChangedConfig(
-            f"{out} was made from another config. What differs (- store, + now):\n{shown}\nGive the store another name."
-        )
+        shown = [f"  {k}: {old.get(k, 'nothing')!r} in the store, {new.get(k, 'nothing')!r} now" for k in changed[:12]]
+        more = [f"  and {len(changed) - 12} more"] if len(changed) > 12 else []
+        told = "\n".join([*shown, *more])
+        raise ChangedConfig(f"{out} was made from another config. What differs:\n{told}\nGive the store another name.")
 
 
-def _science(text: str) -> list[str]:
-    """The lines of a config without ``[sweep.slurm]``: what a cluster is asked for changes no result."""
-    head, found, rest = text.partition("[sweep.slurm]\n")
-    following = rest.find("\n[")
-    kept = head + (rest[following + 1 :] if found and following >= 0 else "")
-    return [line for line in kept.splitlines() if line]
+def _flat(table: Any, path: str = "") -> dict[str, Any]:
+    """Values by dotted path; lists whole."""
+    if not isinstance(table, dict):
+        return {path: table}
+    return {k: v for name, one in table.items() for k, v in _flat(one, f"{path}.{name}" if path else name).items()}
 
 
 def pending(out: Path) -> list[int]:
@@ -256,7 +251,7 @@ def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
     config, rows = _known(attributes["config"], attributes["config_folder"], str(out))
     import jax
 
-    from tmepde.sweep.compute import compute
+    from tmepde.sweep.compute import compute, how
     from tmepde.sweep.results import Rows
 
     if config.run.precision == "f64":
@@ -264,7 +259,7 @@ def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
     if rows.digest != attributes["sweep_table_hash"]:
         raise StoreError(f"{out} holds other scenarios than this version of tmepde makes of its config. Run it again.")
     results = Rows(out, part)
-    compute(_members(config, rows), part, config, results, threads)
+    compute(_members(config, rows), part, config, results, how(int(attributes["batch"]), threads))
     store.write(out, part.start, part.stop, results.columns)
     return BatchReport(index, results.good, results.bad)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -27,6 +28,7 @@ class Members:
         self._raw = {k: v for k, v in config.table().items() if k != "sweep"}
         self._folder = config.folder
         self._regions: dict[str, Any] = {}
+        self._beside: dict[str, list[Any]] = {}
 
     def build(self, index: int) -> tuple[Any, Build]:
         """The scenario of row ``index`` with its arm alone, and what the config says about the run.
@@ -42,6 +44,21 @@ class Members:
         built = build(config, self._regions.get(place))
         self._regions.setdefault(place, built.region)
         return built.scenario.only(built.arms[self.table.arms[index]]), built
+
+    def beside(self, index: int) -> list[Any]:
+        """Scenarios of the structure of row ``index`` that together vary whatever varies."""
+        keys = self._keys
+        rows = [i for i, key in enumerate(keys) if key == keys[index]]
+        if keys[index] not in self._beside:
+            chosen = {rows[0]}
+            for column in (*self.table.values.values(), self.table.arms):
+                chosen |= {next((i for i in rows if column[i] != column[rows[0]]), rows[0])}
+            self._beside[keys[index]] = [self.build(i)[0] for i in sorted(chosen)]
+        return self._beside[keys[index]]
+
+    @functools.cached_property
+    def _keys(self) -> list[str]:
+        return _keys(self.table)
 
 
 def structural(table: Table) -> np.ndarray:
@@ -75,9 +92,14 @@ def groups(scenarios: Sequence[Any], settings: Sequence[Any]) -> list[list[int]]
     """Positions of scenarios that are one program, in the order of their first."""
     found: dict[Any, list[int]] = {}
     for i, (scenario, setting) in enumerate(zip(scenarios, settings, strict=True)):
-        arrays, rest = eqx.partition(scenario, lambda x: isinstance(x, jax.Array | np.ndarray))
-        leaves, tree = jax.tree.flatten(arrays)
-        shapes = tuple((np.shape(x), str(x.dtype)) for x in leaves)
-        static, shape = jax.tree.flatten(rest)
-        found.setdefault((tree, shapes, shape, tuple(map(repr, static)), setting), []).append(i)
+        found.setdefault((structure(scenario), setting), []).append(i)
     return list(found.values())
+
+
+def structure(scenario: Any) -> Any:
+    """What two scenarios share that are one program: everything but the numbers in their arrays."""
+    arrays, rest = eqx.partition(scenario, lambda x: isinstance(x, jax.Array | np.ndarray))
+    leaves, tree = jax.tree.flatten(arrays)
+    shapes = tuple((np.shape(x), str(x.dtype)) for x in leaves)
+    static, shape = jax.tree.flatten(rest)
+    return tree, shapes, shape, tuple(map(repr, static))

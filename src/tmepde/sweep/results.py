@@ -15,6 +15,11 @@ from tmepde.sweep import store
 _CODES = {Status.ok: store.OK, Status.not_finite: store.DIVERGED, Status.step_too_small: store.DIVERGED}
 
 
+def code(status: Status) -> int:
+    """What the array ``status`` holds for a run that ended so."""
+    return _CODES.get(status, store.FAILED)
+
+
 class Rows:
     """Columns for the scenarios ``part`` of the store at ``out``.
 
@@ -47,7 +52,7 @@ class Rows:
     def put(self, index: int, solution: Any, members: int) -> None:
         """Scenario ``index`` was run as one of ``members`` of a program."""
         row = index - self.part.start
-        self._ended(index, _CODES.get(solution.status, store.FAILED), solution.message)
+        self._ended(index, code(solution.status), solution.message)
         errors = [float(b.get("error", np.nan)) for b in solution.budgets.values()]
         for name, value in (
             ("wall_time", solution.wall_time),

@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from tmepde.io.durable import make_folder, sync_folder, write_files
 from tmepde.io.store import StoreError
 
 KIND = "sweep"
@@ -74,8 +75,10 @@ def create(path: Path, count: int, batch: int, arrays: Mapping[str, Array], attr
         for file in partial.rglob("*"):
             if file.is_file():
                 _to_disk(file)
+        for folder in (partial, *(p for p in partial.rglob("*") if p.is_dir())):
+            sync_folder(folder)
         os.rename(partial, path)
-        _to_disk(path.parent)
+        sync_folder(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -165,12 +168,12 @@ def _read(path: Path, name: str) -> np.ndarray:
 
 
 def write(path: Path, start: int, stop: int, columns: Mapping[str, Any]) -> None:
-    """Write rows ``start:stop`` of every array in ``columns``, ``status`` last; each is on disk before the next begins.
+    """Write rows ``start:stop`` of every array in ``columns``; they are on the disk before ``status`` is begun.
 
     Raises:
+        WriteError: of the disk; the rows then keep the status that they had.
         ValueError: unless the rows are exactly one batch: two processes must never share a chunk.
     """
-    import zarr
 
     batch, count = int(head(path)["batch"]), len(_shape(path))
     if start % batch or stop != min(start + batch, count) or not 0 <= start < stop:
@@ -178,17 +181,31 @@ def write(path: Path, start: int, stop: int, columns: Mapping[str, Any]) -> None
             f"Rows must be one whole batch of {batch}, but {start}:{stop} of {count} were given. Write "
             f"{start // batch * batch}:{min((start // batch + 1) * batch, count)}."
         )
-    names = [n for n in columns if n != "status"] + ["status"]
-    for name in names:
-        array: Any = zarr.open_array(path / name, mode="r+", config={"write_empty_chunks": True})
-        values = columns[name]
-        array[start:stop] = values if isinstance(values, np.ndarray) else np.asarray(values)
-        for file in sorted((path / name / "c" / str(start // batch)).rglob("*")) or [path / name / "c"]:
-            if file.is_file():
-                _to_disk(file)
-        flat = path / name / "c" / str(start // batch)
-        if flat.is_file():
-            _to_disk(flat)
+    data: dict[Path, bytes] = {}
+    for name in columns:
+        if name != "status":
+            data |= _encoded(path, name, start, stop, columns[name])
+    _put(data)
+    _put(_encoded(path, "status", start, stop, columns["status"]))
+
+
+def _encoded(path: Path, name: str, start: int, stop: int, values: Any) -> dict[Path, bytes]:
+    """Files of rows ``start:stop`` of an array, as zarr writes them: compressed, with a checksum."""
+    import zarr
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.storage import MemoryStore
+
+    document = default_buffer_prototype().buffer.from_bytes((path / name / "zarr.json").read_bytes())
+    kept: dict[str, Any] = {"zarr.json": document}
+    array: Any = zarr.open_array(MemoryStore(kept), mode="r+", config={"write_empty_chunks": True})
+    array[start:stop] = values if isinstance(values, np.ndarray) else np.asarray(values)
+    return {path / name / key: one.to_bytes() for key, one in kept.items() if key != "zarr.json"}
+
+
+def _put(files: Mapping[Path, bytes]) -> None:
+    for folder in {file.parent for file in files}:
+        make_folder(folder)
+    write_files(files)
 
 
 def _shape(path: Path) -> range:

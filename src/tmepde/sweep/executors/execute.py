@@ -69,8 +69,9 @@ def execute(executor: str, sweep: Sweep, tell: Callable[[str], None] = print) ->
         from tmepde.sweep.executors import dask_local
 
         return dask_local.run(sweep.store, sweep.pending, workers=sweep.workers, scheduler=sweep.scheduler, tell=tell)
-    outcome = run_task(sweep.store, sweep.pending, tell=tell)
-    return Result(done=outcome.done, stopped=outcome.code)
+    from tmepde.sweep.executors import watched
+
+    return watched.run(sweep.store, sweep.pending, tell=tell)
 
 
 def script(executor: str, sweep: Sweep) -> str:
@@ -83,7 +84,7 @@ def script(executor: str, sweep: Sweep) -> str:
         from tmepde.sweep.executors import dask_slurm
 
         return dask_slurm.job_script(sweep.store, sweep.resources)
-    where = "in this process" if executor == "inline" else "in processes of this machine"
+    where = "in one process" if executor == "inline" else "in processes of this machine"
     where = f"by the workers of {sweep.scheduler}" if executor == "dask" and sweep.scheduler else where
     return f"{len(sweep.pending)} of {sweep.batches} batches would be run {where}.\n"
 

@@ -1,0 +1,94 @@
+"""A batch that kills its process is tried once more in a fresh one, then marked failed; the others are computed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tmepde.sweep import pending, store
+from tmepde.sweep.executors import watched
+
+#: stands for a worker: stores its batches one by one, does at the bad ones what the variable ACT says
+WORKER = """
+import os, signal, sys, time
+from pathlib import Path
+import numpy as np
+from tmepde.sweep import store
+out, act, bad = Path(sys.argv[1]), os.environ["ACT"], os.environ["BAD"].split()
+batches = [int(w) for w in sys.stdin.read().split()]
+mark = out.with_suffix(".tries")
+for index in batches:
+    if str(index) in bad:
+        with mark.open("a") as file:
+            file.write(f"{index} ")
+        if act == "die once" and mark.read_text().split().count(str(index)) > 1:
+            pass
+        elif act.startswith("die"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif act == "disk":
+            sys.exit(5)
+        elif act == "wait":
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+            print("waiting", flush=True)
+            time.sleep(60)
+    part = store.rows(out, index)
+    store.write(out, part.start, part.stop, {"status": np.full(len(part), store.OK, np.int8)})
+"""
+
+
+@pytest.fixture
+def out(tmp_path):
+    path = tmp_path / "sweep.zarr"
+    arrays = {"status": store.Array((), (), np.int8, {"units": "1"}), "message": store.Array((), (), str, {})}
+    store.create(path, 10, 2, arrays, {})
+    return path
+
+
+def run(out, monkeypatch, act, bad=""):
+    monkeypatch.setenv("ACT", act)
+    monkeypatch.setenv("BAD", bad)
+    lines = []
+    result = watched.run(out, [0, 1, 2, 3, 4], tell=lines.append, command=(sys.executable, "-c", WORKER))
+    tries = out.with_suffix(".tries")
+    return result, lines, tries.read_text().split() if tries.exists() else []
+
+
+def test_without_deaths_all_is_done_by_one_process(out, monkeypatch):
+    result, lines, _ = run(out, monkeypatch, "")
+    assert result.done == [0, 1, 2, 3, 4] and not result.failed and not result.stopped and not lines
+
+
+def test_killed_once_a_batch_is_done_by_the_next_process(out, monkeypatch):
+    result, lines, tries = run(out, monkeypatch, "die once", "2")
+    assert result.done == [0, 1, 2, 3, 4] and not result.failed and tries == ["2", "2"]
+    assert len(lines) == 1 and "SIGKILL" in lines[0]
+
+
+def test_killed_twice_a_batch_is_handed_back_and_the_others_are_done(out, monkeypatch):
+    result, _, tries = run(out, monkeypatch, "die", "1 4")
+    assert result.done == [0, 2, 3] and sorted(result.failed) == [1, 4] and tries == ["1", "1", "4", "4"]
+    assert "killed twice" in result.failed[1] and pending(out) == [1, 4] and not result.stopped
+
+
+def test_an_error_of_the_machine_ends_the_watch_with_its_code(out, monkeypatch):
+    result, _, _ = run(out, monkeypatch, "disk", "3")
+    assert result.stopped == 5 and result.done == [0, 1, 2] and not result.failed
+
+
+def test_what_the_watcher_is_told_reaches_the_worker(out, monkeypatch):
+    code = f"""import sys
+from pathlib import Path
+from tmepde.sweep.executors import watched
+result = watched.run(Path({str(out)!r}), [0, 1, 2, 3, 4], command=(sys.executable, "-c", {WORKER!r}))
+print(result.done, result.stopped)"""
+    environment = {**os.environ, "ACT": "wait", "BAD": "1"}
+    watcher = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    assert watcher.stdout.readline() == "waiting\n"
+    began = time.monotonic()
+    watcher.send_signal(signal.SIGTERM)
+    said, _ = watcher.communicate(timeout=30)
+    assert said == "[0] 143\n" and time.monotonic() - began < 20.0
