@@ -1,0 +1,157 @@
+"""Files that are there in full or not at all, also after a crash or a power cut.
+
+A file is written beside its target under a temporary name, flushed to the disk, renamed over the target (atomic), and
+the folder is flushed. Transient errors (EIO, ESTALE, EINTR: a network disk that hiccups) are tried again a few times;
+everything else, a full disk above all, is one :class:`WriteError` that says where, what was needed and what is free.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+#: how names of unfinished files begin; :func:`sweep_temporaries` removes them
+TEMPORARY = ".tmp-"
+_TRANSIENT = {errno.EIO, errno.ESTALE, errno.EINTR}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_WAITS = (0.05, 0.2, 0.8)
+_counter = [0]
+
+
+class WriteError(OSError):
+    """A file could not be written; what was there before is still there."""
+
+    def __init__(self, error: OSError, path: Path, needed: int):
+        super().__init__(error.errno, os.strerror(error.errno) if error.errno else str(error), str(path))
+        self.path, self.needed, self.free = path, needed, free_bytes(path)
+
+    def __str__(self) -> str:
+        if self.errno in _FULL:
+            free = "an unknown number of" if self.free is None else f"{self.free:,}"
+            return (
+                f"{self.path} could not be written: {self.strerror} ({self.needed:,} bytes needed, {free} bytes free). "
+                "Make room, then go on with --resume."
+            )
+        return (
+            f"{self.path} could not be written: {self.strerror} ({self.needed:,} bytes). Check the disk and the "
+            "permissions, then go on with --resume."
+        )
+
+
+def atomic_write(path: str | os.PathLike[str], content: bytes, sync: bool = True) -> None:
+    """Replace ``path`` by ``content`` in one step; a reader sees the old or the new file.
+
+    Args:
+        sync: flush file and folder to the disk before returning.
+
+    Raises:
+        WriteError: with nothing changed.
+    """
+    write_files({Path(path): content}, sync)
+
+
+def write_files(contents: Mapping[Path, bytes], sync: bool = True) -> None:
+    """Several files, each replaced in one step, on the disk when this returns. Not atomic as a group.
+
+    Raises:
+        WriteError: temporary files are gone then; some of the files may be the new ones.
+    """
+    temporaries: dict[Path, Path] = {}
+    try:
+        for path, content in contents.items():
+            temporaries[path] = _temporary(path)
+            _attempt(lambda p=temporaries[path], c=content: _put(p, c, sync), path, len(content))  # type: ignore[misc]
+        for path, temporary in temporaries.items():
+            _attempt(lambda a=temporary, b=path: os.replace(a, b), path, len(contents[path]))  # type: ignore[misc]
+        if sync:
+            for folder in {path.parent for path in contents}:
+                _attempt(lambda f=folder: sync_folder(f), folder, 0)  # type: ignore[misc]
+    except BaseException:
+        for temporary in temporaries.values():
+            _forget(temporary)
+        raise
+
+
+def make_folder(path: Path) -> None:
+    """The folder and its parents, on the disk.
+
+    Raises:
+        WriteError: if it cannot be made.
+    """
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    for folder in reversed(missing):
+        _attempt(lambda f=folder: f.mkdir(exist_ok=True), folder, 0)  # type: ignore[misc]
+        _attempt(lambda f=folder: sync_folder(f.parent), folder, 0)  # type: ignore[misc]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in ``folder`` last; where folders cannot be flushed there is nothing to do."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sweep_temporaries(folder: Path) -> list[Path]:
+    """Remove what killed writers left in ``folder`` and below; returns what was removed."""
+    found = [p for p in folder.rglob(f"{TEMPORARY}*") if p.is_file()]
+    for path in found:
+        _forget(path)
+    return found
+
+
+def free_bytes(path: Path) -> int | None:
+    """Bytes free on the disk of ``path``, if that can be known."""
+    for place in (path, *path.parents):
+        try:
+            return shutil.disk_usage(place).free
+        except OSError:
+            continue
+    return None
+
+
+def _temporary(path: Path) -> Path:
+    _counter[0] += 1
+    return path.with_name(f"{TEMPORARY}{os.getpid()}-{_counter[0]}-{path.name[:80]}")
+
+
+def _put(path: Path, content: bytes, sync: bool) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        if sync:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _attempt(act: Callable[[], Any], path: Path, needed: int) -> None:
+    for wait in (*_WAITS, None):
+        try:
+            act()
+            return
+        except OSError as error:
+            if error.errno not in _TRANSIENT or wait is None:
+                raise WriteError(error, path, needed) from error
+            time.sleep(wait)
+
+
+def _forget(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        pass
