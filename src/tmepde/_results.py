@@ -13,6 +13,8 @@ class Status(enum.IntEnum):
     step_too_small = 2
     not_finite = 3
     solver = 4
+    stopped = 5
+    unstable = 6
 
     @property
     def message(self) -> str:
@@ -40,4 +42,9 @@ _SENTENCES = {
         "A linear or quasi-steady solve did not converge with the shortest step allowed. Check that every quasi-steady "
         "field has a loss or an open side; an explicit stepper needs a smaller `dt`."
     ),
+    Status.unstable: (
+        "The fixed step is too large for the drift, which is explicit (Courant number above 1). Choose a smaller `dt`, "
+        "leave it out for adaptive steps, or take NewtonKrylov()."
+    ),
+    Status.stopped: "The run was stopped before its end. Go on from its last snapshot.",
 }

@@ -36,14 +36,19 @@ def as_number(value: Any) -> Any:
 
 
 def cast(tree: Any, dtype: Any) -> Any:
-    """Cast every floating leaf of a pytree to ``dtype``; integers, booleans and static data stay."""
+    """Cast every floating leaf of a pytree to ``dtype``; integers, booleans and static data stay.
+
+    Nodes with a ``cast`` of their own are left to it.
+    """
 
     def leaf(x: Any) -> Any:
+        if hasattr(x, "cast"):
+            return x.cast(dtype)
         if hasattr(x, "dtype") and np.issubdtype(x.dtype, np.floating):
             return x.astype(dtype)
         return x
 
-    return jax.tree.map(leaf, tree)
+    return jax.tree.map(leaf, tree, is_leaf=lambda x: hasattr(x, "cast"))
 
 
 def is_traced(tree: Any) -> bool:

@@ -59,9 +59,10 @@ def advance_reversible(
     state: State,
     progress: Progress,
     base: Any,
-    length: Any,
+    end: Any,
     record: int,
     keep: bool = False,
+    start: Any = 0.0,
 ) -> tuple[State, Progress]:
     """:func:`~tmepde.integrate.advance` with a reverse-mode derivative with respect to ``problem`` and ``state``.
 
@@ -69,7 +70,8 @@ def advance_reversible(
         record: R, states kept at once; an interval of more than R² attempted steps ends with ``Status.step_limit``.
         keep: keep the states of up to R steps on the way, so that such an interval is not repeated.
     """
-    problem = problem.prepared(beginning(base, length, control), state)
+    begin = jnp.asarray(start, end.dtype)
+    problem = problem.prepared(beginning(base, begin, control), state)
     arrays, static = eqx.partition(problem, _sought)
     most = min(control.max_steps, record * record)
 
@@ -80,30 +82,33 @@ def advance_reversible(
     def forward(
         arrays: Any, state: State, rest: Any, kept: int = record if keep else 0
     ) -> tuple[tuple[State, Progress], Any]:
-        control, progress, base, length = rest
+        control, progress, base, begin, end = rest
         whole = eqx.combine(arrays, static)
-        end, progress, log = advance(whole, stepper, control, state, progress, base, length, record=most, keep=kept)
-        return (end, progress), (arrays, state, rest, log)
+        last, progress, log = advance(
+            whole, stepper, control, state, progress, base, end, record=most, keep=kept, start=begin
+        )
+        return (last, progress), (arrays, state, rest, log)
 
     def backward(kept: Any, cotangent: Any) -> Any:
-        arrays, state, (control, _, base, length), log = kept
-        interval = _Interval(stepper, control, arrays, static, base, length, log)
+        arrays, state, (control, _, base, begin, end), log = kept
+        interval = _Interval(stepper, control, arrays, static, (base, begin, end), log)
         gradient, adjoint = _pull_back(interval, state, cotangent[0], record)
         return gradient, adjoint, None
 
     run.defvjp(forward, backward)
-    return run(arrays, state, (control, progress, base, length))
+    return run(arrays, state, (control, progress, base, begin, end))
 
 
 class _Interval:
     """The accepted steps of one interval as functions of the state before them."""
 
     def __init__(
-        self, stepper: Stepper, control: StepControl, arrays: Any, static: Any, base: Any, length: Any, log: Record
+        self, stepper: Stepper, control: StepControl, arrays: Any, static: Any, span: tuple[Any, Any, Any], log: Record
     ):
         self.stepper, self.control, self.arrays, self.static = stepper, control, arrays, static
-        self.base, self.length, self.log = base, length, log
-        self.fixed = knots_of(eqx.combine(arrays, static), base, length)
+        self.base, self.begin, self.end = span
+        self.log = log
+        self.fixed = knots_of(eqx.combine(arrays, static), *span)
 
     def plain(self, state: State, index: Any) -> tuple[State, Any]:
         """Step ``index`` as it was, and what its equations gave (``None`` if the stepper does not remember)."""
@@ -115,9 +120,9 @@ class _Interval:
     def differentiable(self, arrays: Any, state: State, index: Any, solved: Any) -> State:
         """The same as a function of ``arrays`` and ``state``, with the times that move with doses."""
         whole, log = eqx.combine(arrays, self.static), self.log
-        knots = knots_of(whole, self.base, self.length)
+        knots = knots_of(whole, self.base, self.begin, self.end)
         last = log.start.shape[0] - 1
-        end = jnp.where(index + 1 < log.count, log.start[jnp.minimum(index + 1, last)], self.length)
+        end = jnp.where(index + 1 < log.count, log.start[jnp.minimum(index + 1, last)], self.end)
         start = self._moved(log.start[index], knots)
         clock = Clock(self.base, start, start, self._moved(end, knots) - start)
         more = {"known": solved} if self.stepper.remembers else {}
@@ -125,8 +130,8 @@ class _Interval:
 
     def _moved(self, time: Any, knots: Any) -> Any:
         """``time`` carried along by the last knot the stepper landed on before it."""
-        reached = (self.fixed <= time) & (time < self.length)
-        last = jnp.argmax(jnp.where(reached, self.fixed, -1.0))
+        reached = (self.fixed <= time) & (time < self.end)
+        last = jnp.argmax(jnp.where(reached, self.fixed, -jnp.inf))
         return time + jnp.where(reached[last], knots[last] - self.fixed[last], 0.0)
 
 

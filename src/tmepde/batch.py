@@ -24,8 +24,14 @@ import numpy as np
 from tmepde._cache import keep_programs
 from tmepde._results import Status
 from tmepde._types import cast
+from tmepde.diagnosis import explain
+from tmepde.runner import DTYPES as _DTYPES
+from tmepde.runner import Runner as _Runner
+from tmepde.runner import Static as _Static
+from tmepde.runner import is_array as _is_array
+from tmepde.runner import spans as _spans
 from tmepde.scenario import Scenario
-from tmepde.simulation import _DTYPES, _check, _hosted, _is_array, _Runner, _Static, _stepper, save_times
+from tmepde.simulation import _check, _hosted, _stepper, save_times
 from tmepde.solution import Solution
 from tmepde.steppers import Rosenbrock2, StepControl, Stepper
 
@@ -184,21 +190,31 @@ def _run_block(runners: Sequence[_Runner], members: Sequence[Scenario], times: n
     arrays = [c[0] if a is None else np.stack(c) for a, c in zip(axes, columns, strict=True)]
     began = time.perf_counter()
     state, carry, output, totals = _block_start(arrays, structure[0], axes, static, size)
-    spans = [(jnp.asarray(t, dtype), jnp.asarray(d, dtype)) for t, d in zip(times[:-1], np.diff(times), strict=True)]
-    program = _block_interval.lower(arrays, structure[0], axes, static, state, carry, *spans[0]).compile()
+    spans = [tuple(map(jnp.asarray, span)) for span in _spans(times, dtype)]
+    program = _block_interval.lower(arrays, structure[0], axes, static, state, carry, spans[0]).compile()
     compile_time = time.perf_counter() - began
     outputs, initial = [jax.device_get(output)], jax.device_get(totals)
     began = time.perf_counter()
-    reached = np.ones(size, int)
-    for base, length in spans:
-        state, carry, output, totals = program(arrays, state, carry, base, length)
+    reached, alive, stood = np.ones(size, int), np.ones(size, bool), np.zeros(size, dtype)
+    for span in spans:
+        state, carry, local, output, totals = program(arrays, state, carry, span)
         outputs.append(jax.device_get(output))
+        stood = np.where(alive, local, stood)  # where a member ended within the interval
         alive = np.asarray(carry.status) == Status.ok
         reached += alive
         if not np.any(alive):
             break
     timing = (time.perf_counter() - began, compile_time)
     carry, totals, state = jax.device_get((carry, totals, state))
+    bases = [span[0] for span in spans]
+    volume = float(np.sum(np.asarray(runners[0].problem.volumes(dtype))))
+
+    def message(i: int) -> str:
+        own, status = _member(carry, i), Status(int(carry.status[i]))
+        clock = (bases[min(reached[i], len(bases)) - 1], stood[i], max(float(own.dt), float(own.before[0])))
+        means = {n: abs(float(t[i])) / (1.0 if state[n][i].ndim == 0 else volume) for n, t in initial.items()}
+        return explain(runners[i], status, _member(state, i), clock, means)
+
     return [
         Solution.collect(
             scenario=member,
@@ -210,6 +226,7 @@ def _run_block(runners: Sequence[_Runner], members: Sequence[Scenario], times: n
             timing=timing,
             precision={jnp.float32: "f32", jnp.float64: "f64"}[dtype],
             method=runners[i].method,
+            message=message(i),
         )
         for i, member in enumerate(members)
     ]
@@ -230,13 +247,11 @@ def _block_start(arrays: Any, structure: Any, axes: Any, static: Any, size: int)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
-def _block_interval(
-    arrays: Any, structure: Any, axes: Any, static: Any, state: Any, progress: Any, base: Any, length: Any
-) -> Any:
+def _block_interval(arrays: Any, structure: Any, axes: Any, static: Any, state: Any, progress: Any, span: Any) -> Any:
     def one(arrays: Any, state: Any, progress: Any) -> Any:
         runner = eqx.combine(jax.tree.unflatten(structure, arrays), static.value)
-        state, progress, output = runner.interval(state, progress, base, length)
-        return state, progress, output, runner.totals(state)
+        state, progress, local, output = runner.interval(state, progress, span)
+        return state, progress, local, output, runner.totals(state)
 
     return jax.vmap(one, in_axes=(list(axes), 0, 0))(arrays, state, progress)
 

@@ -21,17 +21,22 @@ from tmepde.steppers.rosenbrock import BUDGET
 class Progress(eqx.Module):
     """What is carried from step to step besides the state: controller, counters and budgets.
 
-    ``before``: length and error of the last accepted step, zeros after a knot.
+    ``before``: length and error of the last accepted step, zeros after a knot. ``lag``: by how much the local time is
+    ahead of the sum of the steps asked for. ``begun``: attempts made before the save interval. ``residue``: what the
+    sums in ``budget`` lack by rounding (Kahan 1965), so that they do not drift.
     """
 
     dt: Any
     before: Any
+    lag: Any
     courant: Any
     steps: Any
     rejected: Any
     iterations: Any
+    begun: Any
     status: Any
     budget: State
+    residue: State
 
 
 class Record(eqx.Module):
@@ -54,12 +59,15 @@ def first_progress(problem: SemiDiscrete, control: StepControl, dtype: Any, firs
     return Progress(
         dt=jnp.asarray(dt, dtype),
         before=(jnp.zeros((), dtype), jnp.zeros((), dtype)),
+        lag=jnp.zeros((), dtype),
         courant=jnp.zeros((), dtype),
         steps=zero,
         rejected=zero,
         iterations=zero,
+        begun=zero,
         status=jnp.asarray(int(Status.ok)),
         budget={n: jnp.zeros(len(BUDGET), dtype) for n in problem.dynamic},
+        residue={n: jnp.zeros(len(BUDGET), dtype) for n in problem.dynamic},
     )
 
 
@@ -70,66 +78,127 @@ def advance(
     state: State,
     progress: Progress,
     base: Any,
-    length: Any,
+    end: Any,
     differentiable: bool = False,
     record: int = 0,
     keep: int = 0,
+    start: Any = 0.0,
 ) -> tuple[State, Progress, Record]:
-    """Integrate from ``base`` (h) over ``length`` hours.
+    """Integrate from local time ``start`` to ``end``, both in hours after ``base``.
 
     Args:
         differentiable: carry derivatives through each solve (forward mode differentiates this function as it is).
         record: size of the record of accepted steps; 0 records nothing.
         keep: accepted steps whose states are recorded too.
     """
-    dtype = length.dtype
-    problem = problem.prepared(beginning(base, length, control), state)
-    knots = knots_of(problem, base, length)
-    before = progress.steps + progress.rejected
+    begin = jnp.asarray(start, end.dtype)
+    span = (base, begin, begin, end)
+    state, progress, _, log = march(
+        problem, stepper, control, state, progress, span, None, differentiable, record, keep
+    )
+    return state, progress, log
+
+
+def march(
+    problem: SemiDiscrete,
+    stepper: Stepper,
+    control: StepControl,
+    state: State,
+    progress: Progress,
+    span: tuple[Any, ...],
+    attempts: Any = None,
+    differentiable: bool = False,
+    record: int = 0,
+    keep: int = 0,
+) -> tuple[State, Progress, Any, Record]:
+    """Go on within a save interval, with at most ``attempts`` attempted steps (``None``: to its end).
+
+    Args:
+        span: base, local times of the interval's start, of ``state``, and of the interval's end.
+
+    Returns:
+        the state, the controller, the local time reached, and the record.
+    """
+    base, start, local, end = span
+    dtype = end.dtype
+    problem = problem.prepared(beginning(base, local, control), state)
+    knots = knots_of(problem, base, start, end)
+    made = progress.steps + progress.rejected
     nothing = Record(jnp.zeros(max(record, 1), dtype), jnp.zeros(max(record, 1), dtype), jnp.asarray(0))
     if keep:
-        clock = beginning(base, length, control)
+        clock = beginning(base, local, control)
         shapes = jax.eval_shape(lambda u: (u, remembered(stepper, stepper.step(problem, control, clock, u))), state)
         nothing = eqx.tree_at(lambda r: r.kept, nothing, room(shapes, keep), is_leaf=lambda x: x is None)
     limit = control.max_steps if record == 0 else min(record, control.max_steps)
 
     def running(carry: tuple[Any, ...]) -> Any:
         local, _, progress, _ = carry
-        return (local < length) & (progress.status == int(Status.ok))
+        going = (local < end) & (progress.status == int(Status.ok))
+        return going if attempts is None else going & (progress.steps + progress.rejected - made < attempts)
 
     def attempt(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         local, state, progress, log = carry
-        target = jnp.min(jnp.where(knots > local, knots, length))
-        dt, landing = _next_step(stepper, control, progress, target - local)
+        target = jnp.min(jnp.where(knots > local, knots, end))
+        wish, landing = _next_step(stepper, control, progress, target - local)
+        moved, dt, lag = _moved(local, wish, landing, target, progress.lag)
         clock = Clock(base, local, local, dt)
         result = stepper.step(problem, control, clock, state, differentiable)
-        result = eqx.tree_at(lambda r: r.error, result, jax.lax.stop_gradient(result.error))
-        fine = jnp.isfinite(result.error) & result.converged
+        error = jnp.where(_finite(result.state), result.error, jnp.inf)
+        result = eqx.tree_at(lambda r: r.error, result, jax.lax.stop_gradient(error))
+        fine = jnp.isfinite(result.error) & result.converged & _stable(stepper, control, result, dt)
         accepted = fine & ((result.error <= 1.0) | (not control.adaptive))
-        progress = _account(stepper, control, progress, result, dt, accepted, landing, before, limit)
+        progress = eqx.tree_at(lambda p: p.lag, progress, jnp.where(accepted, lag, progress.lag))
+        progress = _account(stepper, control, progress, result, wish, accepted, landing, limit)
         if record:
             before_it = (state, remembered(stepper, result)) if keep else None
             log = _note(log, local, dt, accepted, before_it)
-        moved = jnp.where(landing, target, local + dt)
         state = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), result.state, state)
         return jnp.where(accepted, moved, local), state, progress, log
 
-    start = (jnp.zeros((), dtype), state, progress, nothing)
-    _, state, progress, log = jax.lax.while_loop(running, attempt, start)
-    return state, progress, log
+    local, state, progress, log = jax.lax.while_loop(running, attempt, (local, state, progress, nothing))
+    total = jnp.where(local < end, progress.begun, progress.steps + progress.rejected)
+    return state, eqx.tree_at(lambda p: p.begun, progress, total), local, log
 
 
-def beginning(base: Any, length: Any, control: StepControl) -> Clock:
-    """The clock of an instant at ``base``."""
-    zero = jnp.zeros((), length.dtype)
-    return Clock(base, zero, zero, jnp.asarray(control.first, length.dtype))
+def _moved(local: Any, wish: Any, landing: Any, target: Any, lag: Any) -> tuple[Any, Any, Any]:
+    """The local time after a step, the step that is exactly the difference, and the new lag.
+
+    In float32 at a local time of 8 h a step of 1e-4 h can only be 0.999e-4 or 1.009e-4. Steps of what was asked for
+    beside a clock of rounded sums would drift apart (1e5 of them by 6e-4); here clock, steps and doses agree, and the
+    lag picks the lengths so that they are right on average.
+    """
+    here, asked = jax.lax.stop_gradient((local, wish - lag))
+    later = jnp.maximum(here + asked, jnp.nextafter(here, jnp.asarray(jnp.inf, here.dtype)))
+    step = later - here
+    lag = jnp.where(landing, 0.0, step - asked)
+    return jnp.where(landing, target, local + step), jnp.where(landing, wish, step), lag
 
 
-def knots_of(problem: SemiDiscrete, base: Any, length: Any) -> Any:
+def _stable(stepper: Stepper, control: StepControl, result: Any, dt: Any) -> Any:
+    """Whether a fixed step stays within the Courant number 1 of an explicit drift; adaptive ones stay below its limit.
+
+    Beyond it the field is torn apart and rescaled to its total, or to nothing, without any error estimate to say so.
+    """
+    if control.adaptive or stepper.implicit_drift:
+        return jnp.asarray(True)
+    return result.courant * dt <= 1.0 + 1e-3
+
+
+def _finite(state: State) -> Any:
+    """Whether every value of every field is a number: NaN in one cell of one field refuses the step."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(u)) for u in state.values()]))
+
+
+def beginning(base: Any, local: Any, control: StepControl) -> Clock:
+    """The clock of an instant."""
+    return Clock(base, local, local, jnp.asarray(control.first, local.dtype))
+
+
+def knots_of(problem: SemiDiscrete, base: Any, start: Any, end: Any) -> Any:
     """Local times to land on: dose starts and ends inside the interval, and its end."""
-    found = [s.knots(base).astype(length.dtype) for s in schedules(problem.system)]
-    knots = jnp.concatenate([*found, length[None]])
-    return jnp.where((knots > 0) & (knots < length), knots, length)
+    found = [s.knots(base).astype(end.dtype) for s in schedules(problem.system)]
+    knots = jnp.concatenate([*found, end[None]])
+    return jnp.where((knots > start) & (knots < end), knots, end)
 
 
 def _next_step(stepper: Stepper, control: StepControl, progress: Progress, gap: Any) -> tuple[Any, Any]:
@@ -153,7 +222,6 @@ def _account(
     dt: Any,
     accepted: Any,
     landing: Any,
-    before: Any,
     limit: int,
 ) -> Progress:
     following = progress.dt
@@ -166,14 +234,14 @@ def _account(
     steps = progress.steps + accepted
     rejected = progress.rejected + ~accepted
     stuck = ~accepted & ((following < control.shortest) | (not control.adaptive))
-    cause = jnp.where(
-        ~jnp.isfinite(result.error),
-        int(Status.not_finite),
-        jnp.where(result.converged, int(Status.step_too_small), int(Status.solver)),
-    )
-    spent = (steps + rejected - before >= limit) & ~stuck
+    left = int(Status.step_too_small if control.adaptive else Status.unstable)
+    cause = jnp.where(result.converged, left, int(Status.solver))
+    cause = jnp.where(jnp.isfinite(result.error), cause, int(Status.not_finite))
+    spent = (steps + rejected - progress.begun >= limit) & ~stuck
     status = jnp.where(stuck, cause, jnp.where(spent, int(Status.step_limit), progress.status))
-    budget = {n: progress.budget[n] + jnp.where(accepted, v, 0.0) for n, v in result.budget.items()}
+    added = {n: jnp.where(accepted, v, 0.0) - progress.residue[n] for n, v in result.budget.items()}
+    budget = {n: progress.budget[n] + v for n, v in added.items()}
+    residue = {n: (budget[n] - progress.budget[n]) - v for n, v in added.items()}
     trend = accepted & ~landing  # what comes after a knot is another problem
     last = tuple(
         jnp.where(accepted, jnp.where(trend, new, 0.0), old).astype(dt.dtype)
@@ -182,12 +250,15 @@ def _account(
     return Progress(
         dt=following,
         before=last,
+        lag=progress.lag,
         courant=jnp.where(accepted, result.courant, progress.courant).astype(dt.dtype),
         steps=steps,
         rejected=rejected,
         iterations=progress.iterations + result.iterations,
+        begun=progress.begun,
         status=status,
         budget=budget,
+        residue=residue,
     )
 
 

@@ -75,9 +75,11 @@ class Schedule(eqx.Module):
     at: Any
     amount: Any
     over: Any
+    rest: Any = None
 
     def __init__(self, at: Any, amount: Any, over: Any):
         self.at, self.amount, self.over = _broadcast(at, amount, over)
+        self.rest = None
         for name, value in (("at", self.at), ("amount", self.amount), ("over", self.over)):
             if isinstance(value, np.ndarray) and not np.all(np.isfinite(value)):
                 raise ValueError(f"`{name}` of a schedule must be finite, but {value} was given.")
@@ -86,9 +88,22 @@ class Schedule(eqx.Module):
         if isinstance(self.over, np.ndarray) and np.any(self.over <= 0):
             raise ValueError(f"`over` must be a positive duration in hours, but {self.over} was given.")
 
+    def cast(self, dtype: Any) -> Schedule:
+        """In another precision; what float32 cannot hold of ``at`` (4 s after a year) is kept in ``rest``."""
+        at = self.at.astype(dtype)
+        rest = None
+        if isinstance(self.at, np.ndarray) and at.dtype != self.at.dtype:
+            rest = (self.at - at.astype(self.at.dtype)).astype(dtype)
+        found = (at, self.amount.astype(dtype), self.over.astype(dtype), rest)
+        return eqx.tree_at(lambda s: (s.at, s.amount, s.over, s.rest), self, found, is_leaf=lambda x: x is None)
+
+    def since(self, base: Any) -> Any:
+        """Start of each dose relative to ``base``; the difference is formed first to keep precision."""
+        return self.at - base if self.rest is None else (self.at - base) + self.rest
+
     def fraction(self, base: Any, local: Any) -> Any:
-        """Fraction of each dose delivered by time base + local; ``base − at`` is formed first to keep precision."""
-        return jnp.clip((local - (self.at - base)) / self.over, 0.0, 1.0)
+        """Fraction of each dose delivered by time base + local."""
+        return jnp.clip((local - self.since(base)) / self.over, 0.0, 1.0)
 
     def cumulative(self, time: Any) -> Any:
         """Total amount delivered by ``time`` (h)."""
@@ -100,7 +115,7 @@ class Schedule(eqx.Module):
 
     def knots(self, base: Any) -> Any:
         """Times, relative to ``base``, at which the rate changes and on which the stepper must land."""
-        start = self.at - base
+        start = self.since(base)
         return jnp.concatenate([start, start + self.over])
 
 

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import functools
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from tmepde._cache import keep_programs
-from tmepde._results import Status
-from tmepde._types import State, cast, is_traced
+from tmepde._types import cast, is_traced
 from tmepde.adjoint import advance_reversible, segment_size
 from tmepde.coefficients import unknown
-from tmepde.integrate import Progress, advance, first_progress
+from tmepde.integrate import advance
+from tmepde.run import Run
+from tmepde.runner import DTYPES as _DTYPES
+from tmepde.runner import Runner as _Runner
+from tmepde.runner import spans
 from tmepde.scenario import Scenario
-from tmepde.schedule import Clock
+from tmepde.snapshot import Snapshot
 from tmepde.solution import Solution
-from tmepde.steppers import Rosenbrock2, SemiDiscrete, StepControl, Stepper, relax_quasi_steady
-from tmepde.steppers.choice import choose_stepper, method_name
-
-_DTYPES = {"f32": jnp.float32, "f64": jnp.float64}
+from tmepde.steppers import Rosenbrock2, SemiDiscrete, StepControl, Stepper
+from tmepde.steppers.choice import choose_stepper
 
 
 def simulate(
@@ -67,8 +65,61 @@ def simulate(
     control = StepControl() if control is None else control
     times = save_times(scenario, save)
     _check(scenario, fields, precision, control, gradient, record)
+    runner = _runner(scenario, control, stepper, solver, fields, precision)
+    with jax.default_matmul_precision("highest"):
+        if is_traced(scenario) or is_traced(control):
+            return _traced(runner, scenario, times, gradient, record)
+        return _hosted(runner, scenario, times, progress)
+
+
+def follow(
+    scenario: Scenario,
+    save: Mapping[str, Any] | Sequence[float] | None = None,
+    *,
+    fields: Sequence[str] | None = None,
+    precision: str = "f32",
+    control: StepControl | None = None,
+    stepper: Stepper | None = None,
+    solver: str = "auto",
+    snapshot: Snapshot | None = None,
+    stop: Callable[[], bool] | None = None,
+    snapshots: bool = True,
+) -> Run:
+    """The same run row by row, in memory for one row: what :func:`simulate` collects. See :mod:`tmepde.run`.
+
+    Args:
+        save, fields, precision, control, stepper, solver: see :func:`simulate`. `fields` may be empty.
+        snapshot: go on from here, bit by bit as if the run had not stopped. Save times after it may be other ones, and
+            `max_steps` too.
+        stop: asked every few seconds (or steps); once it is true the run ends where it is.
+        snapshots: give one with every row; without, rows cost less memory traffic and only a failure leaves one.
+
+    Raises:
+        ValueError: for settings that cannot work, or a `snapshot` of another run, naming what differs.
+    """
+    keep_programs()
+    control = StepControl() if control is None else control
+    times = save_times(scenario, save)
+    _check(scenario, fields, precision, control, "reverse", None)
+    if is_traced(scenario) or is_traced(control):
+        raise ValueError(
+            "`follow` must be called outside transformations, but traced numbers were given. Use simulate."
+        )
+    with jax.default_matmul_precision("highest"):
+        runner = _runner(scenario, control, stepper, solver, fields, precision)
+    return Run(runner, scenario, times, snapshot, stop, snapshots)
+
+
+def _runner(
+    scenario: Scenario,
+    control: StepControl,
+    stepper: Stepper | None,
+    solver: str,
+    fields: Sequence[str] | None,
+    precision: str,
+) -> _Runner:
     dtype = _DTYPES[precision]
-    runner = _Runner(
+    return _Runner(
         scenario=cast(scenario, dtype),
         control=cast(control, dtype),
         stepper=_stepper(scenario, stepper, solver, dtype),
@@ -76,10 +127,6 @@ def simulate(
         fields=tuple(sorted(fields if fields is not None else scenario.system.species)),
         dtype=dtype,
     )
-    with jax.default_matmul_precision("highest"):
-        if is_traced(scenario) or is_traced(control):
-            return _traced(runner, scenario, times, gradient, record)
-        return _hosted(runner, scenario, times, progress)
 
 
 def save_times(scenario: Scenario, save: Mapping[str, Any] | Sequence[float] | None) -> np.ndarray:
@@ -143,102 +190,6 @@ def _stepper(scenario: Scenario, stepper: Stepper | None, solver: str, dtype: An
     return choose_stepper(problem, problem.system.initial_state(dtype), float(scenario.until))
 
 
-class _Runner(eqx.Module):
-    """A scenario in its working precision, with the static choices of the run."""
-
-    scenario: Scenario
-    control: StepControl
-    stepper: Stepper
-    fields: tuple[str, ...] = eqx.field(static=True)
-    dtype: Any = eqx.field(static=True)
-    solver: str = eqx.field(static=True, default="auto")
-
-    @property
-    def method(self) -> str:
-        """What results call the way they were computed."""
-        arrays, rest = eqx.partition(self, _is_array)
-        leaves, treedef = jax.tree.flatten(arrays)
-        return _method(_Static(rest), treedef, tuple((np.shape(x), x.dtype) for x in leaves))
-
-    @property
-    def problem(self) -> SemiDiscrete:
-        return SemiDiscrete(self.scenario.system, solver=self.solver)
-
-    def start(self, differentiable: bool = False) -> tuple[State, Progress]:
-        """Initial state with its quasi-steady fields in balance, and the controller."""
-        problem = self.problem
-        state = problem.system.initial_state(self.dtype)
-        state = {n: problem.inside(u) for n, u in state.items()}
-        tolerance = self.control.algebraic * self.control.rtol
-        zero = jnp.zeros((), self.dtype)
-        clock = Clock(zero, zero, zero, self.control.first)
-        relaxed, converged, _ = relax_quasi_steady(problem, clock, state, tolerance, differentiable)
-        state = {n: jnp.where(converged, relaxed[n], u) for n, u in state.items()}  # the first step names a failure
-        return state, first_progress(problem, self.control, self.dtype, self.stepper.first(self.control))
-
-    def output(self, state: State, time: Any) -> tuple[State, State]:
-        """Fields to keep and observables at ``time``."""
-        zero = jnp.zeros((), self.dtype)
-        clock = Clock(time, zero, zero, self.control.first)
-        observed = {}
-        if self.scenario.observables:
-            tissue, _ = self.problem.system.tissue(clock, state)
-            observed = {n: f(clock, state, tissue) for n, f in self.scenario.observables.items()}
-        return {n: state[n] for n in self.fields}, observed
-
-    def totals(self, state: State) -> State:
-        return {n: self.problem.total(state[n]) for n in self.problem.dynamic}
-
-    def interval(self, state: State, progress: Progress, base: Any, length: Any) -> tuple[Any, ...]:
-        state, progress, _ = advance(self.problem, self.stepper, self.control, state, progress, base, length)
-        return state, progress, self.output(state, base + length)
-
-
-@functools.partial(jax.jit, static_argnums=1)
-def _start(arrays: Any, static: Any) -> tuple[Any, ...]:
-    runner = eqx.combine(arrays, static.value)
-    state, progress = runner.start()
-    return state, progress, runner.output(state, jnp.zeros((), runner.dtype)), runner.totals(state)
-
-
-@functools.partial(jax.jit, static_argnums=1, donate_argnums=(2, 3))
-def _interval(arrays: Any, static: Any, state: State, progress: Progress, base: Any, length: Any) -> tuple[Any, ...]:
-    runner = eqx.combine(arrays, static.value)
-    state, progress, output = runner.interval(state, progress, base, length)
-    return state, progress, output, runner.totals(state)
-
-
-class _Static:
-    """The static half of a pytree as a hashable argument, so that equal structures share one compilation."""
-
-    def __init__(self, value: Any):
-        self.value = value
-        leaves, self.treedef = jax.tree.flatten(value)
-        self.leaves = tuple(leaves)
-
-    def __hash__(self) -> int:
-        return hash((self.treedef, self.leaves))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Static) and (self.treedef, self.leaves) == (other.treedef, other.leaves)
-
-
-@functools.lru_cache(maxsize=256)
-def _method(static: _Static, treedef: Any, leaves: tuple[Any, ...]) -> str:
-    """In words what a structure is computed by; traced once for each."""
-    arrays = jax.tree.unflatten(treedef, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
-    runner = static.value
-
-    def build(arrays: Any) -> SemiDiscrete:
-        return eqx.combine(arrays, runner).problem
-
-    return method_name(runner.stepper, runner.solver, build, arrays, runner.dtype)
-
-
-def _is_array(x: Any) -> bool:
-    return isinstance(x, jax.Array | np.ndarray)
-
-
 def _hosted(
     runner: _Runner,
     scenario: Scenario,
@@ -246,45 +197,19 @@ def _hosted(
     progress: bool | Callable[[float, float], None],
     quiet: bool = False,
 ) -> Solution:
-    """One jitted call per save interval; the host keeps the results, so that a failure loses nothing.
-
-    The state and the controller's are given up to each call, so that no second copy of them is kept. ``quiet``: the
-    caller tells of failures.
-    """
-    arrays, rest = eqx.partition(runner, _is_array)
-    static, dtype, until = _Static(rest), runner.dtype, times[-1]
-    began = time.perf_counter()
-    arrays = jax.tree.map(jnp.asarray, arrays)  # once, not for every save interval
-    state, carry, output, totals = _start(arrays, static)
-    bases = [jnp.asarray(t, dtype) for t in times[:-1]]
-    lengths = [jnp.asarray(t, dtype) for t in np.diff(times)]
-    compiled = _interval.lower(arrays, static, state, carry, bases[0], lengths[0]).compile()
-    compile_time = time.perf_counter() - began
-    outputs, initial = [jax.device_get(output)], jax.device_get(totals)
-    began = time.perf_counter()
-    reached = 1
+    """Collect the rows of a :class:`~tmepde.run.Run`. ``quiet``: the caller tells of failures."""
+    run = Run(runner, scenario, times, snapshots=False)
+    outputs = []
     with _reporter(progress) as report:
-        for base, length in zip(bases, lengths, strict=True):
-            state, carry, output, totals = compiled(arrays, state, carry, base, length)
-            if int(carry.status) != Status.ok:
-                if not quiet:
-                    span, reason = times[reached - 1 : reached + 1], Status(int(carry.status)).message
-                    warnings.warn(f"The run ended between {span[0]:g} and {span[1]:g} h: {reason}", stacklevel=3)
-                break
-            outputs.append(jax.device_get(output))
-            reached += 1
-            report(times[reached - 1], until)
-    return Solution.collect(
-        scenario=scenario,
-        times=times[:reached],
-        outputs=outputs,
-        carry=jax.device_get(carry),
-        totals=(initial, jax.device_get(totals)),
-        final=state,
-        timing=(time.perf_counter() - began, compile_time),
-        precision={jnp.float32: "f32", jnp.float64: "f64"}[dtype],
-        method=runner.method,
-    )
+        for row in run:
+            outputs.append((row.fields, row.observables))
+            if row.index > 0:
+                report(row.time, times[-1])
+    outcome = run.outcome
+    assert outcome is not None
+    if not outcome.ok and not quiet:
+        warnings.warn(f"The run ended at {outcome.time:g} h: {outcome.message}", stacklevel=3)
+    return Solution.of_run(scenario, times[: outcome.rows], outputs, outcome, run.state)
 
 
 class _reporter:  # noqa: N801 - a context manager used like a function
@@ -319,22 +244,19 @@ def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: st
     initial = runner.totals(state)
     first = runner.output(state, jnp.zeros((), dtype))
     size, keep = segment_size(problem, state, len(times) - 1) if record is None else (record, False)
-    spans = (jnp.asarray(times[:-1], dtype), jnp.asarray(np.diff(times), dtype))
+    columns = tuple(jnp.asarray(np.stack(c)) for c in zip(*spans(times, dtype), strict=True))
 
     def one(carry: Any, span: Any) -> Any:
         state, progress = carry
-        base, length = span
+        base, start, end = span
+        which = (problem, runner.stepper, runner.control)
         if reverse:
-            state, progress = advance_reversible(
-                problem, runner.stepper, runner.control, state, progress, base, length, size, keep
-            )
+            state, progress = advance_reversible(*which, state, progress, base, end, size, keep, start)
         else:
-            state, progress, _ = advance(
-                problem, runner.stepper, runner.control, state, progress, base, length, differentiable=True
-            )
-        return (state, progress), runner.output(state, base + length)
+            state, progress, _ = advance(*which, state, progress, base, end, differentiable=True, start=start)
+        return (state, progress), runner.output(state, base + end)
 
-    (state, carry), later = jax.lax.scan(one, (state, carry), spans)
+    (state, carry), later = jax.lax.scan(one, (state, carry), columns)
     outputs = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
     return Solution.traced(scenario, times, outputs, carry, (initial, runner.totals(state)), state, runner.method)
 

@@ -40,6 +40,7 @@ class Solution(eqx.Module):
     compile_time: float | None = None
     precision: str = eqx.field(static=True, default="f32")
     method: str = eqx.field(static=True, default="")
+    sentence: str = eqx.field(static=True, default="")
 
     @property
     def status(self) -> Status:
@@ -51,7 +52,8 @@ class Solution(eqx.Module):
 
     @property
     def message(self) -> str:
-        return self.status.message
+        """How the run ended, in a sentence; of a failure what, where and when."""
+        return self.sentence or self.status.message
 
     def to_xarray(self) -> Any:
         """An :class:`xarray.Dataset` with coordinates, units and provenance."""
@@ -71,6 +73,7 @@ class Solution(eqx.Module):
         timing: Any,
         precision: str,
         method: str = "",
+        message: str = "",
     ) -> Solution:
         """From the per-save outputs of a hosted run."""
         fields, observed = jax.tree.map(lambda *leaves: np.stack(leaves), *outputs)
@@ -79,14 +82,35 @@ class Solution(eqx.Module):
             times=times,
             fields=fields,
             observables=observed,
-            budgets=_budgets(scenario, carry.budget, *totals),
-            statistics=_statistics(carry),
+            budgets=account_of(scenario, carry.budget, *totals),
+            statistics=statistics_of(carry),
             code=carry.status,
             state=final,
             wall_time=timing[0],
             compile_time=timing[1],
             precision=precision,
             method=method,
+            sentence=message,
+        )
+
+    @classmethod
+    def of_run(cls, scenario: Any, times: Any, outputs: Any, outcome: Any, final: Any) -> Solution:
+        """From the rows of a :class:`~tmepde.run.Run` and how it ended."""
+        fields, observed = jax.tree.map(lambda *leaves: np.stack(leaves), *outputs)
+        return cls(
+            scenario=scenario,
+            times=times,
+            fields=fields,
+            observables=observed,
+            budgets=outcome.budgets,
+            statistics=outcome.statistics,
+            code=np.asarray(int(outcome.status)),
+            state=final,
+            wall_time=outcome.wall_time,
+            compile_time=outcome.compile_time,
+            precision=outcome.precision,
+            method=outcome.method,
+            sentence=outcome.message,
         )
 
     @classmethod
@@ -95,8 +119,8 @@ class Solution(eqx.Module):
     ) -> Solution:
         """From a scan inside a transformation."""
         fields, observed = outputs
-        budgets = _budgets(scenario, carry.budget, *totals)
-        statistics = _statistics(carry)
+        budgets = account_of(scenario, carry.budget, *totals)
+        statistics = statistics_of(carry)
         return cls(scenario, times, fields, observed, budgets, statistics, carry.status, final, method=method)
 
     def __repr__(self) -> str:
@@ -108,11 +132,12 @@ class Solution(eqx.Module):
         return "\n".join(lines)
 
 
-def _statistics(carry: Any) -> dict[str, Any]:
+def statistics_of(carry: Any) -> dict[str, Any]:
+    """Counters of a controller by the names results use."""
     return {"steps": carry.steps, "rejected": carry.rejected, "solver_iterations": carry.iterations}
 
 
-def _budgets(scenario: Scenario, budget: Any, initial: Any, final: Any) -> dict[str, dict[str, Any]]:
+def account_of(scenario: Scenario, budget: Any, initial: Any, final: Any) -> dict[str, dict[str, Any]]:
     """Per species the totals and the relative error of final = initial + produced − lost + inflow − killed."""
     grid, species = scenario.model.grid, scenario.system.species
     out = {}

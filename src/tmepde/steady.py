@@ -25,9 +25,11 @@ from tmepde._types import State, cast
 from tmepde.elliptic import LinearControl
 from tmepde.integrate import first_progress
 from tmepde.model import Model
+from tmepde.runner import DTYPES as _DTYPES
+from tmepde.runner import Static as _Static
+from tmepde.runner import is_array as _is_array
 from tmepde.scenario import Scenario
 from tmepde.schedule import Clock
-from tmepde.simulation import _DTYPES, _is_array, _Static
 from tmepde.solution import Solution
 from tmepde.steppers import SemiDiscrete, StepControl
 from tmepde.steppers.coupled import BlockInverse, weights

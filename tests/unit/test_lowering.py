@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import pytest
 
 import tmepde as tme
-from tmepde import simulation
 from tmepde._types import cast
 from tmepde.elliptic import EllipticOperator, prepare
 from tmepde.operators import conductances
 from tmepde.process import process
+from tmepde.runner import Runner, Static, is_array, march_program, start_program
 
 #: library calls that CUDA builds of JAX have: eigenbases, small dense systems, tridiagonal systems
 ON_CUDA = {"cusolver_syevd_ffi", "cusolver_getrf_ffi", "cu_lu_pivots_to_permutation", "cusparse_gtsv2_ffi"}
@@ -31,21 +31,21 @@ def library_calls(function, *shapes) -> set[str]:
 def interval(scenario, stepper):
     """One save interval of a run as a function of arrays, with their shapes."""
     dtype = jnp.float32
-    runner = simulation._Runner(
+    runner = Runner(
         scenario=cast(scenario, dtype),
         control=cast(tme.StepControl(), dtype),
         stepper=stepper,
         fields=tuple(sorted(scenario.system.species)),
         dtype=dtype,
     )
-    arrays, rest = eqx.partition(runner, simulation._is_array)
-    static = simulation._Static(rest)
-    state, carry, _, _ = jax.eval_shape(lambda a: simulation._start(a, static), arrays)
+    arrays, rest = eqx.partition(runner, is_array)
+    static = Static(rest)
+    state, carry, _ = jax.eval_shape(lambda a: start_program(a, static), arrays)
     leaves, tree = jax.tree.flatten((arrays, state, carry))
 
-    def run(leaves, base, length):
+    def run(leaves, base, end):
         given, state, carry = jax.tree.unflatten(tree, leaves)
-        return jax.tree.leaves(simulation._interval(given, static, state, carry, base, length))
+        return jax.tree.leaves(march_program(given, static, state, carry, (base, base, base, end), 8))
 
     number = jax.ShapeDtypeStruct((), dtype)
     return run, [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves], number, number

@@ -35,27 +35,29 @@ def compiled(scenario: Any, precision: str, control: Any = None, fields: Any = N
     """
     import equinox as eqx
     import jax
+    import numpy as np
 
     from tmepde._cache import keep_programs
     from tmepde._types import cast
-    from tmepde.simulation import _DTYPES, _interval, _is_array, _Runner, _start, _Static, _stepper
+    from tmepde.runner import DTYPES, Runner, Static, is_array, march_program, start_program
+    from tmepde.simulation import _stepper
     from tmepde.steppers import StepControl
 
     keep_programs()
-    dtype = _DTYPES[precision]
-    runner = _Runner(
+    dtype = DTYPES[precision]
+    runner = Runner(
         scenario=cast(scenario, dtype),
         control=cast(StepControl() if control is None else control, dtype),
         stepper=_stepper(scenario, None, "auto", dtype),
         fields=tuple(sorted(scenario.system.species if fields is None else fields)),
         dtype=dtype,
     )
-    arrays, rest = eqx.partition(runner, _is_array)
-    static = _Static(rest)
+    arrays, rest = eqx.partition(runner, is_array)
+    static = Static(rest)
     with jax.default_matmul_precision("highest"):
-        state, carry, _, _ = jax.eval_shape(lambda a: _start(a, static), arrays)
+        state, carry, _ = jax.eval_shape(lambda a: start_program(a, static), arrays)
         number = jax.ShapeDtypeStruct((), dtype)
-        program = _interval.lower(arrays, static, state, carry, number, number).compile()
+        program = march_program.lower(arrays, static, state, carry, (number,) * 4, np.asarray(1)).compile()
     found: Any = program.memory_analysis()
     return float(found.temp_size_in_bytes + found.argument_size_in_bytes + found.output_size_in_bytes)
 

@@ -201,7 +201,11 @@ def _outcome(solution: Any) -> dict[str, Any]:
     status = solution.status
     out: dict[str, Any] = {
         "status": ((), str(getattr(status, "name", status)).lower(), {"long_name": "Result code", "units": "1"}),
-        "message": ((), str(getattr(status, "message", "")), {"long_name": "Result in words", "units": "1"}),
+        "message": (
+            (),
+            str(getattr(solution, "message", "") or getattr(status, "message", "")),
+            {"long_name": "Result in words", "units": "1"},
+        ),
         "wall_time": ((), _seconds(solution.wall_time), {"long_name": "Run time without compilation", "units": "s"}),
         "compile_time": ((), _seconds(solution.compile_time), {"long_name": "Compilation time", "units": "s"}),
     }

@@ -1,0 +1,227 @@
+"""Why a run ended: which field, where, when, at which step, and what probably did it.
+
+One evaluation of the equations at the last good state, and one where Euler's rule goes from there in the step that
+failed, all quasi-steady fields as rows of their own, tell for every species
+
+    whether s, λ, D, v and log-kill are finite            (a rate law that divides by zero)
+    its fastest relative change   |F| Δt/(|u| + mean|u|)   (a blow-up, an unstable step)
+    Péclet |v|w/D and Courant |v|Δt/w of its drift         (the mesh, the step)
+
+and in which cell. What follows from it is a guess, and called one.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tmepde._results import Status
+from tmepde._types import State
+from tmepde.operators.anisotropy import along
+from tmepde.operators.faces import axis_of, take
+from tmepde.parameter import out_of_bounds
+from tmepde.runner import Runner, Static, is_array
+from tmepde.schedule import Clock
+from tmepde.steppers import SemiDiscrete
+
+#: a field this many times its first largest value has blown up; concentrated this much in one cell by its own drift
+_GROWN, _PEAKED = 1e6, 30.0
+#: above it a central mesh oscillates and an upwind one smears: the mesh is too coarse for the drift
+_PECLET = 2.0
+_PARTS = {
+    "source": "its source",
+    "loss": "its loss rate",
+    "diffusivity": "its diffusivity",
+    "velocity": "its drift velocity",
+    "hazard": "its log-kill",
+}
+
+
+class Finding(eqx.Module):
+    """Of one species: the cell to look at, and what is there. ``odd``: parts that are not finite there, by name."""
+
+    index: Any
+    value: Any
+    mean: Any
+    largest: Any
+    tendency: Any
+    change: Any
+    peclet: Any
+    courant: Any
+    odd: dict[str, Any]
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def examine(
+    arrays: Any, static: Static, state: State, base: Any, local: Any, dt: Any
+) -> tuple[dict[str, Finding], State]:
+    """A finding for every species at ``state``, and the state a step of ``dt`` later by Euler's rule."""
+    runner: Runner = eqx.combine(arrays, static.value)
+    problem = SemiDiscrete(runner.scenario.system, all_dynamic=True, solver=runner.solver)
+    clock = Clock(base, local, local, dt)
+    here = problem.evaluate(clock, state)
+    log_kill = problem.system.hazards(clock, state)
+    found = {n: _finding(problem, n, state[n], here, log_kill, dt) for n in problem.dynamic}
+    steady = problem.system.of_kind("quasi_steady")
+    ahead = {n: u if n in steady else u + dt * here.tendency[n] for n, u in state.items()}
+    return found, problem.positive(ahead)
+
+
+def _finding(problem: SemiDiscrete, name: str, u: Any, here: Any, log_kill: State, dt: Any) -> Finding:
+    coefficients = here.rates.coefficients
+    odd = {"source": ~jnp.isfinite(here.rates.source[name]), "loss": ~jnp.isfinite(here.rates.loss[name])}
+    peclet = courant = jnp.zeros_like(u)
+    if name in coefficients.diffusivity:
+        parts = jax.tree.leaves(coefficients.diffusivity[name])
+        odd["diffusivity"] = functools.reduce(jnp.logical_or, [~jnp.isfinite(d) for d in parts])
+    if name in coefficients.velocity:
+        peclet, courant = _drift(problem, name, coefficients, dt)
+        odd["velocity"] = ~jnp.isfinite(courant)
+    if name in log_kill:
+        odd["hazard"] = ~jnp.isfinite(log_kill[name])
+    odd = {k: problem.inside(jnp.broadcast_to(v, u.shape)).astype(bool) for k, v in odd.items()}
+    tendency = here.tendency[name]
+    size = jnp.abs(u)
+    mean = problem.total(size) / problem.total(jnp.ones_like(u))
+    scale = size + mean
+    change = jnp.abs(tendency) * dt / jnp.where(scale > 0, scale, 1.0)
+    wrong = functools.reduce(jnp.logical_or, [*odd.values(), ~jnp.isfinite(tendency), ~jnp.isfinite(u)])
+    index = jnp.where(jnp.any(wrong), jnp.argmax(wrong), jnp.argmax(change))
+
+    def at(values: Any) -> Any:
+        return jnp.ravel(jnp.broadcast_to(values, u.shape))[index]
+
+    found = (at(x) for x in (tendency, change, peclet, courant))
+    return Finding(index, at(u), mean, jnp.max(size), *found, {k: at(v) for k, v in odd.items()})
+
+
+def _drift(problem: SemiDiscrete, name: str, coefficients: Any, dt: Any) -> tuple[Any, Any]:
+    """Largest |v|w/D and |v|Δt/w over the axes, per cell."""
+    grid, velocity, d = problem.grid, coefficients.velocity[name], coefficients.diffusivity.get(name, 0.0)
+    peclet, courant = jnp.zeros(grid.shape), jnp.zeros(grid.shape)
+    for k, v in enumerate(velocity):
+        axis = axis_of(grid, k)
+        speed = jnp.maximum(jnp.abs(take(v, 1, None, axis)), jnp.abs(take(v, 0, -1, axis)))
+        width = 2.0 * jnp.broadcast_to(jnp.asarray(grid.half_widths(k)), grid.shape)
+        spread = jnp.broadcast_to(along(d, k), grid.shape)
+        peclet = jnp.maximum(peclet, jnp.where(speed > 0, speed * width / jnp.maximum(spread, 1e-30), 0.0))
+        courant = jnp.maximum(courant, speed * dt / width)
+    return peclet, courant
+
+
+def explain(runner: Runner, status: Status, state: State, clock: tuple[Any, Any, Any], initial: Any) -> str:
+    """The sentence of a run that ended with ``status``.
+
+    Args:
+        state: the last good one.
+        clock: base and local time of it, and the step that failed, h.
+        initial: mean at the start, by species.
+    """
+    if status not in _HEADS:
+        return status.message
+    arrays, rest = eqx.partition(runner, is_array)
+    base, local, dt = (np.asarray(x, runner.dtype) for x in clock)
+    time = float(base) + float(local)
+    with jax.default_matmul_precision("highest"):
+        found, ahead = jax.device_get(examine(arrays, Static(rest), state, base, local, dt))
+        name = _culprit(runner, status, found)
+        if not _strange(found[name]) and all(np.all(np.isfinite(u)) for u in ahead.values()):
+            later = jax.device_get(examine(arrays, Static(rest), ahead, base, local + dt, dt)[0])
+            name = next((n for n in sorted(later) if any(later[n].odd.values())), name)
+            found = later if any(later[name].odd.values()) else found
+    one = found[name]
+    cause = _cause(runner, status, name, one, float(initial.get(name, 0.0)))
+    bounds = [s for g in _groups(runner) for s in g]
+    advice = f" {bounds[0]}" if bounds else ""
+    drift = ""
+    if np.any(one.courant > 0):
+        drift = f", cell Péclet number {float(one.peclet):.3g}, Courant number {float(one.courant):.3g}"
+    where = _place(runner.scenario.model.grid, runner.scenario.system.species[name], int(one.index))
+    return (
+        f"{_HEADS[status]} At {time:.6g} h with Δt = {float(dt):.3g} h: `{name}` = {float(one.value):.4g} "
+        f"{where}{drift}. {cause}{advice}"
+    )
+
+
+_HEADS = {
+    Status.step_limit: "The number of steps allowed between two saves was used up.",
+    Status.step_too_small: "The error could not be brought below the tolerance with the shortest step allowed.",
+    Status.not_finite: "A field would have become infinite or NaN; the last finite state is kept.",
+    Status.unstable: "The fixed step is too large for the drift.",
+    Status.solver: "A linear, nonlinear or quasi-steady solve did not converge with the shortest step allowed.",
+}
+
+
+def _groups(runner: Runner) -> Any:
+    scenario = runner.scenario
+    for label, group in (("model.processes", scenario.model.processes), ("interventions", scenario.interventions)):
+        for name, module in group.items():
+            yield out_of_bounds(module, f"{label}.{name}")
+
+
+def _place(grid: Any, species: Any, index: int) -> str:
+    if species.kind == "compartment":
+        return "(a compartment)"
+    cell = np.unravel_index(index, grid.shape)
+    at = [f"{axis} = {float(np.asarray(grid.centers(k))[cell[k]]):.4g} µm" for k, axis in enumerate(grid.axes)]
+    return f"in cell ({', '.join(str(int(i)) for i in cell)}), {', '.join(at)}"
+
+
+def _strange(one: Finding) -> bool:
+    return any(one.odd.values()) or not (np.isfinite(one.tendency) and np.isfinite(one.value))
+
+
+def _culprit(runner: Runner, status: Status, found: dict[str, Finding]) -> str:
+    """Whose rates are not finite; else of a solve the worst balance; else the fastest change."""
+    for name in sorted(found):
+        if any(found[name].odd.values()):
+            return name
+    names = sorted(found)
+    for name in names:
+        if _strange(found[name]):
+            return name
+    if status == Status.unstable:
+        return max(names, key=lambda n: float(found[n].courant))
+    steady = [n for n in names if runner.scenario.system.species[n].kind == "quasi_steady"]
+    if status == Status.solver and steady:
+        names = steady
+    return max(names, key=lambda n: float(found[n].change))
+
+
+def _cause(runner: Runner, status: Status, name: str, one: Finding, initial: float) -> str:
+    """The likely cause and the remedy."""
+    species = runner.scenario.system.species[name]
+    peaked = float(one.largest) > _PEAKED * float(one.mean) > 0
+    grown = float(one.largest) > _GROWN * max(initial, 1e-30) and initial > 0
+    moving = bool(np.any(one.courant > 0))
+    odd = [text for key, text in _PARTS.items() if one.odd.get(key, False)]
+    if odd and not grown:
+        return (
+            f"Likely cause: {' and '.join(odd)} is not finite there, as of a rate law that divides by zero or takes a "
+            "root or logarithm of nothing. Guard that rate law."
+        )
+    if moving and (peaked or grown):
+        return (
+            "Likely cause: a blow-up by its own drift (chemotaxis without volume filling). Limit the drift in crowded "
+            "cells, raise its diffusivity, or lower the attraction."
+        )
+    if status == Status.unstable:
+        return "Choose `dt` for a Courant number below 0.5, leave it out for adaptive steps, or take NewtonKrylov()."
+    if not runner.control.adaptive and status != Status.step_limit:
+        return "Likely cause: the fixed `dt` is too large. Choose a smaller one, or adaptive steps."
+    if grown:
+        return "Likely cause: it grows without bound, faster than it is lost. Look for production without loss."
+    if status == Status.solver and species.kind == "quasi_steady":
+        return "Likely cause: it has no balance. Check that it has a loss or an open side."
+    if status == Status.solver:
+        return "Likely cause: a coupling too stiff for this stepper. Try another stepper, solver or a finer grid."
+    if status == Status.step_limit:
+        return "It changes fastest. Raise `max_steps`, save more often, or loosen `rtol`."
+    if moving and float(one.peclet) > _PECLET:
+        return "Likely cause: the grid is too coarse for its drift (Péclet number above 2). Refine it there."
+    return "It changes fastest. Look for a blow-up or a discontinuous rate law; loosen `rtol` or refine the grid."

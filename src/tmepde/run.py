@@ -1,0 +1,258 @@
+"""A run as a stream of rows that can be stopped and resumed, bit by bit the same.
+
+    run = follow(scenario, save=every(6.0))        # tmepde.simulation.follow; nothing is computed yet
+    for row in run:                                # Saved: one per save time, the first is the start
+        write(row.index, row.time, row.fields, row.observables)
+        keep(row.snapshot.to_arrays())
+    run.outcome                                    # Outcome: how it ended, statistics, budgets, the last good state
+
+The contract:
+
+- Rows are numpy arrays of their own: no later step changes them, and the run keeps none of them.
+- A save interval is advanced in calls of at most ``Runner.attempts`` attempted steps. Between calls ``stop()`` is
+  asked: once it is true the run ends with ``Status.stopped`` and ``outcome.snapshot``, which may lie inside an interval.
+- A run that goes on from any snapshot, in this process or another, gives the rows that follow to the last bit.
+- A row and a snapshot hold finite values only: a step that makes NaN or infinity anywhere is refused. A run that fails
+  keeps the last state before, in ``outcome.snapshot``.
+- ``for`` may be left early; :meth:`Run.snapshot` then says where the run stands.
+
+:func:`tmepde.simulate` collects its solution from the same loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tmepde._results import Status
+from tmepde._types import State
+from tmepde.diagnosis import explain
+from tmepde.runner import Runner, Static, is_array, march_program, spans, start_program, watch_program
+from tmepde.scenario import Scenario
+from tmepde.snapshot import Snapshot, check, progress_arrays, progress_from, signature
+from tmepde.solution import account_of, statistics_of
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One row of results.
+
+    Attributes:
+        index: 0 for the start.
+        time: h.
+        fields: those to keep, by species, shape of the grid or ().
+        observables: by name, shape ().
+        snapshot: to go on from here; ``None`` where the run was asked for none.
+    """
+
+    index: int
+    time: float
+    fields: dict[str, np.ndarray]
+    observables: dict[str, np.ndarray]
+    snapshot: Snapshot | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        status: a :class:`~tmepde.Status`.
+        message: a sentence: what happened, where and when, and what to do.
+        time: h reached; later than the last row where a run ended within an interval.
+        rows: rows saved, those before a resume included.
+        statistics: ``steps``, ``rejected``, ``solver_iterations``, since the start of the scenario.
+        budgets: per species, since the start of the scenario (see :class:`~tmepde.Solution`).
+        precision, method: how it was computed.
+        wall_time, compile_time: s in this process.
+        snapshot: the last good state, to go on from; ``None`` where the run was asked for none and reached its end.
+    """
+
+    status: Status
+    message: str
+    time: float
+    rows: int
+    statistics: dict[str, int]
+    budgets: dict[str, dict[str, float]]
+    precision: str
+    method: str
+    wall_time: float
+    compile_time: float
+    snapshot: Snapshot | None
+
+    @property
+    def ok(self) -> bool:
+        return self.status == Status.ok
+
+
+class Run:
+    """An iterator over :class:`Saved` rows; see the module. Made by :func:`tmepde.simulation.follow`.
+
+    Attributes:
+        times: all save times in h, from 0.
+        index: the next row to save.
+        outcome: ``None`` until the run has ended.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        scenario: Scenario,
+        times: np.ndarray,
+        snapshot: Snapshot | None = None,
+        stop: Callable[[], bool] | None = None,
+        snapshots: bool = True,
+    ):
+        self.scenario, self.runner, self.times = scenario, runner, times
+        self.outcome: Outcome | None = None
+        self.wall_time = 0.0
+        self._stop, self._snapshots, self._signature = stop, snapshots, None
+        if snapshot is not None:
+            check(snapshot, runner, times)
+        began = time.perf_counter()
+        arrays, rest = eqx.partition(runner, is_array)
+        self._static = Static(rest)
+        self._arrays = jax.tree.map(jnp.asarray, arrays)  # once, not for every call
+        self._spans = spans(times, runner.dtype)
+        with jax.default_matmul_precision("highest"):
+            self.state, self._progress, volumes = start_program(self._arrays, self._static)
+            self._begin(snapshot, volumes)
+            span = (*self._spans[0][:2], *self._spans[0][1:])
+            where = (self._arrays, self._static, self.state, self._progress)
+            self._march = march_program.lower(*where, span, np.asarray(1)).compile()
+            self._watch: Any = None
+            if scenario.observables:
+                self._watch = watch_program.lower(*where[:3], span[0]).compile()
+        self.compile_time = time.perf_counter() - began
+
+    def _begin(self, snapshot: Snapshot | None, volumes: Any) -> None:
+        """At the start, or where ``snapshot`` stands."""
+        self._volumes = np.asarray(volumes, np.float64)
+        if snapshot is None:
+            self.index, self._local = 0, self._spans[0][1]
+            self._initial = self._totals(self._host())
+            return
+        self.index, self._local, self._initial = snapshot.index, snapshot.local, snapshot.initial
+        progress = progress_from(snapshot.progress)
+        if int(progress.status) != Status.ok:  # try again; what was used up is granted anew
+            made = progress.steps + progress.rejected
+            progress = eqx.tree_at(lambda p: (p.status, p.begun), progress, (np.asarray(int(Status.ok)), made))
+        self.state = {n: jnp.array(snapshot.state[n]) for n in self.state}
+        self._progress = jax.tree.map(lambda new, old: jnp.array(new, old.dtype), progress, self._progress)
+
+    def __iter__(self) -> Iterator[Saved]:
+        if self.index == 0:
+            self.index = 1
+            yield self._row()
+        status = Status.ok
+        while self.index < len(self.times) and status == Status.ok:
+            if self._stop is not None and self._stop():
+                status = Status.stopped
+                break
+            base, start, end = self._spans[self.index - 1]
+            began = time.perf_counter()
+            self.state, self._progress, local = self._march(
+                self._arrays, self.state, self._progress, (base, start, self._local, end), self._attempts
+            )
+            code, self._local = jax.device_get((self._progress.status, local))
+            self.wall_time += time.perf_counter() - began
+            status = Status(int(code))
+            if status == Status.ok and not self._local < end:
+                self.index += 1
+                if self.index < len(self.times):
+                    self._local = self._spans[self.index - 1][1]
+                yield self._row()
+        self.outcome = self._concluded(status)
+
+    @property
+    def _attempts(self) -> Any:
+        return np.asarray(self.runner.attempts)
+
+    def _row(self) -> Saved:
+        """What has just been reached."""
+        index = self.index - 1
+        snapshot = self.snapshot() if self._snapshots else None
+        known = {} if snapshot is None else snapshot.state
+        fields = {n: known[n] if n in known else _copy(self.state[n]) for n in self.runner.fields}
+        observed: dict[str, np.ndarray] = {}
+        if self._watch is not None:
+            now = np.asarray(self.times[index], self.runner.dtype)
+            observed = {n: _copy(v) for n, v in self._watch(self._arrays, self.state, now).items()}
+        return Saved(index, float(self.times[index]), fields, observed, snapshot)
+
+    def snapshot(self) -> Snapshot:
+        """Where the run stands, as arrays of its own."""
+        if self._signature is None:
+            self._signature = signature(self.runner)
+        return Snapshot(
+            signature=self._signature,
+            times=self.times[: self.index + 1].copy(),
+            index=self.index,
+            local=np.array(self._local),
+            state=self._host(),
+            progress=progress_arrays(jax.device_get(self._progress)),
+            initial=dict(self._initial),
+        )
+
+    def _host(self) -> dict[str, np.ndarray]:
+        return {n: _copy(u) for n, u in self.state.items()}
+
+    def _totals(self, state: State) -> dict[str, np.ndarray]:
+        """Totals of the dynamic species (metric volumes), summed in float64."""
+        found = {}
+        for name in self.runner.problem.dynamic:
+            u = np.asarray(state[name], np.float64)
+            found[name] = u if u.ndim == 0 else np.sum(self._volumes * u)
+        return found
+
+    @property
+    def progress(self) -> Any:
+        """The controller, on the host."""
+        return jax.device_get(self._progress)
+
+    @property
+    def time(self) -> float:
+        """Hours reached."""
+        if self.index >= len(self.times):
+            return float(self.times[-1])
+        return float(self._spans[max(self.index, 1) - 1][0]) + float(self._local)
+
+    def _concluded(self, status: Status) -> Outcome:
+        progress = self.progress
+        final = self._totals(self.state)
+        keep = self._snapshots or status != Status.ok
+        return Outcome(
+            status=status,
+            message=self._message(status, progress),
+            time=self.time,
+            rows=self.index,
+            statistics=statistics_of(progress),
+            budgets=account_of(self.scenario, progress.budget, self._initial, final),
+            precision=self.runner.precision,
+            method=self.runner.method,
+            wall_time=self.wall_time,
+            compile_time=self.compile_time,
+            snapshot=self.snapshot() if keep else None,
+        )
+
+    def _message(self, status: Status, progress: Any) -> str:
+        """How the run ended, with the field, the place and the likely cause of a failure."""
+        base = self._spans[min(self.index, len(self._spans)) - 1][0]
+        volume = float(np.sum(self._volumes))
+        means = {n: abs(t) / (1.0 if self.state[n].ndim == 0 else volume) for n, t in self._initial.items()}
+        tried = max(float(progress.dt), float(progress.before[0]))  # steps that were refused became tiny
+        return explain(self.runner, status, self.state, (base, self._local, tried), means)
+
+
+def _copy(values: Any) -> np.ndarray:
+    """A host array of its own that nobody changes: on a processor a plain conversion shares the buffer."""
+    found = np.array(values)
+    found.setflags(write=False)
+    return found

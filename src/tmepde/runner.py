@@ -1,0 +1,157 @@
+"""A scenario in its working precision, and the three programs a run is made of: start, march, watch."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tmepde._types import State
+from tmepde.integrate import Progress, first_progress, march
+from tmepde.scenario import Scenario
+from tmepde.schedule import Clock
+from tmepde.steppers import SemiDiscrete, StepControl, Stepper, relax_quasi_steady
+from tmepde.steppers.choice import method_name
+
+DTYPES: dict[str, Any] = {"f32": jnp.float32, "f64": jnp.float64}
+#: cells × species × attempted steps of one call: some seconds on a processor, so that a run can be stopped in time
+_WORK = 2**26
+#: attempted steps of one call at most
+_CALL = 512
+
+
+class Runner(eqx.Module):
+    """A scenario in its working precision, with the static choices of the run."""
+
+    scenario: Scenario
+    control: StepControl
+    stepper: Stepper
+    fields: tuple[str, ...] = eqx.field(static=True)
+    dtype: Any = eqx.field(static=True)
+    solver: str = eqx.field(static=True, default="auto")
+
+    @property
+    def method(self) -> str:
+        """What results call the way they were computed."""
+        arrays, rest = eqx.partition(self, is_array)
+        leaves, treedef = jax.tree.flatten(arrays)
+        return _method(Static(rest), treedef, tuple((np.shape(x), x.dtype) for x in leaves))
+
+    @property
+    def precision(self) -> str:
+        return {jnp.float32: "f32", jnp.float64: "f64"}[self.dtype]
+
+    @property
+    def problem(self) -> SemiDiscrete:
+        return SemiDiscrete(self.scenario.system, solver=self.solver)
+
+    @property
+    def attempts(self) -> int:
+        """Attempted steps of one call: it follows from the size of the model alone, never from clocks."""
+        cells = int(np.prod(self.scenario.model.grid.shape))
+        return int(np.clip(_WORK // (cells * len(self.scenario.system.species)), 1, _CALL))
+
+    def start(self, differentiable: bool = False) -> tuple[State, Progress]:
+        """Initial state with its quasi-steady fields in balance, and the controller."""
+        problem = self.problem
+        state = problem.system.initial_state(self.dtype)
+        state = {n: problem.inside(u) for n, u in state.items()}
+        tolerance = self.control.algebraic * self.control.rtol
+        zero = jnp.zeros((), self.dtype)
+        clock = Clock(zero, zero, zero, self.control.first)
+        relaxed, converged, _ = relax_quasi_steady(problem, clock, state, tolerance, differentiable)
+        state = {n: jnp.where(converged, relaxed[n], u) for n, u in state.items()}  # the first step names a failure
+        return state, first_progress(problem, self.control, self.dtype, self.stepper.first(self.control))
+
+    def output(self, state: State, time: Any) -> tuple[State, State]:
+        """Fields to keep and observables at ``time``."""
+        return {n: state[n] for n in self.fields}, self.watched(state, time)
+
+    def watched(self, state: State, time: Any) -> State:
+        """Observables at ``time``."""
+        if not self.scenario.observables:
+            return {}
+        zero = jnp.zeros((), self.dtype)
+        clock = Clock(time, zero, zero, self.control.first)
+        tissue, _ = self.problem.system.tissue(clock, state)
+        return {n: f(clock, state, tissue) for n, f in self.scenario.observables.items()}
+
+    def totals(self, state: State) -> State:
+        return {n: self.problem.total(state[n]) for n in self.problem.dynamic}
+
+    def interval(self, state: State, progress: Progress, span: tuple[Any, Any, Any]) -> tuple[Any, ...]:
+        """A whole save interval (base, local start, local end): the local time reached, and the output there."""
+        base, start, end = span
+        span = (base, start, start, end)
+        state, progress, local, _ = march(self.problem, self.stepper, self.control, state, progress, span)
+        return state, progress, local, self.output(state, base + end)
+
+
+class Static:
+    """The static half of a pytree as a hashable argument, so that equal structures share one compilation."""
+
+    def __init__(self, value: Any):
+        self.value = value
+        leaves, self.treedef = jax.tree.flatten(value)
+        self.leaves = tuple(leaves)
+
+    def __hash__(self) -> int:
+        return hash((self.treedef, self.leaves))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Static) and (self.treedef, self.leaves) == (other.treedef, other.leaves)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def start_program(arrays: Any, static: Static) -> tuple[State, Progress, Any]:
+    """State and controller at the start, and the volumes that totals are made with."""
+    runner = eqx.combine(arrays, static.value)
+    return *runner.start(), runner.problem.volumes(runner.dtype)
+
+
+@functools.partial(jax.jit, static_argnums=1, donate_argnums=(2, 3))
+def march_program(
+    arrays: Any, static: Static, state: State, progress: Progress, span: Any, attempts: Any
+) -> tuple[State, Progress, Any]:
+    """Some steps within a save interval. The state is given up to the call, so that no second copy of it is kept."""
+    runner = eqx.combine(arrays, static.value)
+    return march(runner.problem, runner.stepper, runner.control, state, progress, span, attempts)[:3]
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def watch_program(arrays: Any, static: Static, state: State, time: Any) -> State:
+    """Observables."""
+    return eqx.combine(arrays, static.value).watched(state, time)
+
+
+@functools.lru_cache(maxsize=256)
+def _method(static: Static, treedef: Any, leaves: tuple[Any, ...]) -> str:
+    """In words what a structure is computed by; traced once for each."""
+    arrays = jax.tree.unflatten(treedef, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
+    runner = static.value
+
+    def build(arrays: Any) -> SemiDiscrete:
+        return eqx.combine(arrays, runner).problem
+
+    return method_name(runner.stepper, runner.solver, build, arrays, runner.dtype)
+
+
+def is_array(x: Any) -> bool:
+    return isinstance(x, jax.Array | np.ndarray)
+
+
+def spans(times: np.ndarray, dtype: Any) -> list[tuple[Any, Any, Any]]:
+    """Base, local start and local end of each save interval, in ``dtype``.
+
+    Bases that ``dtype`` cannot hold are rounded and local times start beside 0, so that base + local is right to the
+    resolution of the local time however late it is.
+    """
+    found = []
+    for begin, end in zip(times[:-1], times[1:], strict=True):
+        base = np.asarray(begin, dtype)
+        found.append((base, np.asarray(begin - float(base), dtype), np.asarray(end - float(base), dtype)))
+    return found

@@ -1,0 +1,175 @@
+"""Everything a run needs to go on as if it had never stopped, as plain numpy arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tmepde.integrate import Progress
+from tmepde.runner import Runner
+from tmepde.scenario import numbers
+
+#: version of the layout of :meth:`Snapshot.to_arrays`
+LAYOUT = 1
+#: differences named in a refusal
+_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run between two attempted steps.
+
+    Attributes:
+        signature: what the run is, entry by entry (see :func:`signature`).
+        times: save times in h reached or aimed at so far, float64; the run has saved ``times[:index]``.
+        index: the next row to save; between two rows it is the row aimed at.
+        local: time in h since the base of the interval aimed at, in the precision of the run.
+        state: every species, shape of the grid or (); the last accepted, hence finite.
+        progress: the controller, counters, status and budgets, by name (those of species as ``"budget/NAME"``).
+        initial: totals of the dynamic species at the start, float64.
+    """
+
+    signature: dict[str, str]
+    times: np.ndarray
+    index: int
+    local: np.ndarray
+    state: dict[str, np.ndarray]
+    progress: dict[str, np.ndarray]
+    initial: dict[str, np.ndarray]
+
+    @property
+    def time(self) -> float:
+        """Hours since the start of the scenario."""
+        if self.index >= len(self.times):
+            return float(self.times[-1])
+        return float(self.times[self.index - 1].astype(self.local.dtype)) + float(self.local)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Flat arrays by name, to be stored as they are: no pickle, nothing to execute."""
+        text = json.dumps({"layout": LAYOUT, "signature": self.signature}).encode()
+        flat = {"signature": np.frombuffer(text, np.uint8), "times": self.times, "index": np.asarray(self.index)}
+        flat["local"] = self.local
+        for group in ("state", "progress", "initial"):
+            flat |= {f"{group}/{name}": values for name, values in getattr(self, group).items()}
+        return flat
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Snapshot:
+        """The snapshot that :meth:`to_arrays` wrote.
+
+        Raises:
+            ValueError: for arrays that are not a snapshot, or of a layout this version does not know.
+        """
+        missing = [n for n in ("signature", "times", "index", "local") if n not in arrays]
+        if missing:
+            raise ValueError(f"These arrays are no snapshot of a run: {', '.join(missing)} are missing.")
+        head = json.loads(np.asarray(arrays["signature"], np.uint8).tobytes().decode())
+        if head.get("layout") != LAYOUT:
+            raise ValueError(
+                f"The snapshot has layout {head.get('layout')}, but this version of tmepde reads layout {LAYOUT}. "
+                "Go on with the version that wrote it."
+            )
+        groups: dict[str, dict[str, np.ndarray]] = {"state": {}, "progress": {}, "initial": {}}
+        for key in arrays:
+            group, _, name = key.partition("/")
+            if name:
+                groups[group][name] = np.asarray(arrays[key])
+        return cls(
+            signature=head["signature"],
+            times=np.asarray(arrays["times"], np.float64),
+            index=int(np.asarray(arrays["index"])),
+            local=np.asarray(arrays["local"]),
+            **groups,
+        )
+
+
+def signature(runner: Runner) -> dict[str, str]:
+    """What must be equal for a run to go on: structure by name, and a short hash of every number.
+
+    Not in it: what is saved and until when, and how many steps are allowed.
+    """
+    scenario, control = runner.scenario, runner.control
+    found = {"precision": runner.precision, "stepper": _named(runner.stepper), "solver": runner.solver}
+    found["grid"] = repr(scenario.model.grid)
+    found["steps"] = "adaptive" if control.adaptive else "fixed"
+    for name, one in scenario.system.species.items():
+        found[f"species {name}"] = f"{one.kind}, {one.mean}, {one.drift}"
+    for label, group in (("process", scenario.model.processes), ("intervention", scenario.interventions)):
+        found |= {f"{label} {name}": type(one).__name__ for name, one in group.items()}
+    for label, tree in (("", scenario), ("control.", control), ("stepper.", runner.stepper)):
+        for path, leaf in numbers(tree).items():
+            if hasattr(leaf, "dtype") and path != "until":
+                found[label + path] = _hash(leaf)
+    return found
+
+
+def _named(stepper: Any) -> str:
+    static = [f"{k}={v!r}" for k, v in vars(stepper).items() if isinstance(v, bool | int | str)]
+    return f"{stepper.name}({', '.join(static)})"
+
+
+def _hash(values: Any) -> str:
+    values = np.asarray(values)
+    return hashlib.sha256(repr((values.shape, str(values.dtype))).encode() + values.tobytes()).hexdigest()[:12]
+
+
+def differences(snapshot: Snapshot, runner: Runner, times: np.ndarray) -> list[str]:
+    """In words what keeps ``runner`` from going on with ``snapshot``."""
+    old, new = snapshot.signature, signature(runner)
+    found = []
+    for key in sorted({*old, *new}):
+        if old.get(key) == new.get(key):
+            continue
+        if key not in new:
+            found.append(f"`{key}` is only in the snapshot")
+        elif key not in old:
+            found.append(f"`{key}` is not in the snapshot")
+        elif key in ("precision", "stepper", "solver", "grid", "steps") or " " in key:
+            found.append(f"`{key}` is {new[key]}, but was {old[key]}")
+        else:
+            found.append(f"`{key}` has another value")
+    known = min(snapshot.index + 1, len(snapshot.times))
+    if not np.array_equal(times[:known], snapshot.times[:known]):
+        found.append(f"the save times up to {snapshot.times[known - 1]:g} h differ")
+    return found
+
+
+def check(snapshot: Snapshot, runner: Runner, times: np.ndarray) -> None:
+    """Refuse a snapshot of another run.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    found = differences(snapshot, runner, times)
+    if found:
+        more = f", and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise ValueError(
+            f"The snapshot must come from the same run, but {', '.join(found[:_NAMED])}{more}. Go on with the settings "
+            "it was made with, or branch off from it."
+        )
+
+
+def progress_arrays(progress: Progress) -> dict[str, np.ndarray]:
+    """The controller as named arrays (on the host already)."""
+    flat = {n: np.array(getattr(progress, n)) for n in _NUMBERS}
+    flat["before"] = np.array([np.asarray(x) for x in progress.before])
+    for group in ("budget", "residue"):
+        flat |= {f"{group}/{n}": np.array(v) for n, v in getattr(progress, group).items()}
+    return flat
+
+
+def progress_from(arrays: Mapping[str, np.ndarray]) -> Progress:
+    """The inverse of :func:`progress_arrays`."""
+    groups = {
+        g: {k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(g + "/")} for g in ("budget", "residue")
+    }
+    before = arrays["before"]
+    return Progress(**{n: arrays[n] for n in _NUMBERS}, before=(before[0], before[1]), **groups)
+
+
+_NUMBERS = ("dt", "lag", "courant", "steps", "rejected", "iterations", "begun", "status")
