@@ -90,7 +90,7 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in ``folder`` last; where folders cannot be flushed there is nothing to do."""
+    """Make a folder's renames (or a file's content) last; where folders cannot be flushed there is nothing to do."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except PermissionError:
@@ -102,6 +102,16 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Flush every file and folder below ``folder`` to the disk.
+
+    Raises:
+        WriteError: if the disk refuses.
+    """
+    for path in (*folder.rglob("*"), folder):
+        _attempt(lambda p=path: sync_folder(p), path, 0)  # type: ignore[misc]
 
 
 def sweep_temporaries(folder: Path) -> list[Path]:
