@@ -31,7 +31,7 @@ from tmepde.runner import Static as _Static
 from tmepde.runner import is_array as _is_array
 from tmepde.runner import spans as _spans
 from tmepde.scenario import Scenario
-from tmepde.simulation import _check, _hosted, _stepper, save_times
+from tmepde.simulation import _check, _hosted, _stepper, initial_problems, save_times
 from tmepde.solution import Solution
 from tmepde.steppers import Rosenbrock2, StepControl, Stepper
 
@@ -80,6 +80,9 @@ def simulate_batch(
     for name, number in (("block", block), ("threads", threads)):
         if number is not None and not number >= 1:
             raise ValueError(f"`{name}` must be at least 1, but {number} was given. Leave it out to have it chosen.")
+    bad = [f"member {i}: {text}" for i, m in enumerate(members) for text in initial_problems(m)]
+    if bad:
+        raise ValueError("\n".join(bad))
     keep_programs()
     dtype = _DTYPES[precision]
     kept = tuple(sorted(fields if fields is not None else members[0].system.species))

@@ -31,6 +31,12 @@ from tmepde.steppers import SemiDiscrete
 
 #: a field this many times its first largest value has blown up; concentrated this much in one cell by its own drift
 _GROWN, _PEAKED = 1e6, 30.0
+#: share of a content in one cell, and cells of a grid, from which on a drift that holds it there is told of
+_SHARE, _CELLS = 0.4, 64
+_COLLAPSE = (
+    "a blow-up by its own drift (chemotaxis without volume filling). Limit the drift in crowded cells, raise its "
+    "diffusivity, or lower the attraction."
+)
 #: above it a central mesh oscillates and an upwind one smears: the mesh is too coarse for the drift
 _PECLET = 2.0
 _PARTS = {
@@ -91,7 +97,8 @@ def _finding(problem: SemiDiscrete, name: str, u: Any, here: Any, log_kill: Stat
     scale = size + mean
     change = jnp.abs(tendency) * dt / jnp.where(scale > 0, scale, 1.0)
     wrong = functools.reduce(jnp.logical_or, [*odd.values(), ~jnp.isfinite(tendency), ~jnp.isfinite(u)])
-    index = jnp.where(jnp.any(wrong), jnp.argmax(wrong), jnp.argmax(change))
+    worst = jnp.where(jnp.any(courant > 1.0), jnp.argmax(courant), jnp.argmax(change))
+    index = jnp.where(jnp.any(wrong), jnp.argmax(wrong), worst)
 
     def at(values: Any) -> Any:
         return jnp.ravel(jnp.broadcast_to(values, u.shape))[index]
@@ -146,6 +153,30 @@ def explain(runner: Runner, status: Status, state: State, clock: tuple[Any, Any,
         f"{_HEADS[status]} At {time:.6g} h with Δt = {float(dt):.3g} h: `{name}` = {float(one.value):.4g} "
         f"{where}{drift}. {cause}{advice}"
     )
+
+
+def caution(runner: Runner, state: State, clock: tuple[Any, Any, Any], volumes: np.ndarray) -> str:
+    """A sentence for a field that its own drift has drawn together into one cell: the equations have no such solution,
+    the grid has made one of a blow-up. Empty where there is none."""
+    grid = runner.scenario.model.grid
+    if grid.ndim < 2 or volumes.size < _CELLS:
+        return ""
+    for name in runner.problem.transported:
+        content = volumes * np.asarray(state[name], np.float64)
+        share = float(np.max(content)) / max(float(np.sum(content)), 1e-300)
+        if share < _SHARE:
+            continue
+        base, local, dt = (np.asarray(x, runner.dtype) for x in clock)
+        arrays, rest = eqx.partition(runner, is_array)
+        with jax.default_matmul_precision("highest"):
+            one = jax.device_get(examine(arrays, Static(rest), state, base, local, dt)[0])[name]
+        if float(one.peclet) > _PECLET:
+            where = _place(grid, runner.scenario.system.species[name], int(np.argmax(content)))
+            return (
+                f" Caution: {share:.0%} of `{name}` is in one cell, {where}, with a cell Péclet number of "
+                f"{float(one.peclet):.3g} about it: {_COLLAPSE}"
+            )
+    return ""
 
 
 _HEADS = {
@@ -205,11 +236,8 @@ def _cause(runner: Runner, status: Status, name: str, one: Finding, initial: flo
             f"Likely cause: {' and '.join(odd)} is not finite there, as of a rate law that divides by zero or takes a "
             "root or logarithm of nothing. Guard that rate law."
         )
-    if moving and (peaked or grown):
-        return (
-            "Likely cause: a blow-up by its own drift (chemotaxis without volume filling). Limit the drift in crowded "
-            "cells, raise its diffusivity, or lower the attraction."
-        )
+    if moving and (peaked or grown) and status != Status.unstable:
+        return f"Likely cause: {_COLLAPSE}"
     if status == Status.unstable:
         return "Choose `dt` for a Courant number below 0.5, leave it out for adaptive steps, or take NewtonKrylov()."
     if not runner.control.adaptive and status != Status.step_limit:

@@ -10,7 +10,7 @@ The contract:
 
 - Rows are numpy arrays of their own: no later step changes them, and the run keeps none of them.
 - A save interval is advanced in calls of at most ``Runner.attempts`` attempted steps. Between calls ``stop()`` is
-  asked: once it is true the run ends with ``Status.stopped`` and ``outcome.snapshot``, which may lie inside an interval.
+  asked: once it is true the run ends with ``Status.stopped`` and ``outcome.snapshot``, maybe inside an interval.
 - A run that goes on from any snapshot, in this process or another, gives the rows that follow to the last bit.
 - A row and a snapshot hold finite values only: a step that makes NaN or infinity anywhere is refused. A run that fails
   keeps the last state before, in ``outcome.snapshot``.
@@ -33,7 +33,7 @@ import numpy as np
 
 from tmepde._results import Status
 from tmepde._types import State
-from tmepde.diagnosis import explain
+from tmepde.diagnosis import caution, explain
 from tmepde.runner import Runner, Static, is_array, march_program, spans, start_program, watch_program
 from tmepde.scenario import Scenario
 from tmepde.snapshot import Snapshot, check, progress_arrays, progress_from, signature
@@ -248,7 +248,10 @@ class Run:
         volume = float(np.sum(self._volumes))
         means = {n: abs(t) / (1.0 if self.state[n].ndim == 0 else volume) for n, t in self._initial.items()}
         tried = max(float(progress.dt), float(progress.before[0]))  # steps that were refused became tiny
-        return explain(self.runner, status, self.state, (base, self._local, tried), means)
+        clock = (base, self._local, tried)
+        if status == Status.ok:
+            return status.message + caution(self.runner, self.state, clock, self._volumes)
+        return explain(self.runner, status, self.state, clock, means)
 
 
 def _copy(values: Any) -> np.ndarray:

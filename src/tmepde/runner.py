@@ -65,7 +65,9 @@ class Runner(eqx.Module):
         clock = Clock(zero, zero, zero, self.control.first)
         relaxed, converged, _ = relax_quasi_steady(problem, clock, state, tolerance, differentiable)
         state = {n: jnp.where(converged, relaxed[n], u) for n, u in state.items()}  # the first step names a failure
-        return state, first_progress(problem, self.control, self.dtype, self.stepper.first(self.control))
+        compensate = state if self.stepper.increments and self.dtype == jnp.float32 and not differentiable else None
+        first = self.stepper.first(self.control)
+        return state, first_progress(problem, self.control, self.dtype, first, compensate)
 
     def output(self, state: State, time: Any) -> tuple[State, State]:
         """Fields to keep and observables at ``time``."""

@@ -176,8 +176,23 @@ def _check(
         problems.append(f"`record` must be at least 1 step, but {record} was given. Leave it out to have it chosen.")
     known = scenario.system.species
     problems += [unknown("species", f, known) + " (in `fields`)" for f in fields or () if f not in known]
+    problems += initial_problems(scenario)
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def initial_problems(scenario: Scenario) -> list[str]:
+    """Sentences for initial values that are not finite, with their cell: neither a JAX array nor a new value behind a
+    path is looked at before."""
+    found = []
+    for name, species in scenario.system.species.items():
+        if is_traced(species.initial) or np.all(np.isfinite(species.initial)):
+            continue
+        values = np.asarray(species.initial)
+        cell = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        where = f" in cell {cell}" if cell else ""
+        found.append(f"`{name}.initial` must be finite, but it is {values[cell]}{where}.")
+    return found
 
 
 def _stepper(scenario: Scenario, stepper: Stepper | None, solver: str, dtype: Any) -> Stepper:

@@ -158,18 +158,17 @@ def progress_arrays(progress: Progress) -> dict[str, np.ndarray]:
     """The controller as named arrays (on the host already)."""
     flat = {n: np.array(getattr(progress, n)) for n in _NUMBERS}
     flat["before"] = np.array([np.asarray(x) for x in progress.before])
-    for group in ("budget", "residue"):
+    for group in _GROUPS:
         flat |= {f"{group}/{n}": np.array(v) for n, v in getattr(progress, group).items()}
     return flat
 
 
 def progress_from(arrays: Mapping[str, np.ndarray]) -> Progress:
     """The inverse of :func:`progress_arrays`."""
-    groups = {
-        g: {k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(g + "/")} for g in ("budget", "residue")
-    }
+    groups = {g: {k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(g + "/")} for g in _GROUPS}
     before = arrays["before"]
     return Progress(**{n: arrays[n] for n in _NUMBERS}, before=(before[0], before[1]), **groups)
 
 
+_GROUPS = ("budget", "residue", "rest")
 _NUMBERS = ("dt", "lag", "courant", "steps", "rejected", "iterations", "begun", "status")

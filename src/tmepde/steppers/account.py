@@ -19,7 +19,8 @@ BUDGET = ("produced", "lost", "inflow", "killed", "clipped")
 class StepResult(eqx.Module):
     """``error``: weighted, 1 is just acceptable. ``budget``: per dynamic species the amounts of :data:`BUDGET`.
 
-    ``solved``: what the linear and quasi-steady equations of the step gave, for steppers that ``remember``.
+    ``solved``: what the linear and quasi-steady equations of the step gave, for steppers that ``remember``. ``change``:
+    what was added to each dynamic species, of steppers with ``increments``.
     """
 
     state: State
@@ -29,6 +30,7 @@ class StepResult(eqx.Module):
     iterations: Any
     courant: Any
     solved: Any = None
+    change: Any = None
 
 
 class Stepper(eqx.Module):
@@ -49,6 +51,11 @@ class Stepper(eqx.Module):
     @property
     def remembers(self) -> bool:
         """Whether ``step(…, known=result.solved)`` repeats a step without solving anything again."""
+        return False
+
+    @property
+    def increments(self) -> bool:
+        """Whether a step is one sum u + δu per field, with δu in ``result.change``, whose rounding can be made good."""
         return False
 
     @property

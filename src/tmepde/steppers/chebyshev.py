@@ -110,6 +110,10 @@ class RungeKuttaChebyshev(Stepper):
     most: int = eqx.field(static=True, default=100, converter=_most)
 
     @property
+    def increments(self) -> bool:
+        return True
+
+    @property
     def power(self) -> int:
         return 3
 
@@ -157,6 +161,7 @@ class RungeKuttaChebyshev(Stepper):
             converged=feasible & end.converged,
             iterations=end.iterations + 1,
             courant=cap(control, rate, 0.99 * float(reached[-1]) / jnp.where(rate > 0, rate, 1.0)),
+            change=d,
         )
 
     def _run(

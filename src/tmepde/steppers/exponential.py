@@ -136,6 +136,10 @@ class _Propagator:
 class Exponential2(Stepper):
     """Second-order exponential stepper for fields whose diffusivity is the same everywhere (no mask)."""
 
+    @property
+    def increments(self) -> bool:
+        return True
+
     def first(self, control: StepControl) -> Any:
         """As far as the next save: where N vanishes that is exact, elsewhere the estimate refuses it."""
         return control.longest
@@ -183,7 +187,8 @@ class Exponential2(Stepper):
         new = positive(problem, new, budget)
         new = hazards(problem, clock, state, new, budget)
         kept = {n: relaxed[n] for n in problem.quasi_steady}
-        return StepResult({**state, **kept, **new}, error, budget, steady, count, second.courant)
+        change = {n: dt * k1[n] + estimate[n] for n in k1}
+        return StepResult({**state, **kept, **new}, error, budget, steady, count, second.courant, change=change)
 
 
 def _amounts(

@@ -187,6 +187,10 @@ class NewtonKrylov(Stepper):
             raise ValueError(f"Argument `order` must be 2 or 3, but {self.order!r} was given. Choose one of them.")
 
     @property
+    def increments(self) -> bool:
+        return True
+
+    @property
     def power(self) -> int:
         return SCHEMES[self.order].power
 
@@ -219,7 +223,8 @@ class NewtonKrylov(Stepper):
         fixed, here, now, before, weight = freeze((full, first, clock, state, frame.weight))
         inverse = BlockInverse(fixed, here, now, before, weight, masses)
         slopes, end, amounts, ok, count = _stages(frame, inverse, first, differentiable)
-        new = {n: state[n] + dt * sum(b * slopes[n][i] for i, b in enumerate(scheme.weights)) for n in dynamic}
+        change = {n: dt * sum(b * slopes[n][i] for i, b in enumerate(scheme.weights)) for n in dynamic}
+        new = {n: state[n] + change[n] for n in dynamic}
         raw = {n: dt * sum(e * slopes[n][i] for i, e in enumerate(scheme.errors)) for n in dynamic}
         filtered, more = inverse(freeze({**{n: jnp.zeros_like(state[n]) for n in frame.steady}, **raw}))
         budget = budget_of({n: dt * amounts[n] for n in dynamic})
@@ -228,7 +233,7 @@ class NewtonKrylov(Stepper):
         new = positive(problem, new, budget)
         new = hazards(problem, clock, state, new, budget)
         result = {**{n: end[n] for n in frame.steady}, **new}
-        return StepResult(result, error, budget, ok, count + more, first.courant)
+        return StepResult(result, error, budget, ok, count + more, first.courant, change=change)
 
 
 def _stages(

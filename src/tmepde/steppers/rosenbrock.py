@@ -131,6 +131,10 @@ class RosenbrockW(Stepper):
     kinetics: bool = eqx.field(static=True, default=False)
 
     @property
+    def increments(self) -> bool:
+        return True
+
+    @property
     def power(self) -> int:
         return self.tableau.power
 
@@ -186,7 +190,8 @@ class RosenbrockW(Stepper):
         )
         frame = _Step(problem, control, clock, state, differentiable, balanced if table.order <= 2 else None)
         slopes, carry = self._stages(frame, solver, first, slope, carry, remembered)
-        new = {n: state[n] + dt * _combine(table.final, slopes, n) for n in slope}
+        change = {n: dt * _combine(table.final, slopes, n) for n in slope}
+        new = {n: state[n] + change[n] for n in slope}
         estimate = {n: dt * _combine(table.errors, slopes, n) for n in slope}
         budget = budget_of({n: dt * a for n, a in carry.amounts.items()})
         scale = scales(problem, control, state, new, first, carry.coming)
@@ -199,7 +204,7 @@ class RosenbrockW(Stepper):
             result, balanced, count = frame.relax(1.0, result)
             converged, iterations = converged & balanced, iterations + count
         memory = (_transported(problem, slopes), carry.steady)
-        return StepResult(result, error, budget, converged, iterations, carry.courant, memory)
+        return StepResult(result, error, budget, converged, iterations, carry.courant, memory, change)
 
     def _stages(
         self, frame: _Step, solver: StageSolver, first: Evaluation, slope: State, carry: _Progress, remembered: Any
