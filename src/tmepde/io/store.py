@@ -2,7 +2,7 @@
 
 Chunks carry a CRC-32C, the root document a checksum of itself, and every chunk that its shapes imply must be there. A
 damaged or incomplete store is therefore an error here, not a field of fill values. ``xarray.open_zarr`` reads it
-without tmepde. Runs write through :mod:`tmepde.io.stream`; :func:`write_store` writes a dataset that is in memory, whole or not
+without tmepde. Runs write through :mod:`tmepde.io.stream`; :func:`write_store` writes a dataset in memory, whole or not
 at all: in a hidden directory beside the target, renamed when complete.
 """
 

@@ -94,6 +94,11 @@ class StoreWriter:
         """Commit what is waiting, then say how scenario ``arm`` stands; ``outcome``: its values by variable."""
         self._send(("state", arm, state, dict(outcome or {}), snapshot))
 
+    def cut(self, arm: int, rows: int) -> None:
+        """Take back the rows of scenario ``arm`` from row ``rows`` on."""
+        self._send(("cut", arm, rows))
+        self.flush()
+
     def flush(self) -> None:
         """Return when everything handed over is committed."""
         done = threading.Event()
@@ -163,6 +168,9 @@ class StoreWriter:
             message[1].set()
         elif kind == "state":
             self._commit_state(*message[1:])
+        elif kind == "cut":
+            found = [one for one in self.mark["checkpoints"] if one["arm"] != message[1] or one["rows"] <= message[2]]
+            self._replace({}, found, {"rows": {message[1]: message[2]}})
         elif kind == "close":
             self._finish(*message[1:])
         return kind != "close"
