@@ -1,6 +1,7 @@
 # One environment in .venv, made with uv where it is present and with pip otherwise.
 #   make run        the main job: CAR-T arms on a real colon section -> out/colon_ihc.zarr and out/colon_ihc.html
 #   make test       the quick tests          make test-slow   all tests but the validation
+#   make test-faults  kills, damage, full disks, bad input
 #   make lint       style, types, layers     make bench | validate | docs | clean
 SHELL := /bin/bash
 VENV ?= .venv
@@ -12,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$p; break; }; done)
 
-.PHONY: run test test-slow bench validate docs lint clean env
+.PHONY: run test test-slow test-faults bench validate docs lint clean env
 .DEFAULT_GOAL := run
 
 $(PY):
@@ -47,6 +48,10 @@ run: $(VENV)/.run-stamp
 
 test: $(VENV)/.test-stamp
 	$(PYTEST) -m "not slow and not validation"
+
+# kills, damage, full disks, bad input: the heavy versions too
+test-faults: $(VENV)/.test-stamp
+	$(PYTEST) tests/faults
 
 test-slow: $(VENV)/.test-stamp
 	$(PYTEST) -m "not validation"
