@@ -63,6 +63,7 @@ class Recorder:
         overwrite: whether a store that is there gives way.
         stop: whether to stop; asked every few seconds.
         report: told (time, until) after each row.
+        started: told when an arm is compiled and begins to step.
     """
 
     def __init__(
@@ -75,15 +76,15 @@ class Recorder:
         overwrite: bool,
         stop: Callable[[], bool],
         report: Callable[[float, float], None] | None,
+        started: Callable[[], None] = lambda: None,
     ):
         from tmepde.simulation import save_times
 
         self.config, self.build, self.out, self.lock, self.document = config, build, out, lock, document
-        self.overwrite, self.stop, self.report = overwrite, stop, report
+        self.overwrite, self.stop, self.report, self.started = overwrite, stop, report, started
         self.names = list(build.arms)
         self.times = save_times(build.scenario, build.save)
         self.writer: Any = None
-        self.told: list[str] = []
 
     def run(self) -> dict[str, Any]:
         """Outcomes of the arms that ran now; what was committed stays, whatever happens."""
@@ -132,6 +133,7 @@ class Recorder:
             snapshot=snapshot,
             stop=self.stop,
         )
+        self.started()
         for k, row in enumerate(run):
             if self.writer is None:
                 self._create(run, row)

@@ -49,7 +49,7 @@ def run(
         began = time.perf_counter()
         build = config.build()
         with _progress(len(build.arms), quiet) as report:
-            recorder = Recorder(config, build, out, lock, document, overwrite, stopping, report)
+            recorder = Recorder(config, build, out, lock, document, overwrite, stopping, report, stopping.computing)
             outcomes = recorder.run()
     _tell(out, outcomes, time.perf_counter() - began)
     if any(o.status.name == "stopped" for o in outcomes.values()):

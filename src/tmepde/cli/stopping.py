@@ -1,7 +1,9 @@
 """When a run ends before its end: signals and a known wall time.
 
 SIGINT, SIGTERM and SIGUSR1 (a scheduler's warning) let the steps under way finish, commit and exit with 130, 143 or 75;
-a second SIGINT ends at once. A wall time, given or SLURM's (``SLURM_JOB_END_TIME``), ends the run in time with 75.
+a second SIGINT ends at once. While the program is being compiled Python hears no signal; there is nothing to commit
+then, and a thread ends the process :data:`PATIENCE` seconds after it. A wall time, given or SLURM's
+(``SLURM_JOB_END_TIME``), ends the run in time with 75.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from tmepde.cli.exits import INTERRUPTED, PREEMPTED, TERMINATED
 _CODES = {"SIGINT": INTERRUPTED, "SIGTERM": TERMINATED, "SIGUSR1": PREEMPTED}
 #: seconds before the end of the wall time, for the steps under way and the last commit
 MARGIN = 60.0
+#: seconds that a compilation may go on after a signal
+PATIENCE = 8.0
 
 
 class Stopping:
@@ -33,6 +37,8 @@ class Stopping:
         self.reason, self.code = "", 0
         self._deadline = _deadline(walltime)
         self._before: dict[Any, Any] = {}
+        self._pipe: tuple[int, int] | None = None
+        self._computing = threading.Event()
 
     def __enter__(self) -> Stopping:
         if threading.current_thread() is threading.main_thread():
@@ -40,11 +46,31 @@ class Stopping:
                 if hasattr(signal, name):
                     number = getattr(signal, name)
                     self._before[number] = signal.signal(number, self._heard)
+            self._pipe = os.pipe()
+            os.set_blocking(self._pipe[1], False)
+            signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+            threading.Thread(target=self._watch, args=self._pipe[:1], name="tmepde-signals", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._pipe is not None:
+            signal.set_wakeup_fd(-1)
+            self._computing.set()
+            os.close(self._pipe[1])  # ends the thread
+
+    def computing(self) -> None:
+        """Compilation is over: from now on signals are heard between steps."""
+        self._computing.set()
+
+    def _watch(self, source: int) -> None:
+        """Hears signals while the main thread is inside the compiler."""
+        codes = {int(getattr(signal, name)): code for name, code in _CODES.items() if hasattr(signal, name)}
+        while heard := os.read(source, 1):
+            if heard[0] in codes and not self._computing.wait(PATIENCE):
+                os._exit(codes[heard[0]])
+        os.close(source)
 
     def __call__(self) -> bool:
         if not self.reason and self._deadline is not None and time.monotonic() >= self._deadline:

@@ -34,7 +34,7 @@ SHARE, LONGEST = 10.0, 1.0
 #: rows that wait for the writer; a run that is faster waits for it
 WAITING = 2
 #: bytes of rows put into one commit at most
-HEAP = 64 * 2**20
+HEAP = 8 * 2**20
 _KEPT = 2
 
 
