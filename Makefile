@@ -2,6 +2,7 @@
 #   make run        the main job: CAR-T arms on a real colon section -> out/colon_ihc.zarr and out/colon_ihc.html
 #   make test       the quick tests          make test-slow   all tests but the validation
 #   make test-slurm sweeps on a real SLURM, set up on this machine and taken down again (Debian, root)
+#   make test-faults  kills, damage, full disks, bad input
 #   make lint       style, types, layers     make bench | validate | docs | clean
 SHELL := /bin/bash
 VENV ?= .venv
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$p; break; }; done)
 
-.PHONY: run test test-slow test-slurm bench validate docs lint clean env
+.PHONY: run test test-slow test-faults test-slurm bench validate docs lint clean env
 .DEFAULT_GOAL := run
 
 $(PY):
@@ -48,6 +49,10 @@ run: $(VENV)/.run-stamp
 
 test: $(VENV)/.test-stamp
 	$(PYTEST) -m "not slow and not validation and not slurm"
+
+# kills, damage, full disks, bad input: the heavy versions too
+test-faults: $(VENV)/.test-stamp
+	$(PYTEST) tests/faults
 
 test-slow: $(VENV)/.test-stamp
 	$(PYTEST) -m "not validation and not slurm"

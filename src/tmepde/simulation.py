@@ -306,14 +306,20 @@ def run_arms(scenario: Scenario, arms: Mapping[str, Sequence[str]], **options: A
 
     All arms share one compilation: an arm is a set of numbers, not a structure.
     """
-    solutions = {}
-    for name, active in arms.items():
-        for one in active:
-            if one not in scenario.interventions:
-                raise KeyError(unknown("intervention", one, scenario.interventions) + f" (arm {name!r})")
-        variant = scenario
-        for one in scenario.interventions:
-            if one not in active:
-                variant = variant.replace(f"interventions.{one}.strength", 0.0)
-        solutions[name] = simulate(variant, **options)
-    return solutions
+    variants = {name: arm_of(scenario, active, name) for name, active in arms.items()}
+    return {name: simulate(variant, **options) for name, variant in variants.items()}
+
+
+def arm_of(scenario: Scenario, active: Sequence[str], name: str = "") -> Scenario:
+    """``scenario`` with only the interventions in ``active`` on.
+
+    Raises:
+        KeyError: for a name that is no intervention.
+    """
+    for one in active:
+        if one not in scenario.interventions:
+            raise KeyError(unknown("intervention", one, scenario.interventions) + f" (arm {name!r})")
+    for one in scenario.interventions:
+        if one not in active:
+            scenario = scenario.replace(f"interventions.{one}.strength", 0.0)
+    return scenario

@@ -126,6 +126,10 @@ def run(
     precision: Annotated[Precision | None, typer.Option(help="Overrides run.precision.")] = None,
     device: OnDevice = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store that is there.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a store that stopped; else begin.")] = False,
+    walltime: Annotated[
+        str | None, typer.Option(metavar="TIME", help='Stop in time for it, as in "2 hour".', show_default=False)
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     devices: Annotated[
         str | None, typer.Option(help="Cut the grid into so many parts, one a device; or all.", show_default=False)
@@ -134,14 +138,27 @@ def run(
         bool, typer.Option("--distributed", help="One of several processes, as srun starts them.")
     ] = False,
 ) -> None:
-    """Run all arms of a config and write one xarray dataset.
+    """Run all arms of a config and write one xarray dataset, row by row.
 
-    Exit codes: 0 ok, 2 bad input, 3 step limit reached, 4 diverged, 5 memory, disk or device.
+    Exit codes: 0 ok, 2 bad input, 3 step limit reached, 4 diverged, 5 memory, disk or device, 6 another run writes it,
+    75 wall time or SIGUSR1, 130 Ctrl-C, 143 SIGTERM; after the last three --resume goes on.
     """
     from tmepde.cli.run import run as command
 
     overrides = [*(set_ or []), *([f'run.precision="{precision.value}"'] if precision else [])]
-    command(config, out, overrides, device.value if device else None, overwrite, quiet, devices, distributed)
+    where = device.value if device else None
+    command(
+        config,
+        out,
+        overrides,
+        overwrite,
+        quiet,
+        resume,
+        walltime,
+        device=where,
+        devices=devices,
+        distributed=distributed,
+    )
 
 
 class _SweepGroup(TyperGroup):
@@ -241,6 +258,28 @@ def sweep_batch(
 def _ends(code: int) -> None:
     if code:
         raise typer.Exit(code)
+
+
+Store = Annotated[Path, typer.Argument(metavar="STORE", help="A store of `tmepde run`.", show_default=False)]
+
+
+@app.command(epilog="[b]Example[/b]  tmepde verify out/colon.zarr")
+def verify(store: Store, json: Json = False) -> None:
+    """Compare every chunk and checkpoint of a store with its checksum.
+
+    Exit codes: 0 as written, 2 no store, 5 damaged.
+    """
+    from tmepde.cli.integrity import verify as command
+
+    command(store, json)
+
+
+@app.command(epilog="[b]Example[/b]  tmepde repair out/colon.zarr")
+def repair(store: Store) -> None:
+    """Cut a damaged store before its first damaged row, remove what killed runs left, and say what was lost."""
+    from tmepde.cli.integrity import repair as command
+
+    command(store)
 
 
 @app.command(epilog="[b]Example[/b]  tmepde report out/colon.zarr -o out/colon.html")

@@ -17,7 +17,9 @@ LIMIT_REACHED = 3
 DIVERGED = 4
 ENVIRONMENT = 5
 LOCKED = 6
+PREEMPTED = 75
 INTERRUPTED = 130
+TERMINATED = 143
 
 
 class Stop(Exception):
@@ -39,7 +41,7 @@ def guarded(command: Callable[[], Any]) -> NoReturn:
     except Stop as stop:
         code = _say(str(stop), stop.code)
     except KeyboardInterrupt:
-        code = _say("Interrupted. Nothing was written.", INTERRUPTED)
+        code = _say("Interrupted. What was committed is kept.", INTERRUPTED)
     except BrokenPipeError:  # of a pipe that is not one of the standard streams
         code = OK
     except (MemoryError, OSError) as error:
@@ -76,6 +78,8 @@ def _known(error: Exception) -> int | None:
     if isinstance(error, ImportError) and error.name is None:  # ours: the sentence names the package and the remedy
         return _say(str(error), ENVIRONMENT)
     name = type(error).__name__
+    if name == "LockedError":
+        return _say(str(error), LOCKED)
     if name == "StoreError":
         return _say(str(error), BAD_INPUT)
     if isinstance(error, RuntimeError) and "nable to initialize backend" in str(error):

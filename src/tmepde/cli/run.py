@@ -1,4 +1,4 @@
-"""``tmepde run``: all arms of a config into one store, written whole or not at all."""
+"""``tmepde run``: all arms of a config into one store that grows while they run and can go on after it stopped."""
 
 from __future__ import annotations
 
@@ -12,40 +12,84 @@ from typing import Any
 
 from tmepde import config as configs
 from tmepde.cli.exits import BAD_INPUT, DIVERGED, ENVIRONMENT, LIMIT_REACHED, Stop
+from tmepde.cli.record import Recorder, check_resume
+from tmepde.cli.stopping import Stopping
+from tmepde.io.durable import make_folder
+from tmepde.io.lock import Lock
+from tmepde.io.root import MARK
 
 
 def run(
     path: Path,
     out: Path,
     overrides: list[str],
-    device: str | None,
     overwrite: bool,
     quiet: bool,
+    resume: bool = False,
+    walltime: str | None = None,
+    *,
+    device: str | None = None,
     devices: str | None = None,
     distributed: bool = False,
 ) -> None:
-    """Check the input, run, write, and say how it went."""
+    """Check the input, run, write while running, and say how it went."""
     config = configs.load(path, overrides)
-    check_target(out, overwrite)
+    if resume and overwrite:
+        raise Stop(BAD_INPUT, "--resume goes on with a store and --overwrite replaces it. Give one of them.")
+    limit = _seconds(walltime)
+    document = check_resume(out, config) if resume else None
+    if document is None:
+        check_target(out, overwrite)
+    elif document["attributes"][MARK]["finished"]:
+        print(f"{out} is finished; there is nothing to resume. Next: tmepde report {out}")
+        return
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    first = join_processes(device) if distributed else True
-    choose_device(device, config.run.precision)
-    parts = number_of("all" if distributed and devices is None else devices)
-    began = time.perf_counter()
-    build = config.build()
-    solutions = _solve(build, quiet or not first, parts)
-    if not first:  # one process writes and tells
-        return _stop_if_bad(solutions, quiet=True)
-    from tmepde.io import combine_arms, write_store
+    if distributed:
+        if resume:
+            raise Stop(
+                BAD_INPUT, "--distributed writes its store at the end, so that it cannot --resume. Drop one of them."
+            )
+        from tmepde.cli.distributed import run_distributed
 
-    dataset = combine_arms(solutions, region=build.region, config_text=config.toml(), name=config.name)
-    write_store(dataset, out, overwrite=overwrite)
-    for name, solution in solutions.items():
-        steps, status = int(solution.statistics["steps"]), solution.status.name.replace("_", " ")
-        print(f"{name:<24} {steps:>6} steps {solution.wall_time:>8.1f} s  {status}")
-    print(f"{out} written, {time.perf_counter() - began:.0f} s in all. Next: tmepde report {out}")
-    _stop_if_bad(solutions)
+        return run_distributed(config, out, overwrite, quiet, device, devices)
+    make_folder(out.parent)
+    with Lock(out) as lock, Stopping(limit) as stopping:
+        document = check_resume(out, config) if resume else None  # nobody else writes it from here on
+        choose_device(device, config.run.precision)
+        parts = number_of(devices)
+        began = time.perf_counter()
+        build = config.build()
+        with progress(len(build.arms), quiet) as report:
+            recorder = Recorder(
+                config, build, out, lock, document, overwrite, stopping, report, stopping.computing, parts
+            )
+            outcomes = recorder.run()
+    _tell(out, outcomes, time.perf_counter() - began)
+    if any(o.status.name == "stopped" for o in outcomes.values()):
+        raise Stop(stopping.code, f"Stopped ({stopping.reason}); committed. Go on with the same command and --resume.")
+    _stop_if_bad(out)
+
+
+def _tell(out: Path, outcomes: dict[str, Any], seconds: float) -> None:
+    for name, outcome in outcomes.items():
+        steps, status = int(outcome.statistics["steps"]), outcome.status.name.replace("_", " ")
+        print(f"{name:<24} {steps:>6} steps {outcome.wall_time:>8.1f} s  {status}")
+    print(f"{out} written, {seconds:.0f} s in all. Next: tmepde report {out}")
+
+
+def _seconds(walltime: str | None) -> float | None:
+    if walltime is None:
+        return None
+    from tmepde.config.units import parse
+
+    try:
+        seconds = 3600.0 * parse(walltime, "h", bare=False)
+    except ValueError as error:
+        raise Stop(BAD_INPUT, f"--walltime {error}") from None
+    if not seconds > 0:
+        raise Stop(BAD_INPUT, f'--walltime must be positive, but {walltime} was given. Write --walltime "2 hour".')
+    return seconds
 
 
 def check_target(out: Path, overwrite: bool) -> None:
@@ -57,7 +101,9 @@ def check_target(out: Path, overwrite: bool) -> None:
         if not (out / "zarr.json").is_file():
             raise Stop(BAD_INPUT, f"{out} exists and is not a store, so it is never replaced. Choose another name.")
         if not overwrite:
-            raise Stop(BAD_INPUT, f"{out} exists already. Choose another name, or add --overwrite.")
+            raise Stop(
+                BAD_INPUT, f"{out} exists already. Choose another name, add --resume to go on with it, or --overwrite."
+            )
     if not blocking.is_dir():
         raise Stop(BAD_INPUT, f"{out} lies inside {blocking}, which is a file. Choose another place.")
     parent = out.parent if out.parent.exists() else blocking
@@ -106,53 +152,8 @@ def number_of(devices: str | None) -> int | str | None:
     return int(devices)
 
 
-def join_processes(device: str | None) -> bool:
-    """Join the processes that ``srun`` (or another launcher that JAX knows) has started; whether this is the first.
-
-    Raises:
-        Stop: with exit code 5 where no launcher is found.
-    """
-    import jax
-
-    if device == "cpu":
-        jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    known = {k: os.environ.get(f"TMEPDE_{k}") for k in ("COORDINATOR", "PROCESSES", "PROCESS")}
-    try:
-        if all(known.values()):
-            jax.distributed.initialize(known["COORDINATOR"], int(known["PROCESSES"] or 1), int(known["PROCESS"] or 0))
-        else:
-            jax.distributed.initialize()
-    except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise Stop(
-            ENVIRONMENT,
-            f"--distributed must be started by a launcher such as srun, but none is found ({reason}). "
-            "Use srun, or set TMEPDE_COORDINATOR=HOST:PORT, TMEPDE_PROCESSES and TMEPDE_PROCESS for each.",
-        ) from None
-    return jax.process_index() == 0
-
-
-def _solve(build: Any, quiet: bool, devices: int | str | None = None) -> dict[str, Any]:
-    from tmepde.simulation import run_arms
-    from tmepde.steppers import StepControl
-
-    control = StepControl(rtol=build.rtol, max_steps=build.max_steps)
-    with _progress(len(build.arms), quiet) as progress:
-        return run_arms(
-            build.scenario,
-            build.arms,
-            save=build.save,
-            fields=build.fields,
-            precision=build.precision,
-            control=control,
-            progress=progress,
-            devices=devices,
-        )
-
-
 @contextmanager
-def _progress(arms: int, quiet: bool) -> Iterator[Callable[[float, float], None] | None]:
+def progress(arms: int, quiet: bool) -> Iterator[Callable[[float, float], None] | None]:
     """A bar in a terminal, a line every ten seconds otherwise; time within an arm starts again with each arm."""
     if quiet:
         yield None
@@ -199,10 +200,17 @@ def _follow(arms: int, tell: Callable[[int, float, str], None]) -> Callable[[flo
     return callback
 
 
-def _stop_if_bad(solutions: dict[str, Any], quiet: bool = False) -> None:
-    bad = {n: s for n, s in solutions.items() if not s.ok}
-    if not bad:
-        return
-    told = "" if quiet else "\n".join(f"{name}: {s.message}" for name, s in bad.items())
-    limit = all(s.status.name == "step_limit" for s in bad.values())
-    raise Stop(LIMIT_REACHED if limit else DIVERGED, told)
+def _stop_if_bad(out: Path) -> None:
+    """The exit code of the whole store, arms of earlier processes included."""
+    from tmepde.io import open_store
+
+    with open_store(out) as store:
+        states = dict(zip(store["scenario"].values, store["status"].values, strict=True))
+        told = "\n".join(
+            f"{n}: {m}"
+            for n, m in zip(store["scenario"].values, store["message"].values, strict=True)
+            if states[n] != "ok"
+        )
+    bad = {state for state in states.values() if state != "ok"}
+    if bad:
+        raise Stop(LIMIT_REACHED if bad == {"step_limit"} else DIVERGED, told)

@@ -9,10 +9,13 @@ _HOMES = {
     "combine_arms": "dataset",
     "write_store": "store",
     "open_store": "store",
-    "StoreError": "store",
+    "StoreError": "root",
+    "StoreWriter": "stream",
+    "verify": "integrity",
+    "repair": "integrity",
 }
 
-__all__ = ["StoreError", "combine_arms", "open_store", "to_dataset", "write_store"]
+__all__ = ["StoreError", "StoreWriter", "combine_arms", "open_store", "repair", "to_dataset", "verify", "write_store"]
 
 
 def __getattr__(name: str) -> Any:

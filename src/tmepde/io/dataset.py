@@ -218,6 +218,12 @@ def _outcome(solution: Any) -> dict[str, Any]:
     return out
 
 
+def outcome_values(solution: Any) -> dict[str, Any]:
+    """Values of the variables that say how one scenario went, by name."""
+    found = _outcome(solution) | _budgets(solution)
+    return {name: entry[1] for name, entry in found.items() if name not in ("species", "species_unit")}
+
+
 def _seconds(value: Any) -> float:
     return float("nan") if value is None else float(value)
 

@@ -1,8 +1,9 @@
-"""Datasets on disk: one zarr (version 3) directory, written whole or not at all.
+"""Datasets on disk: one zarr (version 3) directory of which readers see what was committed, and nothing else.
 
-The store is built in a hidden directory beside the target and renamed when complete, so that nobody ever sees half a
-result. Chunks carry a CRC-32C; the root carries how many chunk files and bytes belong to each array. A damaged or
-incomplete store is therefore an error here, not a field of fill values. ``xarray.open_zarr`` reads it without tmepde.
+Chunks carry a CRC-32C, the root document a checksum of itself, and every chunk that its shapes imply must be there. A
+damaged or incomplete store is therefore an error here, not a field of fill values. ``xarray.open_zarr`` reads it
+without tmepde. Runs write through :mod:`tmepde.io.stream`; :func:`write_store` writes a dataset in memory, whole or not
+at all: in a hidden directory beside the target, renamed when complete.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from tmepde.io import root
+from tmepde.io.chunks import space_chunks
+from tmepde.io.durable import make_folder, sync_tree
 from tmepde.io.guard import hazards
+from tmepde.io.layout import codecs
+from tmepde.io.root import FORMAT, MARK, StoreError
+from tmepde.io.stream import replace_folder
 
+__all__ = ["StoreError", "open_store", "write_store"]
+
+#: of stores written before version 2 of the format: chunk files and bytes per array
 MANIFEST = "store_manifest"
-#: bytes per chunk aimed at; one chunk never spans two scenarios
-CHUNK = 4 * 2**20
-
-
-class StoreError(ValueError):
-    """The store is missing, foreign, incomplete or damaged; the message says which and what to do."""
 
 
 def write_store(dataset: xr.Dataset, path: str | os.PathLike[str], overwrite: bool = False) -> Path:
@@ -42,16 +46,20 @@ def write_store(dataset: xr.Dataset, path: str | os.PathLike[str], overwrite: bo
     """
     target = Path(path)
     _check_target(target, overwrite)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     token = uuid.uuid4().hex[:8]
     partial = target.with_name(f".{target.name}.partial-{token}")
     try:
         with warnings.catch_warnings():
             # text and consolidated metadata work in version 3 but wait for their place in its specification
             warnings.filterwarnings("ignore", message=".*(Zarr V3 specification|Consolidated metadata).*")
-            dataset.to_zarr(partial, mode="w", zarr_format=3, consolidated=True, encoding=_encoding(dataset))
+            encoding = _encoding(dataset)
+            dataset.to_zarr(
+                partial, mode="w", zarr_format=3, consolidated=True, encoding=encoding, write_empty_chunks=True
+            )
         _seal(partial)
-        _replace(partial, target, target.with_name(f".{target.name}.old-{token}"))
+        sync_tree(partial)
+        replace_folder(partial, target, target.with_name(f".{target.name}.old-{token}"))
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
@@ -68,20 +76,48 @@ def open_store(path: str | os.PathLike[str]) -> xr.Dataset:
     if refused:
         more = f" ({len(refused)} such problems)" if len(refused) > 1 else ""
         raise StoreError(f"{target} is not opened: {refused[0]}{more}")
-    attributes = _root_attributes(target)
-    if "tmepde_version" not in attributes:
+    document = root.read(target)
+    mark = document["attributes"].get(MARK)
+    if mark is None:
+        _check_complete(target, document["attributes"])
+        return _open_plain(target, document)
+    missing = [key for _, key in root.implied(document) if not (target / key).is_file()]
+    wrong = _miscounted(target, mark)
+    if missing or wrong:
+        which = wrong or sorted({key.partition("/")[0] for key in missing})
         raise StoreError(
-            f"{target} is a zarr store but was not written by tmepde (it has no attribute `tmepde_version`). "
-            "Open it with xarray.open_zarr."
+            f"{target} is truncated or was changed: files of {', '.join(which)} are missing or have another size. "
+            f"Run `tmepde repair {target}`."
         )
-    _check_complete(target, attributes)
+    from tmepde.io.reader import CommittedStore
+
     try:
-        consolidated = "consolidated_metadata" in json.loads((target / "zarr.json").read_text("utf-8"))
-        dataset = xr.open_zarr(target, consolidated=consolidated, chunks=None)
+        dataset = xr.open_zarr(CommittedStore(target.absolute(), document), consolidated=True, chunks=None)
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(f"{target} is damaged: {type(error).__name__}: {error} Run the scenario again.") from error
+    dataset.attrs.pop(MARK, None)
+    return dataset
+
+
+def _open_plain(target: Path, document: dict[str, Any]) -> xr.Dataset:
+    """A store of the first format, which has no checksum of its root."""
+    try:
+        dataset = xr.open_zarr(target, consolidated="consolidated_metadata" in document, chunks=None)
     except Exception as error:
         raise StoreError(f"{target} is damaged: {type(error).__name__}: {error} Run the scenario again.") from error
     dataset.attrs.pop(MANIFEST, None)
     return dataset
+
+
+def _miscounted(target: Path, mark: dict[str, Any]) -> list[str]:
+    """Arrays whose files are not as many or as long as when the store was written whole."""
+    census = mark.get("files")
+    if census is None:
+        return []
+    found = _census(target)
+    return sorted(name for name, entry in census.items() if found.get(name) != list(entry))
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
@@ -100,28 +136,19 @@ def _check_target(target: Path, overwrite: bool) -> None:
 
 
 def _encoding(dataset: xr.Dataset) -> dict[str, Any]:
-    """Zstandard, then a checksum over what is on disk; chunks of a few MiB, whole in space where that fits."""
-    from zarr.codecs import Crc32cCodec, ZstdCodec
-
+    """Chunks of a few MiB, whole in space where that fits, with checksums; none spans two scenarios."""
     encoding: dict[str, Any] = {}
     for name, variable in dataset.variables.items():
-        if variable.dtype.kind not in "fiub":
+        if variable.dtype.kind not in "fiubU":
             continue
-        one: dict[str, Any] = {"compressors": (ZstdCodec(level=3), Crc32cCodec())}
+        one: dict[str, Any] = {"compressors": codecs()}
         if variable.ndim:
-            one["chunks"] = _chunks(variable)
+            sizes = [1 if dim == "scenario" else n for dim, n in zip(variable.dims, variable.shape, strict=True)]
+            one["chunks"] = tuple(space_chunks(sizes, variable.dtype.itemsize))
         if variable.dtype.kind == "f":
             one["_FillValue"] = np.nan
         encoding[str(name)] = one
     return encoding
-
-
-def _chunks(variable: Any) -> tuple[int, ...]:
-    sizes = [1 if dim == "scenario" else n for dim, n in zip(variable.dims, variable.shape, strict=True)]
-    for k in range(len(sizes)):
-        while np.prod(sizes, dtype=float) * variable.dtype.itemsize > CHUNK and sizes[k] > 1:
-            sizes[k] = -(-sizes[k] // 2)
-    return tuple(max(1, s) for s in sizes)
 
 
 def _census(path: Path) -> dict[str, list[int]]:
@@ -136,38 +163,10 @@ def _census(path: Path) -> dict[str, list[int]]:
 
 
 def _seal(path: Path) -> None:
-    """Write the census into the root; this is the last thing that happens before the store gets its name."""
-    root = path / "zarr.json"
-    document = json.loads(root.read_text("utf-8"))
-    arrays = {p.parent.name for p in path.glob("*/zarr.json")}
-    document.setdefault("attributes", {})[MANIFEST] = {"arrays": sorted(arrays), "files": _census(path)}
-    root.write_text(json.dumps(document, indent=1, ensure_ascii=False), "utf-8")
-
-
-def _replace(partial: Path, target: Path, old: Path) -> None:
-    if target.exists():
-        os.rename(target, old)
-        try:
-            os.rename(partial, target)
-        except OSError:
-            os.rename(old, target)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.rename(partial, target)
-
-
-def _root_attributes(target: Path) -> dict[str, Any]:
-    if not target.exists():
-        raise StoreError(f"There is no store at {target}. Check the path, or run a scenario first.")
-    if not target.is_dir() or not (target / "zarr.json").is_file():
-        raise StoreError(f"{target} is not a zarr store (no `zarr.json`). Give the folder that `tmepde run` wrote.")
-    try:
-        return dict(json.loads((target / "zarr.json").read_text("utf-8")).get("attributes", {}))
-    except (ValueError, AttributeError, TypeError, OSError) as error:
-        raise StoreError(
-            f"{target} is damaged: `zarr.json` is not readable ({error}). Run the scenario again."
-        ) from error
+    """Write census and checksum into the root; this is the last thing that happens before the store gets its name."""
+    document = json.loads((path / root.NAME).read_bytes())
+    document.setdefault("attributes", {})[MARK] = {"format": FORMAT, "finished": True, "files": _census(path)}
+    (path / root.NAME).write_bytes(root.sealed(document))
 
 
 def _check_complete(target: Path, attributes: dict[str, Any]) -> None:

@@ -1,0 +1,79 @@
+"""Chunks as bytes: little-endian values, Zstandard, CRC-32C, as zarr's own codecs write them; and how long they are."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+#: bytes of a chunk in space and time at most
+LARGEST = 4 * 2**20
+#: a tail chunk is written again with every commit: of large rows only few are put together, of small ones this much
+_TAIL, _FEW, _FEW_BYTES = 64 * 2**10, 4, 512 * 2**10
+LEVEL = 3
+
+
+def encode(values: np.ndarray) -> bytes:
+    """One chunk, of the full chunk shape."""
+    import google_crc32c
+    import numcodecs
+
+    plain = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
+    packed = bytes(numcodecs.Zstd(level=LEVEL).encode(plain.tobytes()))
+    return packed + np.uint32(google_crc32c.value(packed)).astype("<u4").tobytes()
+
+
+def decode(content: bytes, dtype: Any, shape: Sequence[int]) -> np.ndarray:
+    """The inverse of :func:`encode`.
+
+    Raises:
+        ValueError: if the checksum does not match.
+    """
+    import numcodecs
+
+    if not intact(content):
+        raise ValueError("the checksum does not match")
+    raw = bytes(numcodecs.Zstd().decode(content[:-4]))
+    return np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).reshape(shape).astype(dtype)
+
+
+def intact(content: bytes) -> bool:
+    """Whether the CRC-32C at the end is that of what is before it."""
+    import google_crc32c
+
+    stored = np.frombuffer(content[-4:], "<u4") if len(content) >= 4 else np.zeros(0, "<u4")
+    return bool(len(stored) == 1 and int(stored[0]) == google_crc32c.value(content[:-4]))
+
+
+def rows_per_chunk(row: int, planned: int) -> int:
+    """How many rows of ``row`` bytes make a chunk: scalars all, small fields 64 kB, large ones up to four."""
+    row = max(1, row)
+    return max(1, min(planned, max(_TAIL // row, min(_FEW, _FEW_BYTES // row))))
+
+
+def space_chunks(shape: Sequence[int], itemsize: int) -> list[int]:
+    """Halved along the first axes until a chunk of one row is at most 4 MiB."""
+    sizes = list(shape)
+    for k in range(len(sizes)):
+        while np.prod(sizes, dtype=float) * itemsize > LARGEST and sizes[k] > 1:
+            sizes[k] = -(-sizes[k] // 2)
+    return [max(1, s) for s in sizes]
+
+
+def pieces(block: np.ndarray, chunk: Sequence[int]) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """(place, values) of the chunks of ``block``, those at the edge filled up with the fill value."""
+    counts = [-(-n // c) for n, c in zip(block.shape, chunk, strict=True)]
+    for place in itertools.product(*map(range, counts)):
+        part = block[tuple(slice(i * c, (i + 1) * c) for i, c in zip(place, chunk, strict=True))]
+        if part.shape != tuple(chunk):
+            full = np.full(tuple(chunk), fill_of(block.dtype), block.dtype)
+            full[tuple(map(slice, part.shape))] = part
+            part = full
+        yield place, part
+
+
+def fill_of(dtype: np.dtype) -> Any:
+    """What stands where there is nothing."""
+    return np.nan if dtype.kind == "f" else (np.zeros((), dtype))

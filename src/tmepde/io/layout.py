@@ -1,0 +1,114 @@
+"""The shape of a store before it has rows: metadata of every array, and the chunks that never change."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from tmepde.io import chunks, root
+from tmepde.io.root import FORMAT, MARK
+
+#: characters kept of texts per scenario
+_WIDTHS = {"status": 16, "message": 1200}
+
+
+@dataclass
+class Layout:
+    """Root document and files of a store without rows.
+
+    Attributes:
+        document: the root, its mark included.
+        files: by key, the metadata of each array and the chunks that exist from the start.
+    """
+
+    document: dict[str, Any]
+    files: dict[str, bytes]
+
+
+def layout(template: xr.Dataset, times: np.ndarray, state: dict[str, Any] | None = None) -> Layout:
+    """From a dataset with dimensions ``(scenario, time, …)`` of which time is empty.
+
+    Args:
+        template: coordinates, static arrays, and variables with names, types and attributes.
+        times: all save times in h.
+        state: entries of the mark.
+    """
+    times = np.asarray(times, np.float64)
+    template = template.assign_coords(time=("time", np.zeros(0), dict(template["time"].attrs)))
+    for name, width in _WIDTHS.items():
+        if name in template:
+            template[name] = template[name].astype(f"<U{width}")
+    files = written(template, {n: _encoding(str(n), v, len(times)) for n, v in template.variables.items()})
+    document = json.loads(files.pop(root.NAME))
+    for key in [k for k in files if k.startswith("time/c")]:
+        del files[key]
+    chunk = np.full(root.chunk_shape(root.arrays(document)["time"]), np.nan)
+    chunk[: len(times)] = times
+    files["time/c/0"] = chunks.encode(chunk)
+    names = [str(n) for n in template["scenario"].values]
+    mark = {"format": FORMAT, "commit": 0, "planned": len(times), "finished": False, "checkpoints": []}
+    mark |= {"arms": names, "rows": [0] * len(names), "states": ["waiting"] * len(names)} | (state or {})
+    document["attributes"] |= {MARK: mark, "committed_rows": list(mark["rows"])}
+    return Layout(document, files)
+
+
+def written(dataset: xr.Dataset, encoding: dict[Any, Any]) -> dict[str, bytes]:
+    """What zarr writes for ``dataset``, by key, in memory."""
+    from zarr.storage import MemoryStore
+
+    found: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        # text and consolidated metadata work in version 3 but wait for their place in its specification
+        warnings.filterwarnings("ignore", message=".*(Zarr V3 specification|Consolidated metadata|Zarr format 3).*")
+        dataset.to_zarr(
+            MemoryStore(found),
+            mode="w",
+            zarr_format=3,
+            consolidated=True,
+            encoding=encoding,
+            write_empty_chunks=True,
+        )
+    return {key: value.to_bytes() for key, value in found.items()}
+
+
+def codecs() -> tuple[Any, ...]:
+    """Zstandard, then a checksum over what is on the disk."""
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+
+    return ZstdCodec(level=chunks.LEVEL), Crc32cCodec()
+
+
+def _encoding(name: str, variable: Any, planned: int) -> dict[str, Any]:
+    one: dict[str, Any] = {"compressors": codecs()}
+    item = variable.dtype.itemsize
+    dims = tuple(variable.dims)
+    if dims == ("time",):
+        one["chunks"] = (max(1, planned),)
+    elif dims[:2] == ("scenario", "time"):
+        space = chunks.space_chunks(variable.shape[2:], item)
+        row = int(np.prod(variable.shape[2:], dtype=float)) * item
+        one["chunks"] = (1, chunks.rows_per_chunk(row, planned), *space)
+    elif dims[:1] == ("scenario",) and name != "scenario":
+        one["chunks"] = (1, *(max(1, n) for n in variable.shape[1:]))
+    elif dims:
+        one["chunks"] = tuple(chunks.space_chunks(variable.shape, item))
+    if variable.dtype.kind == "f":
+        one["_FillValue"] = np.nan
+    return one
+
+
+def grown(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with shapes that cover the committed rows of its mark."""
+    mark = document["attributes"][MARK]
+    longest = max(mark["rows"])
+    for meta in root.arrays(document).values():
+        dims = list(meta.get("dimension_names") or ())
+        if "time" in dims:
+            meta["shape"][dims.index("time")] = longest
+    document["attributes"]["committed_rows"] = list(mark["rows"])
+    return document

@@ -1,0 +1,105 @@
+"""The root document of a store, ``zarr.json``: the commit record.
+
+Replacing it is what makes rows visible. It is an ordinary zarr group with consolidated metadata, whose shapes cover
+committed rows only, and one attribute more, ``tmepde_store``: what was committed, and a SHA-256 of the whole document.
+Every chunk that the shapes (and, per scenario, the committed rows) imply must be there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+MARK = "tmepde_store"
+FORMAT = 2
+NAME = "zarr.json"
+
+
+class StoreError(ValueError):
+    """The store is missing, foreign, incomplete or damaged; the message says which and what to do."""
+
+
+def sealed(document: dict[str, Any]) -> bytes:
+    """The document as bytes, its checksum written into it."""
+    document["attributes"][MARK]["checksum"] = ""
+    document["attributes"][MARK]["checksum"] = _checksum(document)
+    return json.dumps(document, ensure_ascii=False).encode()
+
+
+def read(target: Path) -> dict[str, Any]:
+    """The root document of a store, checked as far as it can be.
+
+    Raises:
+        StoreError: if it is missing, foreign or damaged.
+    """
+    if not target.exists():
+        raise StoreError(f"There is no store at {target}. Check the path, or run a scenario first.")
+    if not target.is_dir() or not (target / NAME).is_file():
+        raise StoreError(f"{target} is not a zarr store (no `{NAME}`). Give the folder that `tmepde run` wrote.")
+    try:
+        document = json.loads((target / NAME).read_bytes())
+        attributes = dict(document.get("attributes", {}))
+    except (ValueError, AttributeError, TypeError, OSError) as error:
+        raise StoreError(f"{target} is damaged: `{NAME}` is not readable ({error}). Run the scenario again.") from error
+    mark = attributes.get(MARK)
+    if isinstance(mark, dict):
+        if mark.get("format") == FORMAT and mark.get("checksum") != _checksum(document):
+            raise StoreError(
+                f"{target} is damaged: `{NAME}` does not match its checksum. Run `tmepde repair {target}`."
+            )
+        if mark.get("format") != FORMAT:
+            raise StoreError(
+                f"{target} has store format {mark.get('format')!r}, but this version of tmepde reads {FORMAT}. "
+                "Install the version that wrote it."
+            )
+    elif "tmepde_version" not in attributes:
+        raise StoreError(
+            f"{target} is a zarr store but was not written by tmepde (it has no attribute `tmepde_version`). "
+            "Open it with xarray.open_zarr."
+        )
+    return document
+
+
+def _checksum(document: dict[str, Any]) -> str:
+    mark = {**document["attributes"][MARK], "checksum": ""}
+    plain = {**document, "attributes": {**document["attributes"], MARK: mark}}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def arrays(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Metadata by array."""
+    return dict(document["consolidated_metadata"]["metadata"])
+
+
+def chunk_shape(meta: dict[str, Any]) -> list[int]:
+    """Shape of a chunk."""
+    return list(meta["chunk_grid"]["configuration"]["chunk_shape"])
+
+
+def by_row(meta: dict[str, Any]) -> bool:
+    """Whether the array grows with the rows of each scenario."""
+    return list(meta.get("dimension_names") or ())[:2] == ["scenario", "time"]
+
+
+def implied(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(array, key) of every chunk that must exist."""
+    rows = document["attributes"][MARK].get("rows")
+    for name, meta in arrays(document).items():
+        for key in chunk_keys(name, meta, rows if by_row(meta) else None):
+            yield name, key
+
+
+def chunk_keys(name: str, meta: dict[str, Any], rows: list[int] | None) -> Iterator[str]:
+    """Keys of the chunks of one array; with ``rows``, up to the committed row of every scenario."""
+    shape, chunk = meta["shape"], chunk_shape(meta)
+    if not shape:
+        yield f"{name}/c"
+        return
+    counts = [-(-n // c) for n, c in zip(shape, chunk, strict=True)]
+    for place in itertools.product(*map(range, counts)):
+        if rows is None or place[1] * chunk[1] < rows[place[0]]:
+            yield "/".join([name, "c", *map(str, place)])

@@ -1,0 +1,319 @@
+"""Rows into a store while a run goes on: one writer thread, bounded memory, a commit at a time.
+
+A commit is: chunks and the checkpoint, each in full under their names and on the disk; then the root document, replaced
+in one step. Until then nobody sees the rows; whatever happens in between, the store is as after the last commit.
+
+Every row is committed at once, unless rows come faster than they can be written in a tenth of the time: then those of
+up to :data:`LONGEST` seconds are committed together.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import queue
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tmepde.io import checkpoint, chunks, root
+from tmepde.io.durable import make_folder, sync_folder, write_files
+from tmepde.io.layout import Layout, grown
+from tmepde.io.lock import Lock
+from tmepde.io.root import MARK
+
+#: a commit of c seconds is followed by at least SHARE·c seconds without one, but no more than LONGEST seconds
+SHARE, LONGEST = 10.0, 1.0
+#: rows that wait for the writer; a run that is faster waits for it
+WAITING = 2
+#: bytes of rows put into one commit at most
+HEAP = 8 * 2**20
+_KEPT = 2
+
+
+class StoreWriter:
+    """Writes the rows of one scenario after the other.
+
+    Args:
+        path: the store; made by :meth:`create`, or there already (:meth:`resume`).
+        document: its root document.
+        lock: held by the caller for as long as this writes.
+    """
+
+    def __init__(self, path: Path, document: dict[str, Any], lock: Lock):
+        self.path, self.lock = Path(path), lock
+        self._document = copy.deepcopy(document)
+        self._queue: queue.Queue[Any] = queue.Queue(WAITING)
+        self._error: BaseException | None = None
+        self._heap: list[tuple[int, int, dict[str, np.ndarray], Any]] = []
+        self._tails: dict[str, np.ndarray] = {}
+        self._tail_of = -1
+        self._next = 0.0
+        self.commits, self.seconds, self.bytes = 0, 0.0, 0
+        self._thread = threading.Thread(target=self._serve, name="tmepde-writer", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def create(cls, path: Path, plan: Layout, lock: Lock, overwrite: bool = False) -> StoreWriter:
+        """A store without rows at ``path``, complete from its first moment."""
+        path = Path(path)
+        token = uuid.uuid4().hex[:8]
+        partial = path.with_name(f".{path.name}.partial-{token}")
+        try:
+            make_folder(partial)
+            for folder in {(partial / key).parent for key in plan.files}:
+                folder.mkdir(parents=True, exist_ok=True)
+            write_files({partial / key: content for key, content in plan.files.items()})
+            write_files({partial / root.NAME: root.sealed(grown(copy.deepcopy(plan.document)))})
+            replace_folder(partial, path, path.with_name(f".{path.name}.old-{token}"), overwrite)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return cls(path, plan.document, lock)
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        """What was committed."""
+        return dict(self._document["attributes"][MARK])
+
+    def put(self, arm: int, index: int, values: Mapping[str, np.ndarray], snapshot: Mapping[str, Any] | None) -> None:
+        """Hand over row ``index`` of scenario ``arm``; waits while the writer is behind.
+
+        Raises:
+            WriteError, LockedError: what went wrong in the writer; the store is as after its last commit.
+        """
+        self._send(("row", arm, index, dict(values), snapshot))
+
+    def state(self, arm: int, state: str, outcome: Mapping[str, Any] | None = None, snapshot: Any = None) -> None:
+        """Commit what is waiting, then say how scenario ``arm`` stands; ``outcome``: its values by variable."""
+        self._send(("state", arm, state, dict(outcome or {}), snapshot))
+
+    def cut(self, arm: int, rows: int) -> None:
+        """Take back the rows of scenario ``arm`` from row ``rows`` on."""
+        self._send(("cut", arm, rows))
+        self.flush()
+
+    def flush(self) -> None:
+        """Return when everything handed over is committed."""
+        done = threading.Event()
+        self._send(("flush", done))
+        while not done.wait(0.1):
+            self._complain()
+        self._complain()
+
+    def close(self, finished: bool, note: str = "") -> None:
+        """Commit what is waiting; ``finished`` gives up the checkpoints. ``note`` goes into the history."""
+        self._send(("close", finished, note))
+        self._thread.join()
+        self._complain()
+
+    def abort(self) -> None:
+        """End the writer without committing more than is under way."""
+        self._error = self._error or RuntimeError("aborted")
+        try:
+            self._queue.put_nowait(("abort",))
+        except queue.Full:
+            pass
+        self._thread.join(timeout=10.0)
+
+    def _send(self, message: tuple[Any, ...]) -> None:
+        while True:
+            self._complain()
+            try:
+                self._queue.put(message, timeout=0.2)
+                return
+            except queue.Full:
+                continue
+
+    def _complain(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    # -- in the writer's thread ----------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        try:
+            while self._error is None:
+                try:
+                    message = self._queue.get(timeout=self._patience())
+                except queue.Empty:
+                    self._commit()
+                    continue
+                if not self._handle(message):
+                    return
+        except BaseException as error:
+            self._error = error
+
+    def _patience(self) -> float | None:
+        return max(0.0, self._next - time.monotonic()) if self._heap else 0.2
+
+    def _handle(self, message: tuple[Any, ...]) -> bool:
+        kind = message[0]
+        if kind == "row":
+            self._heap.append(message[1:])
+            heap = sum(v.nbytes for _, _, values, _ in self._heap for v in values.values())
+            if time.monotonic() >= self._next or heap > HEAP:
+                self._commit()
+            return True
+        if kind == "abort":
+            return False
+        self._commit()
+        if kind == "flush":
+            message[1].set()
+        elif kind == "state":
+            self._commit_state(*message[1:])
+        elif kind == "cut":
+            found = [one for one in self.mark["checkpoints"] if one["arm"] != message[1] or one["rows"] <= message[2]]
+            self._replace({}, found, {"rows": {message[1]: message[2]}})
+        elif kind == "close":
+            self._finish(*message[1:])
+        return kind != "close"
+
+    def _commit(self) -> None:
+        """All rows that wait, scenario by scenario."""
+        began = time.monotonic()
+        for arm in dict.fromkeys(row[0] for row in self._heap):
+            self._commit_rows(arm, [row for row in self._heap if row[0] == arm])
+        if self._heap:
+            self._heap = []
+            spent = time.monotonic() - began
+            self._next = time.monotonic() + min(SHARE * spent, LONGEST)
+            self.commits, self.seconds = self.commits + 1, self.seconds + spent
+
+    def _commit_rows(self, arm: int, rows: list[Any]) -> None:
+        mark = self._document["attributes"][MARK]
+        first, count = rows[0][1], len(rows)
+        if [row[1] for row in rows] != list(range(first, first + count)) or first != mark["rows"][arm]:
+            raise RuntimeError(f"rows {[row[1] for row in rows]} do not follow the committed {mark['rows'][arm]}")
+        contents: dict[Path, bytes] = {}
+        for name in [n for n, meta in root.arrays(self._document).items() if root.by_row(meta)]:
+            block = np.stack([np.asarray(row[2][name]) for row in rows])
+            contents |= self._array(name, arm, first, block)
+        snapshot = rows[-1][3]
+        found = list(mark["checkpoints"])
+        if snapshot is not None:
+            found = self._add_checkpoint(contents, found, arm, first + count, snapshot)
+        self._replace(contents, found, {"rows": {arm: first + count}})
+
+    def _array(self, name: str, arm: int, first: int, block: np.ndarray) -> dict[Path, bytes]:
+        """The chunks of one array that new rows fall into; the last one is kept, for the rows to come."""
+        meta = root.arrays(self._document)[name]
+        chunk = root.chunk_shape(meta)
+        length = chunk[1]
+        start = first - first % length
+        if first > start:
+            block = np.concatenate([self._tail(name, arm, start, first, block), block])
+        out = {}
+        for place, values in chunks.pieces(block[None], chunk):
+            key = [str(arm), str(start // length + place[1]), *map(str, place[2:])]
+            out[self.path.joinpath(name, "c", *key)] = chunks.encode(values)
+        rest = len(block) % length
+        self._tail_of = arm
+        self._tails[name] = block[len(block) - rest :].copy()
+        return out
+
+    def _tail(self, name: str, arm: int, start: int, first: int, block: np.ndarray) -> np.ndarray:
+        kept = self._tails.get(name) if self._tail_of == arm else None
+        if kept is not None and len(kept) == first - start:
+            return kept
+        from tmepde.io.store import open_store
+
+        with open_store(self.path) as there:  # after a resume
+            return np.asarray(there[name][arm, start:first].values, block.dtype)
+
+    def _add_checkpoint(
+        self, contents: dict[Path, bytes], found: list[dict[str, Any]], arm: int, rows: int, arrays: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        count = self._document["attributes"][MARK]["commit"] + 1
+        file = f"{checkpoint.FOLDER}/{arm:04d}-{rows:06d}-{count:08d}.ckpt"
+        contents[self.path / file] = checkpoint.packed(arrays)
+        return [*found, {"arm": arm, "rows": rows, "file": file}][-_KEPT:]
+
+    def _commit_state(self, arm: int, state: str, outcome: dict[str, Any], snapshot: Any) -> None:
+        """How a scenario stands: its own small chunks, then the root."""
+        contents: dict[Path, bytes] = {}
+        for name, value in outcome.items():
+            meta = root.arrays(self._document)[name]
+            values = np.asarray(value, _dtype(meta)).reshape(root.chunk_shape(meta))
+            places = [str(arm), *["0"] * (values.ndim - 1)]
+            contents[self.path.joinpath(name, "c", *places)] = chunks.encode(values)
+        mark = self._document["attributes"][MARK]
+        found = list(mark["checkpoints"])
+        if snapshot is not None:
+            found = self._add_checkpoint(contents, found, arm, mark["rows"][arm], snapshot)
+        self._replace(contents, found, {"states": {arm: state}})
+
+    def _replace(self, contents: dict[Path, bytes], found: list[dict[str, Any]], changes: dict[str, Any]) -> None:
+        """The commit itself."""
+        self.lock.check()
+        for folder in {path.parent for path in contents}:
+            make_folder(folder)
+        write_files(contents)
+        document = copy.deepcopy(self._document)
+        mark = document["attributes"][MARK]
+        for key, entries in changes.items():
+            for arm, value in entries.items():
+                mark[key][arm] = value
+        mark["checkpoints"], mark["commit"] = found, mark["commit"] + 1
+        self.write_root(document)
+        self.bytes += sum(map(len, contents.values()))
+        self._drop_checkpoints()
+
+    def write_root(self, document: dict[str, Any]) -> None:
+        """Replace the root document."""
+        self.lock.check()
+        write_files({self.path / root.NAME: root.sealed(grown(document))})
+        self._document = document
+
+    def _drop_checkpoints(self) -> None:
+        kept = {one["file"] for one in self._document["attributes"][MARK]["checkpoints"]}
+        folder = self.path / checkpoint.FOLDER
+        for file in folder.glob("*.ckpt") if folder.is_dir() else ():
+            if f"{checkpoint.FOLDER}/{file.name}" not in kept:
+                file.unlink(missing_ok=True)
+
+    def _finish(self, finished: bool, note: str) -> None:
+        document = copy.deepcopy(self._document)
+        mark = document["attributes"][MARK]
+        mark["finished"], mark["commit"] = finished, mark["commit"] + 1
+        if finished:
+            mark["checkpoints"] = []
+        if note:
+            document["attributes"]["history"] = "\n".join(filter(None, [document["attributes"].get("history"), note]))
+        self.write_root(document)
+        # readers without consolidated metadata, which looked at the shapes of the start until now
+        metas = root.arrays(document)
+        grows = [n for n, meta in metas.items() if "time" in (meta.get("dimension_names") or ())]
+        texts = {self.path / n / root.NAME: json.dumps(metas[n], ensure_ascii=False).encode() for n in grows}
+        write_files(texts)
+        self._drop_checkpoints()
+        if finished:
+            shutil.rmtree(self.path / checkpoint.FOLDER, ignore_errors=True)
+
+
+def _dtype(meta: dict[str, Any]) -> np.dtype:
+    kind = meta["data_type"]
+    if isinstance(kind, dict):  # text of a fixed width
+        return np.dtype(f"<U{kind['configuration']['length_bytes'] // 4}")
+    return np.dtype(kind)
+
+
+def replace_folder(partial: Path, target: Path, old: Path, overwrite: bool = True) -> None:
+    """Give ``partial`` the name ``target``; what is there gives way in one step and is then removed."""
+    if target.exists() and overwrite:
+        os.rename(target, old)
+        try:
+            os.rename(partial, target)
+        except OSError:
+            os.rename(old, target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.rename(partial, target)
+    sync_folder(target.parent)

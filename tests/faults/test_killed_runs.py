@@ -1,0 +1,142 @@
+"""Real runs, killed, stopped and resumed by the command line: the results are those of a run that nobody disturbed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tmepde.io import open_store, root, verify
+from tmepde.io.root import MARK
+
+HERE = Path(__file__).parent
+CONFIG = """\
+schema = 1
+name = "killed"
+[grid]
+kind = "radial"
+radius = "400 um"
+cells = 64
+[interventions.car_t]
+kind = "cell_infusion"
+dose = { kind = "bolus", at = "1 hour", amount = "1e8 cells" }
+[arms]
+"none" = []
+"CAR-T" = ["car_t"]
+[run]
+until = "240 hour"
+save = { every = "4 hour" }
+"""
+KILLED = "import sys; sys.path.insert(0, sys.argv.pop(1)); import grown; grown.die_at(int(sys.argv.pop(1))); "
+KILLED += "from tmepde.cli import main; main()"
+
+
+def command(folder, out, *options, kill=None):
+    start = ["-m", "tmepde.cli"] if kill is None else ["-c", KILLED, str(HERE), str(kill)]
+    return [sys.executable, *start, "run", str(folder / "killed.toml"), "-o", str(out), "-q", *options]
+
+
+def tmepde(folder, out, *options, kill=None):
+    return subprocess.run(command(folder, out, *options, kill=kill), capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """A folder with the config, a run to its end, and how many file operations it made."""
+    folder = tmp_path_factory.mktemp("killed")
+    (folder / "killed.toml").write_text(CONFIG)
+    done = tmepde(folder, folder / "whole.zarr", kill=10**9)
+    assert done.returncode == 0, done.stderr
+    with open_store(folder / "whole.zarr") as there:
+        return folder, int(done.stdout.splitlines()[-1]), there.load()
+
+
+def same(path, reference, whole):
+    """Committed rows equal the reference bit by bit; with ``whole`` all of them, and the outcome too."""
+    rows = root.read(path)["attributes"][MARK]["rows"]
+    with open_store(path) as there:
+        there.load()
+    if whole:
+        assert rows == [reference.sizes["time"]] * 2
+        assert list(there["status"].values) == ["ok", "ok"]
+    for name, variable in reference.data_vars.items():
+        if variable.dims[:2] == ("scenario", "time"):
+            for arm, count in enumerate(rows):
+                ours, theirs = there[name].values[arm, :count], variable.values[arm, :count]
+                assert ours.tobytes() == theirs.tobytes(), (name, arm)
+        elif whole and (name.startswith(("budget_", "n_")) or name == "mass_balance_error"):
+            assert np.array_equal(there[name].values, variable.values, equal_nan=True), name
+    return rows
+
+
+def kills(folder, calls, reference, count, seed):
+    """Runs that are killed again and again at a random file operation, until one comes through."""
+    random = np.random.default_rng(seed)
+    path, done, stores = folder / f"run{seed}.zarr", 0, 0
+    while done < count:
+        code = tmepde(folder, path, "--resume", kill=int(random.integers(1, max(2, calls // 2)))).returncode
+        assert code in (0, -signal.SIGKILL)
+        done += code != 0
+        if path.exists():
+            stores += 1
+            assert verify(path).good
+            same(path, reference, whole=code == 0)
+        if code == 0:
+            import shutil
+
+            shutil.rmtree(path)
+    final = tmepde(folder, path, "--resume")
+    assert final.returncode == 0, final.stderr
+    same(path, reference, whole=True)
+    assert stores > 0
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(reference):
+    kills(*reference, 2, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [20, 200])
+def test_a_run_killed_again_and_again_goes_on_to_the_same_bits(reference, count):
+    kills(*reference, count, count)
+
+
+@pytest.mark.slow
+def test_a_run_killed_by_the_clock_loses_at_most_what_was_not_committed(reference):
+    folder, _, whole = reference
+    random = np.random.default_rng(7)
+    path = folder / "clock.zarr"
+    for _ in range(10):
+        process = subprocess.Popen(command(folder, path, "--resume"), stderr=subprocess.PIPE)
+        time.sleep(float(random.uniform(3.0, 12.0)))
+        process.kill()
+        process.wait()
+        if path.exists():
+            same(path, whole, whole=False)
+    assert tmepde(folder, path, "--resume").returncode == 0
+    same(path, whole, whole=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGUSR1", 75)])
+def test_a_signal_commits_and_says_so(reference, name, code):
+    folder, _, whole = reference
+    path = folder / f"{name}.zarr"
+    long = ["--set", 'run.until="4000 hour"', "--set", "run.rtol=1e-5"]
+    process = subprocess.Popen(command(folder, path, *long), stderr=subprocess.PIPE, text=True)
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.02)
+    os.kill(process.pid, getattr(signal, name))
+    second = tmepde(folder, path, "--resume", *long)
+    assert second.returncode in (6, 0, 75) and "Traceback" not in second.stderr
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == code and "--resume" in told, told
+    assert verify(path).good
+    changed = tmepde(folder, path, "--resume")
+    assert changed.returncode == 2 and "until" in changed.stderr

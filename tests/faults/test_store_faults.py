@@ -1,0 +1,319 @@
+"""Stores under faults: killed writers, damaged files, full disks, readers while writing, more output than memory."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import grown
+import numpy as np
+import pytest
+import xarray as xr
+
+from tmepde.io import StoreError, open_store, repair, root, verify
+from tmepde.io.durable import WriteError
+from tmepde.io.root import MARK
+
+PROGRAM = Path(grown.__file__)
+
+
+def committed(path):
+    return root.read(path)["attributes"][MARK]["rows"]
+
+
+def program(path, kill=None):
+    command = [sys.executable, str(PROGRAM), str(path), *([str(kill)] if kill else [])]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "run.zarr"
+    grown.write(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def half(tmp_path_factory):
+    """A run under way: the first arm at its end, the second after eleven of twelve rows."""
+    path = tmp_path_factory.mktemp("half") / "run.zarr"
+    grown.write(path, until=11)
+    return path
+
+
+def test_a_finished_store_is_as_written_and_plain_xarray_opens_it(whole):
+    with open_store(whole) as there:
+        grown.check_prefix(there, [grown.ROWS] * 2)
+        assert list(there["status"].values) == ["ok", "ok"] and MARK not in there.attrs
+        assert list(there["wall_time"].values) == [1.5, 2.5] and list(there["message"].values) == ["The end."] * 2
+    for consolidated in (True, False):
+        grown.check_prefix(xr.open_zarr(whole, consolidated=consolidated), [grown.ROWS] * 2)
+    assert verify(whole).good and not (whole / ".checkpoints").exists()
+
+
+def test_a_run_under_way_shows_its_committed_rows_only(half):
+    with open_store(half) as there:
+        grown.check_prefix(there, [grown.ROWS, 11])
+        assert list(there.attrs["committed_rows"]) == [grown.ROWS, 11]
+        assert list(there["status"].values) == ["ok", "running"]
+    grown.check_prefix(xr.open_zarr(half), [grown.ROWS, 11])
+    assert grown.checkpoint_rows(half) == [10, 11]
+
+
+def test_rows_that_were_written_but_not_committed_are_not_read(half, tmp_path):
+    path = tmp_path / "run.zarr"
+    shutil.copytree(half, path)
+    document = json.loads((path / root.NAME).read_bytes())
+    document["attributes"][MARK]["rows"][1] = 3  # as if the last two commits had lacked their root
+    (path / root.NAME).write_bytes(root.sealed(document))
+    with open_store(path) as there:
+        grown.check_prefix(there, [grown.ROWS, 3])
+
+
+def kills(path, count, seed):
+    """Kill a run at random file operations, a few times in a row, look at what is left, and let it end."""
+    calls = int(program(path.with_name("count.zarr"), 10**9).stdout)
+    random = np.random.default_rng(seed)
+    done = 0
+    while done < count:
+        shutil.rmtree(path, ignore_errors=True)
+        before = [0, 0]
+        for _ in range(4):
+            code = program(path, int(random.integers(1, max(2, calls // 3)))).returncode
+            if code == 0:
+                break
+            assert code == -9
+            done += 1
+            if path.exists():
+                rows = committed(path)
+                with open_store(path) as there:
+                    grown.check_prefix(there, rows)
+                assert verify(path).good
+                assert all(a >= b for a, b in zip(rows, before, strict=True))
+                before = rows
+        assert program(path).returncode == 0
+        with open_store(path) as there:
+            grown.check_prefix(there, [grown.ROWS] * 2)
+    assert not [p for p in path.rglob(".tmp-*")]
+    return done
+
+
+def test_a_writer_killed_inside_its_writes_loses_no_committed_row(tmp_path):
+    assert kills(tmp_path / "run.zarr", 8, 1) >= 8
+
+
+@pytest.mark.slow
+def test_a_writer_killed_two_hundred_times_loses_no_committed_row(tmp_path):
+    assert kills(tmp_path / "run.zarr", 200, 2) >= 200
+
+
+def damage(path, random):
+    """Flip a bit, cut short or delete one file; what was done, in words."""
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    file = files[random.integers(len(files))]
+    content = bytearray(file.read_bytes())
+    kind = random.choice(["flip", "cut", "delete"])
+    if kind == "flip" and content:
+        content[random.integers(len(content))] ^= 1 << random.integers(8)
+        file.write_bytes(bytes(content))
+    elif kind == "cut" and content:
+        file.write_bytes(bytes(content[: random.integers(len(content))]))
+    else:
+        file.unlink()
+    return file, f"{kind} {file.relative_to(path)}"
+
+
+def silent(path, reference, count, seed):
+    """Damage ``count`` times; how often that was found, and where a wrong value was read."""
+    random = np.random.default_rng(seed)
+    found, wrong = 0, []
+    backup = {p: p.read_bytes() for p in path.rglob("*") if p.is_file()}
+    for _ in range(count):
+        file, what = damage(path, random)
+        try:
+            with open_store(path) as there:
+                if not there.load().identical(reference):
+                    wrong.append(what)
+        except Exception:
+            found += 1
+        file.write_bytes(backup[file])
+    return found, wrong
+
+
+@pytest.mark.parametrize("which", ["whole", "half"])
+def test_damage_is_never_read_as_data(which, request, tmp_path):
+    path = tmp_path / "run.zarr"
+    shutil.copytree(request.getfixturevalue(which), path)
+    with open_store(path) as there:
+        reference = there.load()
+    found, wrong = silent(path, reference, 150, 3)
+    assert not wrong and found > 50
+
+
+@pytest.mark.slow
+def test_ten_thousand_damages_are_never_read_as_data(half, tmp_path):
+    path = tmp_path / "run.zarr"
+    shutil.copytree(half, path)
+    with open_store(path) as there:
+        reference = there.load()
+    found, wrong = silent(path, reference, 10_000, 4)
+    assert not wrong and found > 5000
+
+
+def test_repair_keeps_what_is_good_and_the_run_goes_on(half, tmp_path):
+    path = tmp_path / "run.zarr"
+    shutil.copytree(half, path)
+    chunk = path / "oxygen" / "c" / "1" / "1" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    with pytest.raises(StoreError, match="repair"):
+        open_store(path).load()
+    assert list(verify(path).damaged) == ["oxygen/c/1/1/0/0"]
+    assert "rows 10 to 10 are lost" in " ".join(repair(path))
+    assert verify(path).good and committed(path) == [grown.ROWS, 10] and grown.checkpoint_rows(path) == [10]
+    with open_store(path) as there:
+        grown.check_prefix(there, [grown.ROWS, 10])
+    grown.write(path)
+    with open_store(path) as there:
+        grown.check_prefix(there, [grown.ROWS] * 2)
+    assert repair(path) == []
+
+
+def full_disk_at(monkeypatch, count):
+    """From the ``count``-th write, flush or rename on the disk is full; the calls made."""
+    calls = []
+
+    def wrapped(real):
+        def act(*arguments, **options):
+            calls.append(1)
+            if len(calls) >= count:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(*arguments, **options)
+
+        return act
+
+    for name in ("write", "fsync", "replace"):
+        monkeypatch.setattr(os, name, wrapped(getattr(os, name)))
+    return calls
+
+
+def test_a_disk_that_is_full_from_any_write_on_keeps_the_last_commit(half, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        path = tmp_path / "count.zarr"
+        shutil.copytree(half, path)
+        calls = full_disk_at(patch, 10**9)
+        grown.write(path)
+        total = len(calls)
+    assert total > 20
+    for count in range(1, total + 1):
+        path = tmp_path / "run.zarr"
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(half, path)
+        with monkeypatch.context() as patch:
+            full_disk_at(patch, count)
+            with pytest.raises(WriteError, match=r"bytes needed, [\d,]+ bytes free"):
+                grown.write(path)
+        rows = committed(path)
+        with open_store(path) as there:
+            grown.check_prefix(there, rows)
+        assert verify(path).good and not verify(path).leftovers
+    grown.write(path)
+    with open_store(path) as there:
+        grown.check_prefix(there, [grown.ROWS] * 2)
+
+
+def test_readers_while_writing_see_committed_rows_only(tmp_path):
+    path = tmp_path / "run.zarr"
+    grown.write(path, until=0)
+    shutil.rmtree(path)
+    ended = threading.Event()
+
+    def work():
+        for k in range(10):
+            here = path if k == 0 else tmp_path / f"run{k}.zarr"
+            grown.write(here)
+            paths.append(here)
+        ended.set()
+
+    paths = []
+    threading.Thread(target=work, daemon=True).start()
+    reads = 0
+    while reads < 1000:
+        here = tmp_path / f"run{len(paths)}.zarr" if paths else path
+        if ended.is_set():
+            here = paths[-1]
+        if not here.exists():
+            continue
+        with open_store(here) as there:
+            rows = list(there.attrs["committed_rows"])
+            name = list(grown.FIELDS)[reads % 4]
+            for arm, count in enumerate(rows):
+                values = there[name][arm].values
+                assert all(np.array_equal(values[i], grown.row(arm, i)[name]) for i in range(count)), rows
+                assert np.isnan(values[count:]).all(), rows
+        reads += 1
+    assert len(paths) >= 1
+
+
+def test_a_read_only_folder_is_refused(tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    tmp_path.chmod(0o500)
+    with pytest.raises((WriteError, PermissionError)):
+        grown.write(tmp_path / "run.zarr")
+
+
+LARGE = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+import grown
+from tmepde.io.layout import layout
+from tmepde.io.lock import Lock
+from tmepde.io.stream import StoreWriter
+rows, cells = int(sys.argv[2]), 512
+grown.CELLS = cells
+base = {"oxygen": (cells, cells)}
+random = np.random.default_rng(0)
+with Lock(sys.argv[1]) as lock:
+    writer = StoreWriter.create(Path(sys.argv[1]), layout(grown.template(base), np.arange(float(rows))), lock)
+    block = (random.random((cells, cells), np.float32))
+    writer.put(0, 0, {"oxygen": block}, None)
+    writer.flush()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for k in range(1, rows):
+        writer.put(0, k, {"oxygen": block + np.float32(k)}, None)
+    writer.close(True)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def growth(folder, rows):
+    """Peak memory in bytes that ``rows`` rows of 1 MiB cost more than the first."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PROGRAM.parent), *sys.path])}
+    command = [sys.executable, "-c", LARGE, str(folder / "run.zarr"), str(rows)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout) * 1024
+
+
+def test_memory_does_not_grow_with_the_output(tmp_path):
+    assert growth(tmp_path, 200) < 40 * 2**20
+
+
+@pytest.mark.slow
+def test_output_of_fifty_times_the_memory_is_written(tmp_path):
+    rows = 2000
+    assert rows * 2**20 > 50 * growth(tmp_path, rows)
+
+
+def test_no_warning_is_needed_to_read(whole):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        open_store(whole).load()
