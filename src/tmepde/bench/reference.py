@@ -26,8 +26,8 @@ from tmepde.steppers.explicit_terms import terms
 from tmepde.steppers.semidiscrete import Evaluation
 
 #: simulated days of the colon section with all therapies (to the first hyaluronidase), with CAR-T cells alone (to a day
-#: after them) and of the nodule (three fractions, and CAR-T cells for two hours)
-_SECTION, _ALONE, _NODULE = 3.25, 1.5, 1.1
+#: after them) and of the nodule (three fractions, and CAR-T cells for two days)
+_SECTION, _ALONE, _NODULE = 3.25, 1.5, 3.0
 
 
 def measure(name: str, options: Options) -> Record:
