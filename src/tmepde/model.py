@@ -171,7 +171,7 @@ def _check_side(path: str, condition: Any, species: Species, grid: Grid, k: int)
         values = _known(getattr(condition, label, None))
         if values is None:
             continue
-        if label != "flux" and not species.signed and np.any(values < 0):
+        if label == "value" and not species.signed and np.any(values < 0):  # the bath of Robin may be an effective one
             raise ValueError(f"`{path}.{label}` must not be negative, but its minimum is {values.min():g}.")
         if values.size not in (1, int(np.prod(side))):
             raise ValueError(

@@ -142,7 +142,7 @@ def test_datasets_say_what_the_axes_are():
     ("build", "words"),
     [
         (lambda: tme.Grid.axisymmetric(1.0, 1.0, (4,)), "two entries"),
-        (lambda: tme.Grid.axisymmetric(1.0, 1.0, (4, 4), inner=-1.0), "must not be negative"),
+        (lambda: tme.Grid.axisymmetric(1.0, 1.0, (4, 4), inner=-1.0), "must be at least 0"),
         (lambda: tme.Grid.axisymmetric(1.0, 1.0, (4, 4), periodic=True), "cannot be periodic"),
         (lambda: tme.Grid((np.ones(3),), symmetry="axisymmetric"), "two axes"),
     ],
