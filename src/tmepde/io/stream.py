@@ -171,6 +171,7 @@ class StoreWriter:
         elif kind == "cut":
             found = [one for one in self.mark["checkpoints"] if one["arm"] != message[1] or one["rows"] <= message[2]]
             self._replace({}, found, {"rows": {message[1]: message[2]}})
+            self._tail_of = -1
         elif kind == "close":
             self._finish(*message[1:])
         return kind != "close"
