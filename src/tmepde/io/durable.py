@@ -99,10 +99,19 @@ def make_folder(path: Path) -> None:
     Raises:
         WriteError: if it cannot be made.
     """
-    missing = [p for p in (path, *path.parents) if not p.exists()]
-    for folder in reversed(missing):
+    make_folders([path])
+
+
+def make_folders(paths: Iterable[Path]) -> None:
+    """Several folders and their parents; what was there before is not touched.
+
+    Raises:
+        WriteError: if one cannot be made.
+    """
+    missing = {p for path in paths for p in (path, *path.parents) if not p.exists()}
+    for folder in sorted(missing):  # parents first
         _attempt(lambda f=folder: f.mkdir(exist_ok=True), folder, 0)  # type: ignore[misc]
-        _attempt(lambda f=folder: sync_folder(f.parent), folder, 0)  # type: ignore[misc]
+    _each(lambda f: _attempt(lambda: sync_folder(f), f, 0), {folder.parent for folder in missing})
 
 
 def sync_folder(folder: Path) -> None:
