@@ -142,7 +142,7 @@ class Recorder:
             if self.writer is None:
                 self._create(run, row)
             if k == 0:
-                self.writer.state(arm, "running")
+                self.writer.state(arm, "running", {"status": "running", "message": ""})
             self.writer.put(arm, row.index, self._values(row), row.snapshot.to_arrays())
             if self.report is not None and row.index > 0:
                 self.report(row.time, self.times[-1])

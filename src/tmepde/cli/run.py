@@ -15,7 +15,7 @@ from tmepde.cli.exits import BAD_INPUT, DIVERGED, ENVIRONMENT, LIMIT_REACHED, St
 from tmepde.cli.record import Recorder, check_resume
 from tmepde.cli.stopping import Stopping
 from tmepde.io.durable import make_folder
-from tmepde.io.lock import Lock
+from tmepde.io.lock import Lock, refuse_locked
 from tmepde.io.root import MARK
 
 
@@ -37,6 +37,7 @@ def run(
     if resume and overwrite:
         raise Stop(BAD_INPUT, "--resume goes on with a store and --overwrite replaces it. Give one of them.")
     limit = _seconds(walltime)
+    refuse_locked(out)
     document = check_resume(out, config) if resume else None
     if document is None:
         check_target(out, overwrite)

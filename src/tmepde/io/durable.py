@@ -11,7 +11,8 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ TEMPORARY = ".tmp-"
 _TRANSIENT = {errno.EIO, errno.ESTALE, errno.EINTR}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _WAITS = (0.05, 0.2, 0.8)
+_TOGETHER = 8
 _counter = [0]
 
 
@@ -63,18 +65,32 @@ def write_files(contents: Mapping[Path, bytes], sync: bool = True) -> None:
     """
     temporaries: dict[Path, Path] = {}
     try:
-        for path, content in contents.items():
-            temporaries[path] = _temporary(path)
-            _attempt(lambda p=temporaries[path], c=content: _put(p, c, sync), path, len(content))  # type: ignore[misc]
+        temporaries |= {path: _temporary(path) for path in contents}
+
+        def put(path: Path) -> None:
+            _attempt(lambda: _put(temporaries[path], contents[path], sync), path, len(contents[path]))
+
+        _each(put, contents)
         for path, temporary in temporaries.items():
             _attempt(lambda a=temporary, b=path: os.replace(a, b), path, len(contents[path]))  # type: ignore[misc]
         if sync:
-            for folder in {path.parent for path in contents}:
-                _attempt(lambda f=folder: sync_folder(f), folder, 0)  # type: ignore[misc]
+            _each(lambda folder: _attempt(lambda: sync_folder(folder), folder, 0), {path.parent for path in contents})
     except BaseException:
         for temporary in temporaries.values():
             _forget(temporary)
         raise
+
+
+def _each(act: Callable[[Path], None], paths: Iterable[Path]) -> None:
+    """Several at a time: a disk puts flushes that come together into one; the first error is raised when all ended."""
+    paths = list(paths)
+    if len(paths) < 4:
+        for path in paths:
+            act(path)
+        return
+    with ThreadPoolExecutor(_TOGETHER) as pool:
+        for done in [pool.submit(act, path) for path in paths]:
+            done.result()
 
 
 def make_folder(path: Path) -> None:
@@ -83,10 +99,19 @@ def make_folder(path: Path) -> None:
     Raises:
         WriteError: if it cannot be made.
     """
-    missing = [p for p in (path, *path.parents) if not p.exists()]
-    for folder in reversed(missing):
+    make_folders([path])
+
+
+def make_folders(paths: Iterable[Path]) -> None:
+    """Several folders and their parents; what was there before is not touched.
+
+    Raises:
+        WriteError: if one cannot be made.
+    """
+    missing = {p for path in paths for p in (path, *path.parents) if not p.exists()}
+    for folder in sorted(missing):  # parents first
         _attempt(lambda f=folder: f.mkdir(exist_ok=True), folder, 0)  # type: ignore[misc]
-        _attempt(lambda f=folder: sync_folder(f.parent), folder, 0)  # type: ignore[misc]
+    _each(lambda f: _attempt(lambda: sync_folder(f), f, 0), {folder.parent for folder in missing})
 
 
 def sync_folder(folder: Path) -> None:

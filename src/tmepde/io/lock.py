@@ -154,6 +154,18 @@ class Lock:
                 continue
 
 
+def refuse_locked(target: str | os.PathLike[str]) -> None:
+    """Nothing, unless somebody is writing ``target``.
+
+    Raises:
+        LockedError: naming host and process.
+    """
+    path = lock_path(target)
+    owner = _read(path)
+    if owner is not None and os.access(path.parent, os.W_OK) and not _stale(path, owner):
+        raise LockedError(_sentence(Path(target), owner))
+
+
 def _self() -> dict[str, Any]:
     return {
         "host": socket.gethostname(),

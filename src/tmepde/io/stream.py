@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from tmepde.io import checkpoint, chunks, root
-from tmepde.io.durable import make_folder, sync_folder, write_files
+from tmepde.io.durable import make_folders, sync_folder, write_files
 from tmepde.io.layout import Layout, grown
 from tmepde.io.lock import Lock
 from tmepde.io.root import MARK
@@ -67,9 +67,7 @@ class StoreWriter:
         token = uuid.uuid4().hex[:8]
         partial = path.with_name(f".{path.name}.partial-{token}")
         try:
-            make_folder(partial)
-            for folder in {(partial / key).parent for key in plan.files}:
-                folder.mkdir(parents=True, exist_ok=True)
+            make_folders({(partial / key).parent for key in plan.files})
             write_files({partial / key: content for key, content in plan.files.items()})
             write_files({partial / root.NAME: root.sealed(grown(copy.deepcopy(plan.document)))})
             replace_folder(partial, path, path.with_name(f".{path.name}.old-{token}"), overwrite)
@@ -171,6 +169,7 @@ class StoreWriter:
         elif kind == "cut":
             found = [one for one in self.mark["checkpoints"] if one["arm"] != message[1] or one["rows"] <= message[2]]
             self._replace({}, found, {"rows": {message[1]: message[2]}})
+            self._tail_of = -1
         elif kind == "close":
             self._finish(*message[1:])
         return kind != "close"
@@ -252,8 +251,7 @@ class StoreWriter:
     def _replace(self, contents: dict[Path, bytes], found: list[dict[str, Any]], changes: dict[str, Any]) -> None:
         """The commit itself."""
         self.lock.check()
-        for folder in {path.parent for path in contents}:
-            make_folder(folder)
+        make_folders({path.parent for path in contents})
         write_files(contents)
         document = copy.deepcopy(self._document)
         mark = document["attributes"][MARK]
