@@ -30,6 +30,8 @@ from tmepde.steppers.stage import cellwise_inverse, cellwise_product, pointwise_
 
 #: reduction of the preconditioned residual in one GMRES solve (inexact Newton), and of a field in the preconditioner
 _FORCING = 0.03
+#: reduction where the whole correction is below what is allowed
+_SHORT = 3e-3
 _INNER = LinearControl(relative=1e-2, limit=20)
 _NEWTON_LIMIT = 20
 _BASIS = 40
@@ -151,7 +153,10 @@ def newton(
             image, cost = precondition(linear(packing.state(v)))
             return -packing.flat(image), cost
 
-        target = jnp.maximum(_FORCING * jnp.linalg.norm(b), 0.1 * allowed)
+        size = jnp.linalg.norm(b)
+        # a correction that is small as a whole is still solved for, or many short steps would stand still
+        tiny = (count == 0) & (size <= allowed)
+        target = jnp.where(tiny, _SHORT * size, jnp.maximum(_FORCING * size, 0.1 * allowed))
         found = gmres(matvec, b, target, _BASIS, restart=_BASIS)
         size = jnp.linalg.norm(found.value)
         theta = jnp.where(count > 0, size / jnp.where(before > 0, before, 1.0), 1.0)
