@@ -206,19 +206,20 @@ class SemiDiscrete(eqx.Module):
         zero = jnp.zeros((len(names), *self.grid.shape), faces[0].dtype)
         return EllipticOperator(zero, faces, self.grid.periodic, links, offsets, self.grid.aspect)
 
-    def evaluate(self, clock: Any, state: State) -> Evaluation:
+    def evaluate(self, clock: Any, state: State, laplacian: Operator | None = None) -> Evaluation:
         """Tendencies of all dynamic species at ``clock`` (quasi-steady fields already relaxed).
 
         Rate laws see the state without undershoots; transport and loss act on the state itself, so that nothing is
-        created where a value has fallen slightly below zero.
+        created where a value has fallen slightly below zero. ``laplacian``: take this one, whatever D is here.
         """
         rates = self.reaction(self.dynamic, clock, self.positive(state))
         tendency = {n: rates.gain(n) - rates.rate(n) * state[n] for n in self.dynamic}
         drift: State = {}
-        laplacian, courant = None, jnp.asarray(0.0, jnp.result_type(*state.values()))
+        courant = jnp.asarray(0.0, jnp.result_type(*state.values()))
         active = courant
         if self.transported:
-            laplacian = self.laplacian(self.transported, rates.coefficients, state)
+            if laplacian is None:
+                laplacian = self.laplacian(self.transported, rates.coefficients, state)
             for name, spread in self._spread(laplacian, state).items():
                 tendency[name] = tendency[name] + spread
             drift, courant, active = self._drift(rates.coefficients, clock, state, courant)

@@ -46,21 +46,24 @@ class Pull(NamedTuple):
 
 
 def linearised(problem: SemiDiscrete, clock: Clock, state: State) -> tuple[Evaluation, Pull | None]:
-    """The evaluation at ``state``, and how transported tendencies are pulled by what is solved for before them."""
-    names = problem.transported
-    if not names:
-        return problem.evaluate(clock, state), None
+    """The evaluation at ``state``, and how transported tendencies are pulled by what is solved for before them.
 
-    def transported(pointwise: State, local: Any) -> tuple[State, Evaluation]:
+    How D follows pointwise fields (the matrix, say) is left out of the pull, which the order of W-methods allows:
+    derivatives of all conductances would cost a fifth of a step of many fields.
+    """
+    names = problem.transported
+    here = problem.evaluate(clock, state)
+    if not names:
+        return here, None
+
+    def transported(pointwise: State, local: Any) -> State:
         now = Clock(clock.base, local, clock.start, clock.step)
-        here = problem.evaluate(now, {**state, **pointwise})
-        return {n: here.tendency[n] for n in names}, here
+        there = problem.evaluate(now, {**state, **pointwise}, here.laplacian)
+        return {n: there.tendency[n] for n in names}
 
     outer: Callable[[State, Any], State] | None = None
-    if problem.pointwise or _depends(lambda local: transported({}, local)[0], clock.local):
-        _, outer, here = jax.linearize(transported, {n: state[n] for n in problem.pointwise}, clock.local, has_aux=True)
-    else:
-        here = problem.evaluate(clock, state)
+    if problem.pointwise or _depends(lambda local: transported({}, local), clock.local):
+        _, outer = jax.linearize(transported, {n: state[n] for n in problem.pointwise}, clock.local)
     if len(names) == 1:
         return here, None if outer is None else Pull(outer, None, {})
 
