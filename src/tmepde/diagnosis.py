@@ -103,8 +103,17 @@ def _finding(problem: SemiDiscrete, name: str, u: Any, here: Any, log_kill: Stat
     def at(values: Any) -> Any:
         return jnp.ravel(jnp.broadcast_to(values, u.shape))[index]
 
-    found = (at(x) for x in (tendency, change, peclet, courant))
-    return Finding(index, at(u), mean, jnp.max(size), *found, {k: at(v) for k, v in odd.items()})
+    return Finding(
+        index=index,
+        value=at(u),
+        mean=mean,
+        largest=jnp.max(size),
+        tendency=at(tendency),
+        change=at(change),
+        peclet=at(peclet),
+        courant=at(courant),
+        odd={k: at(v) for k, v in odd.items()},
+    )
 
 
 def _drift(problem: SemiDiscrete, name: str, coefficients: Any, dt: Any) -> tuple[Any, Any]:

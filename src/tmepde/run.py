@@ -109,13 +109,15 @@ class Run:
         snapshot: Snapshot | None = None,
         stop: Callable[[], bool] | None = None,
         snapshots: bool = True,
+        branch: bool = False,
     ):
         self.scenario, self.runner, self.times = scenario, runner, times
         self.outcome: Outcome | None = None
         self.wall_time = 0.0
-        self._stop, self._snapshots, self._signature = stop, snapshots, None
+        self._stop, self._snapshots = stop, snapshots
+        self._signature: dict[str, str] | None = None
         if snapshot is not None:
-            check(snapshot, runner, times)
+            check(snapshot, runner, times, branch)
         began = time.perf_counter()
         arrays, rest = eqx.partition(runner, is_array)
         self._static = Static(rest)
@@ -139,7 +141,8 @@ class Run:
             self.index, self._local = 0, self._spans[0][1]
             self._initial = self._totals(self._host())
             return
-        self.index, self._local, self._initial = snapshot.index, snapshot.local, snapshot.initial
+        self.index, self._initial = snapshot.index, snapshot.initial
+        self._local = snapshot.local if snapshot.between else self._spans[min(self.index, len(self._spans)) - 1][1]
         progress = progress_from(snapshot.progress)
         if int(progress.status) != Status.ok:  # try again; what was used up is granted anew
             made = progress.steps + progress.rejected
@@ -209,7 +212,7 @@ class Run:
         found = {}
         for name in self.runner.problem.dynamic:
             u = np.asarray(state[name], np.float64)
-            found[name] = u if u.ndim == 0 else np.sum(self._volumes * u)
+            found[name] = u if u.ndim == 0 else np.asarray(np.sum(self._volumes * u))
         return found
 
     @property

@@ -88,8 +88,8 @@ class Runner(eqx.Module):
     def interval(self, state: State, progress: Progress, span: tuple[Any, Any, Any]) -> tuple[Any, ...]:
         """A whole save interval (base, local start, local end): the local time reached, and the output there."""
         base, start, end = span
-        span = (base, start, start, end)
-        state, progress, local, _ = march(self.problem, self.stepper, self.control, state, progress, span)
+        whole = (base, start, start, end)
+        state, progress, local, _ = march(self.problem, self.stepper, self.control, state, progress, whole)
         return state, progress, local, self.output(state, base + end)
 
 

@@ -84,6 +84,7 @@ def follow(
     snapshot: Snapshot | None = None,
     stop: Callable[[], bool] | None = None,
     snapshots: bool = True,
+    branch: bool = False,
 ) -> Run:
     """The same run row by row, in memory for one row: what :func:`simulate` collects. See :mod:`tmepde.run`.
 
@@ -93,6 +94,9 @@ def follow(
             `max_steps` too.
         stop: asked every few seconds (or steps); once it is true the run ends where it is.
         snapshots: give one with every row; without, rows cost less memory traffic and only a failure leaves one.
+
+        branch: let numbers differ from those the snapshot was made with (another dose, a therapy switched on): the same
+            structure from the same state. Budgets and counters go on from its.
 
     Raises:
         ValueError: for settings that cannot work, or a `snapshot` of another run, naming what differs.
@@ -107,7 +111,7 @@ def follow(
         )
     with jax.default_matmul_precision("highest"):
         runner = _runner(scenario, control, stepper, solver, fields, precision)
-    return Run(runner, scenario, times, snapshot, stop, snapshots)
+    return Run(runner, scenario, times, snapshot, stop, snapshots, branch)
 
 
 def _runner(
@@ -223,7 +227,8 @@ def _hosted(
     outcome = run.outcome
     assert outcome is not None
     if not outcome.ok and not quiet:
-        warnings.warn(f"The run ended at {outcome.time:g} h: {outcome.message}", stacklevel=3)
+        span = times[outcome.rows - 1 : outcome.rows + 1]
+        warnings.warn(f"The run ended between {span[0]:g} and {span[1]:g} h: {outcome.message}", stacklevel=3)
     return Solution.of_run(scenario, times[: outcome.rows], outputs, outcome, run.state)
 
 

@@ -49,6 +49,14 @@ class Snapshot:
             return float(self.times[-1])
         return float(self.times[self.index - 1].astype(self.local.dtype)) + float(self.local)
 
+    @property
+    def between(self) -> bool:
+        """Whether a save interval has been begun and not ended."""
+        if self.index >= len(self.times):
+            return False
+        begin = self.times[self.index - 1]
+        return bool(self.local != np.asarray(begin - float(begin.astype(self.local.dtype)), self.local.dtype))
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Flat arrays by name, to be stored as they are: no pickle, nothing to execute."""
         text = json.dumps({"layout": LAYOUT, "signature": self.signature}).encode()
@@ -118,39 +126,43 @@ def _hash(values: Any) -> str:
     return hashlib.sha256(repr((values.shape, str(values.dtype))).encode() + values.tobytes()).hexdigest()[:12]
 
 
-def differences(snapshot: Snapshot, runner: Runner, times: np.ndarray) -> list[str]:
-    """In words what keeps ``runner`` from going on with ``snapshot``."""
+def _structural(key: str) -> bool:
+    return key in ("precision", "stepper", "solver", "grid", "steps") or " " in key
+
+
+def differences(snapshot: Snapshot, runner: Runner, times: np.ndarray, branch: bool = False) -> list[str]:
+    """In words what keeps ``runner`` from going on with ``snapshot``; of a ``branch`` numbers may differ."""
     old, new = snapshot.signature, signature(runner)
+    differing = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    structure = [key for key in differing if _structural(key)]
     found = []
-    for key in sorted({*old, *new}):
-        if old.get(key) == new.get(key):
-            continue
+    for key in structure or differing:  # the numbers of another structure say nothing
         if key not in new:
             found.append(f"`{key}` is only in the snapshot")
         elif key not in old:
             found.append(f"`{key}` is not in the snapshot")
-        elif key in ("precision", "stepper", "solver", "grid", "steps") or " " in key:
+        elif _structural(key):
             found.append(f"`{key}` is {new[key]}, but was {old[key]}")
-        else:
+        elif not branch:
             found.append(f"`{key}` has another value")
-    known = min(snapshot.index + 1, len(snapshot.times))
+    known = snapshot.index + snapshot.between
     if not np.array_equal(times[:known], snapshot.times[:known]):
         found.append(f"the save times up to {snapshot.times[known - 1]:g} h differ")
     return found
 
 
-def check(snapshot: Snapshot, runner: Runner, times: np.ndarray) -> None:
+def check(snapshot: Snapshot, runner: Runner, times: np.ndarray, branch: bool = False) -> None:
     """Refuse a snapshot of another run.
 
     Raises:
         ValueError: naming what differs.
     """
-    found = differences(snapshot, runner, times)
+    found = differences(snapshot, runner, times, branch)
     if found:
         more = f", and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise ValueError(
             f"The snapshot must come from the same run, but {', '.join(found[:_NAMED])}{more}. Go on with the settings "
-            "it was made with, or branch off from it."
+            "it was made with, or (`branch=True`) branch off with other numbers and the same structure."
         )
 
 
@@ -165,9 +177,13 @@ def progress_arrays(progress: Progress) -> dict[str, np.ndarray]:
 
 def progress_from(arrays: Mapping[str, np.ndarray]) -> Progress:
     """The inverse of :func:`progress_arrays`."""
-    groups = {g: {k.partition("/")[2]: v for k, v in arrays.items() if k.startswith(g + "/")} for g in _GROUPS}
-    before = arrays["before"]
-    return Progress(**{n: arrays[n] for n in _NUMBERS}, before=(before[0], before[1]), **groups)
+    groups: dict[str, Any] = {group: {} for group in _GROUPS}
+    for key, values in arrays.items():
+        group, _, name = key.partition("/")
+        if name:
+            groups[group][name] = values
+    single: dict[str, Any] = {n: arrays[n] for n in _NUMBERS}
+    return Progress(**single, **groups, before=tuple(arrays["before"]))
 
 
 _GROUPS = ("budget", "residue", "rest")

@@ -105,6 +105,66 @@ def taxis(clock, state, tissue, chi):
     }
 
 
+@pytest.mark.slow
+def test_a_quarter_turn():
+    """Drift, open sides and varying diffusivity in a square, turned: (y, x) → (x, −y)."""
+    rng = np.random.default_rng(4)
+    u, d = 1.0 + rng.uniform(size=(N, N)), 0.1 + 0.05 * rng.uniform(size=(N, N))
+    straight = end(scenario(tme.Grid.square(1.2, N), "x", u, d))
+    turned = end(scenario(tme.Grid.square(1.2, N), "y", np.rot90(u, -1).copy(), np.rot90(d, -1).copy()))
+    for name, one in straight.items():
+        np.testing.assert_allclose(turned[name], np.rot90(one, -1), rtol=1e-9)
+
+
+def test_units_of_amount_and_time_do_not_matter():
+    """u in thousandths and hours as minutes: the same numbers, rescaled (linear decay, source, diffusion, transfer)."""
+
+    def linear(clock, state, tissue, source, loss):
+        return {"u.source": source, "u.loss": loss}
+
+    def run(amount, time):
+        side = {"x-": tme.Robin(0.3 / time, 2.0 * amount)}
+        species = {"u": tme.Species(LINE * amount, SPREAD / time, side)}
+        numbers = {"source": 0.7 * amount / time, "loss": 0.4 / time}
+        model = tme.Model(tme.Grid.line(1.2, N), species, {"p": process(linear, **numbers)})
+        control = tme.StepControl(dt=0.1 * time, rtol=1e-12)
+        return end(tme.Scenario(model, until=1.0 * time), control=control)["u"]
+
+    np.testing.assert_allclose(run(1e3, 1.0) / 1e3, run(1.0, 1.0), rtol=1e-11)
+    np.testing.assert_allclose(run(1.0, 60.0), run(1.0, 1.0), rtol=1e-11)
+
+
+class Push(tme.Intervention):
+    """s += rate, D × factor, u killed by Λ: all three channels."""
+
+    rate: object = tme.param("1/h", doc="source", default=0.1)
+
+    def effects(self, clock, state, tissue):
+        return tme.Effects(
+            add={"u.source": self.rate * state["c"]}, scale={"u.diffusivity": 1.7}, hazard={"u": 0.3 * clock.step}
+        )
+
+
+def test_the_order_of_species_processes_and_therapies_is_irrelevant_to_the_bit():
+    one = scenario(tme.Grid.line(1.2, N), "x", LINE, SPREAD).model
+    more = {"q": process(extra, rate=0.03)}
+    therapies = {"b": Push(rate=0.2), "a": Push(rate=0.7), "c": Push(rate=0.05)}
+
+    def run(turn):
+        species = dict(list(one.species.items())[::turn])
+        processes = dict(list({**one.processes, **more}.items())[::turn])
+        model = tme.Model(one.grid, species, processes)
+        return end(tme.Scenario(model, dict(list(therapies.items())[::turn]), until=1.0))
+
+    there, back = run(1), run(-1)
+    for name in there:
+        np.testing.assert_array_equal(there[name], back[name])
+
+
+def extra(clock, state, tissue, rate):
+    return {"u.source": rate * state["c"], "c.loss": rate}
+
+
 def test_units_of_length_do_not_matter():
     """Lengths × 1000, D × 1e6, transfer and χ accordingly: the same numbers."""
     scale = 1e3
