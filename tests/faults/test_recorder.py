@@ -1,0 +1,103 @@
+"""Runs into stores and on from where they stopped, in one process with a model of one species."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import tmepde as tme
+from tmepde.cli.record import Recorder
+from tmepde.io import open_store, root, verify
+from tmepde.io.lock import Lock
+from tmepde.io.root import MARK
+
+
+def logistic(clock, state, tissue, rate, capacity):
+    n = state["n"]
+    return {"n.source": rate * n, "n.loss": rate * n / capacity}
+
+
+@pytest.fixture(scope="module")
+def build():
+    grid = tme.Grid.line(1000.0, cells=50)
+    species = {"n": tme.Species(initial=1.0 * (grid.centers(0) < 100), diffusivity=200.0)}
+    model = tme.Model(grid, species, {"growth": tme.process(logistic, rate=0.05, capacity=1.0)})
+    scenario = tme.Scenario(model, until=48.0)
+    common = {"fields": None, "region": None, "precision": "f32", "rtol": 1e-3, "max_steps": 10_000}
+    return SimpleNamespace(scenario=scenario, arms={"a": (), "b": ()}, save=tme.every(4.0), **common)
+
+
+CONFIG = SimpleNamespace(toml=lambda: 'name = "made up"\n', name="made up")
+
+
+def go(build, path, stop=lambda: False, document=None):
+    with Lock(path) as lock:
+        return Recorder(CONFIG, build, path, lock, document, False, stop, None).run()
+
+
+def after(count):
+    asked = []
+    return lambda: asked.append(1) or len(asked) > count
+
+
+def equal(one, other):
+    with open_store(one) as a, open_store(other) as b:
+        for name in a.data_vars:
+            if name not in ("wall_time", "compile_time"):
+                same = a[name].values.tobytes() == b[name].values.tobytes()
+                assert same, name
+
+
+@pytest.fixture(scope="module")
+def whole(build, tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "run.zarr"
+    assert [o.status.name for o in go(build, path).values()] == ["ok", "ok"]
+    return path
+
+
+def test_a_stored_run_equals_the_one_in_memory(build, whole):
+    kept = tme.simulate(build.scenario, save=build.save)
+    with open_store(whole) as there:
+        assert np.array_equal(there["time"].values, kept.times)
+        assert np.asarray(kept.fields["n"]).tobytes() == there["n"].values[0].tobytes()
+        assert int(there["n_steps"][0]) == int(kept.statistics["steps"])
+        assert there.attrs["config"] == 'name = "made up"\n'
+
+
+@pytest.mark.parametrize("count", [0, 3, 17])
+def test_a_stopped_run_goes_on_to_the_same_bits(build, whole, tmp_path, count):
+    path = tmp_path / "run.zarr"
+    outcomes = go(build, path, after(count))
+    assert list(outcomes.values())[-1].status.name == "stopped"
+    mark = root.read(path)["attributes"][MARK]
+    assert not mark["finished"] and "stopped" in mark["states"] and verify(path).good
+    go(build, path, document=root.read(path))
+    equal(path, whole)
+    assert "resumed after rows" in root.read(path)["attributes"]["history"]
+
+
+def test_a_damaged_checkpoint_falls_back_and_says_so(build, whole, tmp_path, capsys):
+    path = tmp_path / "run.zarr"
+    go(build, path, after(17))
+    mark = root.read(path)["attributes"][MARK]
+    files = [path / one["file"] for one in mark["checkpoints"] if one["arm"] == 1]
+    content = bytearray(files[-1].read_bytes())
+    content[len(content) // 2] ^= 1
+    files[-1].write_bytes(content)
+    assert not verify(path).good
+    go(build, path, document=root.read(path))
+    told = capsys.readouterr().err
+    assert "does not match its checksum" in told
+    equal(path, whole)
+
+
+def test_without_any_checkpoint_the_scenario_begins_again_and_says_so(build, whole, tmp_path, capsys):
+    path = tmp_path / "run.zarr"
+    go(build, path, after(17))
+    for file in (path / ".checkpoints").iterdir():
+        file.unlink()
+    go(build, path, document=root.read(path))
+    assert "begins again from its start" in capsys.readouterr().err
+    equal(path, whole)
