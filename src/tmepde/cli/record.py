@@ -143,6 +143,7 @@ class Recorder:
                 self._create(run, row)
             if k == 0:
                 self.writer.state(arm, "running", {"status": "running", "message": ""})
+            assert row.snapshot is not None  # asked for
             self.writer.put(arm, row.index, self._values(row), row.snapshot.to_arrays())
             if self.report is not None and row.index > 0:
                 self.report(row.time, self.times[-1])

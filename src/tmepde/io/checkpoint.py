@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,8 @@ _HEAD = b"tmepde checkpoint 1\n"
 def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Head, SHA-256 of the rest, arrays as an uncompressed npz."""
     body = io.BytesIO()
-    np.savez(body, **{name: np.asarray(values) for name, values in arrays.items()})
+    flat: dict[str, Any] = {name: np.asarray(values) for name, values in arrays.items()}
+    np.savez(body, **flat)
     content = body.getvalue()
     return _HEAD + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 

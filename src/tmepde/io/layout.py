@@ -51,7 +51,7 @@ def layout(template: xr.Dataset, times: np.ndarray, state: dict[str, Any] | None
     chunk[: len(times)] = times
     files["time/c/0"] = chunks.encode(chunk)
     names = [str(n) for n in template["scenario"].values]
-    mark = {"format": FORMAT, "commit": 0, "planned": len(times), "finished": False, "checkpoints": []}
+    mark: dict[str, Any] = {"format": FORMAT, "commit": 0, "planned": len(times), "finished": False, "checkpoints": []}
     mark |= {"arms": names, "rows": [0] * len(names), "states": ["waiting"] * len(names)} | (state or {})
     document["attributes"] |= {MARK: mark, "committed_rows": list(mark["rows"])}
     return Layout(document, files)
