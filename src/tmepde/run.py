@@ -93,6 +93,17 @@ class Outcome:
         return self.status == Status.ok
 
 
+@dataclass(frozen=True)
+class Start:
+    """Begin at ``time`` (h) instead of 0, with ``state`` for the species it names and initial values for the others.
+
+    The clock goes on from there: doses before ``time`` are past. Budgets and counters begin anew.
+    """
+
+    time: float
+    state: dict[str, np.ndarray]
+
+
 class Run:
     """An iterator over :class:`Saved` rows; see the module. Made by :func:`tmepde.simulation.follow`.
 
@@ -111,6 +122,7 @@ class Run:
         stop: Callable[[], bool] | None = None,
         snapshots: bool = True,
         branch: bool = False,
+        start: Start | None = None,
     ):
         self.scenario, self.runner, self.times = scenario, runner, times
         self.outcome: Outcome | None = None
@@ -126,6 +138,8 @@ class Run:
         self._spans = spans(times, runner.dtype)
         with jax.default_matmul_precision("highest"):
             self.state, self._progress, volumes = start_program(self._arrays, self._static)
+            if start is not None and snapshot is None:
+                self.state = self._placed(self.state | _fitted(start, self.state))
             self._begin(snapshot, volumes)
             span = (*self._spans[0][:2], *self._spans[0][1:])
             where = (self._arrays, self._static, self.state, self._progress)
@@ -264,6 +278,25 @@ class Run:
         if status == Status.ok:
             return status.message + caution(runner, state, clock, self._volumes)
         return explain(runner, status, state, clock, means)
+
+
+def _fitted(start: Start, like: State) -> State:
+    """The given values in the precision of the run.
+
+    Raises:
+        ValueError: for a species that the model lacks, another shape, or a value that is not finite.
+    """
+    found = {}
+    for name, values in start.state.items():
+        if name not in like:
+            raise ValueError(f"`start` names {name!r}, which is no species of this scenario. Leave it out.")
+        if np.shape(values) != like[name].shape:
+            shapes = f"{like[name].shape}, but {np.shape(values)}"
+            raise ValueError(f"`start` must give {name!r} the shape {shapes} was given. Use the same grid.")
+        if not np.all(np.isfinite(values)):
+            raise ValueError(f"`start` must be finite, but {name!r} is not. Start from another time.")
+        found[name] = np.asarray(values).astype(like[name].dtype)
+    return found
 
 
 def _copy(values: Any) -> np.ndarray:

@@ -16,7 +16,7 @@ from tmepde.adjoint import advance_reversible, segment_size
 from tmepde.coefficients import unknown
 from tmepde.integrate import advance
 from tmepde.layout import Layout
-from tmepde.run import Run
+from tmepde.run import Run, Start
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
 from tmepde.runner import spans
@@ -94,6 +94,7 @@ def follow(
     stop: Callable[[], bool] | None = None,
     snapshots: bool = True,
     branch: bool = False,
+    start: Start | None = None,
 ) -> Run:
     """The same run row by row, in memory for one row: what :func:`simulate` collects. See :mod:`tmepde.run`.
 
@@ -103,9 +104,10 @@ def follow(
             `max_steps` too.
         stop: asked every few seconds (or steps); once it is true the run ends where it is.
         snapshots: give one with every row; without, rows cost less memory traffic and only a failure leaves one.
-
         branch: let numbers differ from those the snapshot was made with (another dose, a therapy switched on): the same
             structure from the same state. Budgets and counters go on from its.
+        start: begin at a later time with a given state, of which other species may take their initial values: save
+            times before it are left out. With `snapshot`, only its time counts.
 
     Raises:
         ValueError: for settings that cannot work, or a `snapshot` of another run, naming what differs.
@@ -118,9 +120,25 @@ def follow(
         raise ValueError(
             "`follow` must be called outside transformations, but traced numbers were given. Use simulate."
         )
+    if start is not None:
+        times = times_from(times, start.time)
     with jax.default_matmul_precision("highest"):
         runner = _runner(scenario, control, stepper, solver, fields, precision, devices)
-    return Run(runner, scenario, times, snapshot, stop, snapshots, branch)
+    return Run(runner, scenario, times, snapshot, stop, snapshots, branch, start)
+
+
+def times_from(times: np.ndarray, begin: float) -> np.ndarray:
+    """Save times of a run that starts at ``begin`` (h).
+
+    Raises:
+        ValueError: if nothing is left.
+    """
+    later = times[times > begin * (1 + 1e-12) + 1e-9]
+    if not begin >= 0 or not len(later):
+        raise ValueError(
+            f"`start` must lie before the end, {times[-1]:g} h, but {begin:g} h was given. Enlarge `until`."
+        )
+    return np.concatenate([[begin], later])
 
 
 def _runner(

@@ -130,6 +130,15 @@ def run(
     walltime: Annotated[
         str | None, typer.Option(metavar="TIME", help='Stop in time for it, as in "2 hour".', show_default=False)
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="STORE@TIME",
+            help="Start from a saved state, as in a.zarr@48h (@ARM).",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     devices: Annotated[
         str | None, typer.Option(help="Cut the grid into so many parts, one a device; or all.", show_default=False)
@@ -158,6 +167,7 @@ def run(
         device=where,
         devices=devices,
         distributed=distributed,
+        start=from_,
     )
 
 

@@ -17,6 +17,8 @@ from tmepde.io import checkpoint, root
 from tmepde.io.lock import Lock
 from tmepde.io.root import MARK, StoreError
 
+#: attribute that says from which store and time a run was branched
+BRANCHED = "branched_from"
 #: states of an arm that is not at its end
 OPEN = ("waiting", "running", "stopped", "damaged")
 
@@ -65,6 +67,7 @@ class Recorder:
         report: told (time, until) after each row.
         started: told when an arm is compiled and begins to step.
         devices: over which the grid is cut, see :func:`tmepde.simulate`.
+        begin: what ``--from`` said, and the state it means.
     """
 
     def __init__(
@@ -79,14 +82,16 @@ class Recorder:
         report: Callable[[float, float], None] | None,
         started: Callable[[], None] = lambda: None,
         devices: int | str | None = None,
+        begin: tuple[str, Any] | None = None,
     ):
-        from tmepde.simulation import save_times
+        from tmepde.simulation import save_times, times_from
 
         self.config, self.build, self.out, self.lock, self.document = config, build, out, lock, document
         self.overwrite, self.stop, self.report, self.started = overwrite, stop, report, started
-        self.devices = devices
+        self.devices, self.begin = devices, begin
         self.names = list(build.arms)
-        self.times = save_times(build.scenario, build.save)
+        times = save_times(build.scenario, build.save)
+        self.times = times if begin is None else times_from(times, begin[1].time)
         self.writer: Any = None
 
     def run(self) -> dict[str, Any]:
@@ -136,6 +141,7 @@ class Recorder:
             devices=self.devices,
             snapshot=snapshot,
             stop=self.stop,
+            start=None if self.begin is None else self.begin[1],
         )
         self.started()
         for k, row in enumerate(run):
@@ -198,6 +204,9 @@ class Recorder:
             parts[name] = self._solution(run_like, nothing, row.fields, row.observables)
         template = combine_arms(parts, region=build.region, config_text=self.config.toml(), name=self.config.name)
         template.attrs["precision"] = build.precision
+        if self.begin is not None:
+            template.attrs[BRANCHED] = self.begin[0]
+            template.attrs["history"] += f"; from {self.begin[0]}"
         self.writer = StoreWriter.create(self.out, layout(template, self.times), self.lock, self.overwrite)
 
     def _solution(self, run: Any, outcome: Any, fields: Any, observables: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tmepde import config as configs
 from tmepde.cli.exits import BAD_INPUT, DIVERGED, ENVIRONMENT, LIMIT_REACHED, Stop
-from tmepde.cli.record import Recorder, check_resume
+from tmepde.cli.record import BRANCHED, Recorder, check_resume
 from tmepde.cli.stopping import Stopping
 from tmepde.io.durable import make_folder
 from tmepde.io.lock import Lock, refuse_locked
@@ -31,6 +31,7 @@ def run(
     device: str | None = None,
     devices: str | None = None,
     distributed: bool = False,
+    start: str | None = None,
 ) -> None:
     """Check the input, run, write while running, and say how it went."""
     config = configs.load(path, overrides)
@@ -51,6 +52,8 @@ def run(
             raise Stop(
                 BAD_INPUT, "--distributed writes its store at the end, so that it cannot --resume. Drop one of them."
             )
+        if start is not None:
+            raise Stop(BAD_INPUT, "--distributed begins at the start and cannot take --from. Drop one of them.")
         from tmepde.cli.distributed import run_distributed
 
         return run_distributed(config, out, overwrite, quiet, device, devices)
@@ -61,15 +64,31 @@ def run(
         parts = number_of(devices)
         began = time.perf_counter()
         build = config.build()
+        begin = _begin(start, document, build)
         with progress(len(build.arms), quiet) as report:
             recorder = Recorder(
-                config, build, out, lock, document, overwrite, stopping, report, stopping.computing, parts
+                config, build, out, lock, document, overwrite, stopping, report, stopping.computing, parts, begin
             )
             outcomes = recorder.run()
     _tell(out, outcomes, time.perf_counter() - began)
     if any(o.status.name == "stopped" for o in outcomes.values()):
         raise Stop(stopping.code, f"Stopped ({stopping.reason}); committed. Go on with the same command and --resume.")
     _stop_if_bad(out)
+
+
+def _begin(start: str | None, document: dict[str, Any] | None, build: Any) -> tuple[str, Any] | None:
+    """What ``--from`` says, now or when the store was begun, and the state it means."""
+    begun = None if document is None else document["attributes"].get(BRANCHED)
+    if start is not None and document is not None and begun != start:
+        raise Stop(
+            BAD_INPUT, f"--from must be what the store was begun with ({begun}), but {start} was given. Drop it."
+        )
+    text = start or begun
+    if text is None:
+        return None
+    from tmepde.cli.branch import start_of
+
+    return text, start_of(text, build)
 
 
 def _tell(out: Path, outcomes: dict[str, Any], seconds: float) -> None:
