@@ -9,6 +9,7 @@ that it costs max(steps) instead of mean(steps) per interval. Blocks of one wait
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,8 @@ from tmepde.simulation import _check, _hosted, _stepper, initial_problems, save_
 from tmepde.solution import Solution
 from tmepde.steppers import Rosenbrock2, StepControl, Stepper
 
+#: structures whose programs this process has: their members need not wait for a first one
+_compiled: set[int] = set()
 #: bytes of state of a block on a CPU: below, a step is mostly the start of many small operations, which members share;
 #: above, sharing gains less than waiting for the slowest costs (two fields: 16² twice as fast, 32² even, 64² slower)
 _BLOCK_BYTES = 2**14
@@ -102,7 +105,7 @@ def simulate_batch(
     size, workers = _plan(runners[0], len(members), block, threads, mesh)
     chunks = [slice(i, i + size) for i in range(0, len(members), size)]
     solutions: list[Any] = [None] * len(members)
-    done = 0
+    known, done = hash((_signature(runners[0]), size, mesh is None)), 0
 
     def one(chunk: slice) -> slice:
         with jax.default_matmul_precision("highest"):  # a setting of the thread
@@ -113,18 +116,14 @@ def simulate_batch(
         return chunk
 
     with ThreadPoolExecutor(workers) as pool:
-        first = pool.submit(one, chunks[0]).result()  # compiles once, for all
-        for chunk in _both(first, pool.map(one, chunks[1:])):
+        head = [] if known in _compiled else [pool.submit(one, chunks[0]).result()]  # compiles once, for all
+        _compiled.add(known)
+        for chunk in itertools.chain(head, pool.map(one, chunks[len(head) :])):
             done += len(members[chunk])
             if progress is not None:
                 progress(done, len(members))
     _warn(solutions)
     return solutions
-
-
-def _both(first: slice, others: Any) -> Any:
-    yield first
-    yield from others
 
 
 def _members(scenarios: Scenario | Sequence[Scenario], values: Mapping[str, Any] | None) -> list[Scenario]:
@@ -160,7 +159,7 @@ def _shared_stepper(members: Sequence[Scenario], stepper: Stepper | None, solver
 def _signature(runner: _Runner) -> Any:
     arrays, rest = eqx.partition(runner, _is_array)
     leaves, structure = jax.tree.flatten(arrays)
-    return structure, [(x.shape, x.dtype) for x in leaves], _Static(rest)
+    return structure, tuple((x.shape, x.dtype) for x in leaves), _Static(rest)
 
 
 def _check_structure(runners: Sequence[_Runner]) -> None:

@@ -265,6 +265,17 @@ def sweep_batch(
     _ends(batch(out, chosen(out, index or [], all_, task, per_task), grace))
 
 
+@sweeps.command("report", epilog="[b]Example[/b]  tmepde sweep report out/sweep.zarr")
+def sweep_report(
+    out: SweepStore,
+    page: Annotated[Path | None, typer.Option("--out", "-o", help="The page to write; default OUT.html.")] = None,
+) -> None:
+    """Best scenarios, main effects, interactions, synergy and maps as one HTML page; nothing is run again."""
+    from tmepde.cli.report import report as command
+
+    command(out, page or out.with_suffix(".html"))
+
+
 def _ends(code: int) -> None:
     if code:
         raise typer.Exit(code)
