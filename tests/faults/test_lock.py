@@ -85,3 +85,17 @@ def test_a_disk_without_hard_links_locks_too(tmp_path, monkeypatch):
         with pytest.raises(LockedError):
             Lock(tmp_path / "a.zarr").acquire()
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(TEMPORARY)]
+
+
+def test_a_claim_whose_process_was_killed_is_no_obstacle(tmp_path):
+    """Killed while it took over a dead owner's lock: the next one has it at once."""
+    target = tmp_path / "a.zarr"
+    dead = Lock(target)
+    content = json.loads(dead._content()) | {"pid": 2**22 - 3}  # no such process
+    lock_path(target).write_text(json.dumps(content))
+    claim = lock_path(target).with_name(lock_path(target).name + "-claim")
+    claim.write_text(json.dumps(content | {"token": "x"}))
+    began = time.monotonic()
+    with Lock(target) as lock:
+        lock.check()
+    assert time.monotonic() - began < 5.0 and not claim.exists()

@@ -26,7 +26,10 @@ def hazards(store: Path) -> list[str]:
         for name in (*folders, *files):
             path = Path(folder) / name
             shown = path.relative_to(store)
-            mode = path.lstat().st_mode
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:  # a file that a run is just putting into place
+                continue
             if stat.S_ISLNK(mode):
                 found.append(f"`{shown}` is a link to {os.readlink(path)}. A store has no links: copy what it means.")
             elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -37,7 +40,10 @@ def hazards(store: Path) -> list[str]:
 
 
 def _metadata(path: Path, shown: str) -> list[str]:
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return []
     if size > LARGEST_METADATA:
         return [f"`{shown}` has {size / 2**20:.3g} MiB of metadata, at most {LARGEST_METADATA / 2**20:g} are read."]
     try:

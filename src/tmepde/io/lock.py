@@ -131,7 +131,8 @@ class Lock:
         """Replace the lock of a dead owner; a claim keeps two from doing it at once."""
         claim = self.path.with_name(self.path.name + "-claim")
         if not self._link(claim):
-            if _age(claim) > _CLAIM:
+            holder = _read(claim)
+            if holder and (_dead(holder) or _age(claim) > _CLAIM):  # killed while it took over
                 claim.unlink(missing_ok=True)
             return False
         try:
@@ -221,10 +222,18 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _stale(path: Path, owner: dict[str, Any]) -> bool:
+    dead = _dead(owner)
+    return _age(path) > (STALE if owner else 5.0) if dead is None else dead
+
+
+def _dead(owner: dict[str, Any]) -> bool | None:
+    """Whether the process of ``owner`` is gone; ``None`` where it is of another machine and cannot be asked."""
     here = _self()
-    if owner.get("host") == here["host"] and owner.get("space") == here["space"] and isinstance(owner.get("pid"), int):
-        return owner.get("boot") != here["boot"] or not _alive(owner["pid"], str(owner.get("start", "")))
-    return _age(path) > (STALE if owner else 5.0)
+    if owner.get("host") != here["host"] or owner.get("space") != here["space"]:
+        return None
+    if not isinstance(owner.get("pid"), int):
+        return None
+    return owner.get("boot") != here["boot"] or not _alive(owner["pid"], str(owner.get("start", "")))
 
 
 def _age(path: Path) -> float:
