@@ -23,6 +23,7 @@ WORKLOADS = {
     "gradient": ("gradient", "the gradient of a run with respect to ten parameters"),
     "batch": ("batch", "many scenarios at once against one after the other"),
     "sweep": ("sweep", "a sweep of the colon section against a loop and against separate processes"),
+    "store": ("store", "what writing results costs"),
     "devices": ("devices", "what devices send to each other where one domain lies on many"),
     "gpu": ("gpu", "stencil and multigrid cycle against the bandwidth of a graphics processor"),
 }

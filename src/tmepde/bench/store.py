@@ -1,0 +1,106 @@
+"""store: what it costs that results are written while a run goes on.
+
+The colon section (128², seven arms, saves every six hours) as ``tmepde run`` writes it, against the same arms in a
+process that steps, makes every row and writes nothing. Both are whole processes with compiled programs at hand, by
+turns; the least seconds count. Beside it a sweep of small runs: seconds of a batch, and of writing its rows.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from tmepde import config as configs
+from tmepde.bench.record import Options, Record
+from tmepde.bench.reference import config_path
+from tmepde.sweep import create, run_batch, store
+from tmepde.sweep.results import Rows
+
+_SILENT = """
+import sys
+from tmepde import config
+from tmepde.simulation import arm_of, follow
+from tmepde.steppers import StepControl
+build = config.load(sys.argv[1]).build()
+control = StepControl(rtol=build.rtol, max_steps=build.max_steps)
+for name, active in build.arms.items():
+    arm = arm_of(build.scenario, active, name)
+    for row in follow(arm, save=build.save, fields=build.fields, precision=build.precision, control=control):
+        pass
+"""
+_SMALL = {"tissue.cell_size": "32 um", "run.until": "2 day", "sweep.batch": 20}
+
+
+def measure(name: str, options: Options) -> Record:
+    """``wall_s`` is that of ``tmepde run``; ``error`` is the part of it that writing costs."""
+    days = options.length(3.0, 0.25)
+    changes = {"run.until": f"{days} day", "run.save.every": "6 hour"}
+    if options.quick:
+        changes |= {"tissue.cell_size": "16 um", "run.save.every": "3 hour"}
+    config = configs.load(config_path("colon_ihc"), changes)
+    with tempfile.TemporaryDirectory() as folder:
+        row = _runs(config, Path(folder), 1 if options.quick else options.repeats)
+        small = _batch(Path(folder))
+    return Record(
+        name,
+        f"the colon section, {len(config.all_arms)} arms for {days:g} days, a row every six hours, written and not",
+        config.run.precision,
+        row.pop("cells"),
+        row["written_s"],
+        None,
+        row["share"],
+        rows=[row, small],
+        notes=[f"writing costs {100 * row['share']:.1f} % of the run", f"and {100 * small['share']:.1f} % of a batch"],
+    )
+
+
+def _runs(config: Any, folder: Path, repeats: int) -> dict[str, Any]:
+    path, out = folder / "job.toml", folder / "out.zarr"
+    path.write_text(config.toml())
+    environment = {**os.environ, "TMEPDE_CACHE": str(folder / "programs")}
+    written = [sys.executable, "-m", "tmepde.cli", "run", str(path), "-o", str(out), "-q", "--overwrite"]
+    silent = [sys.executable, "-c", _SILENT, str(path)]
+    seconds: dict[str, list[float]] = {"written": [], "silent": []}
+    for turn in range(repeats + 1):  # the first fills the folder of programs
+        for label, command in (("written", written), ("silent", silent)):
+            began = time.perf_counter()
+            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if turn:
+                seconds[label].append(time.perf_counter() - began)
+    best = {label: min(found) for label, found in seconds.items()}
+    size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
+    return {
+        "what": "tmepde run",
+        "written_s": best["written"],
+        "silent_s": best["silent"],
+        "share": (best["written"] - best["silent"]) / best["silent"],
+        "mib": size / 2**20,
+        "cells": int(np.prod(config.build().scenario.model.grid.shape)),
+    }
+
+
+def _batch(folder: Path) -> dict[str, Any]:
+    """One batch of twenty runs of 8² cells: all of it, and writing its rows once more."""
+    config = configs.load(config_path("sweep_colon"), _SMALL)
+    out = folder / "sweep.zarr"
+    create(config, out)
+    run_batch(out, 0)
+    began = time.perf_counter()
+    run_batch(out, 1)
+    whole = time.perf_counter() - began
+    part = store.rows(out, 1)
+    with xr.open_zarr(out, chunks=None) as found:
+        names = Rows(out, part).columns
+        columns = {n: np.asarray(found[n].values[part.start : part.stop], v.dtype) for n, v in names.items()}
+    began = time.perf_counter()
+    store.write(out, part.start, part.stop, columns)
+    writing = time.perf_counter() - began
+    return {"what": "a batch of 20 small runs", "batch_s": whole, "writing_s": writing, "share": writing / whole}
