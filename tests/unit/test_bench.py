@@ -210,7 +210,7 @@ def test_w4_by_scipy_and_by_us_agree_as_first_order_in_time_says() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["w2", "w3", "w4", "w5", "reference", "milieu", "gradient", "batch", "sweep", "store", "devices"])
+@pytest.mark.parametrize("name", "w2 w3 w4 w5 reference milieu gradient batch sweep store devices".split())
 def test_every_workload_runs_small(name: str) -> None:
     done = tmepde(name, "--quick", "--json")
     assert done.returncode == 0, done.stderr

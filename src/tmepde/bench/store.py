@@ -40,7 +40,7 @@ _SMALL = {"tissue.cell_size": "32 um", "run.until": "2 day", "sweep.batch": 20}
 
 
 def measure(name: str, options: Options) -> Record:
-    """``wall_s`` is that of ``tmepde run``; ``error`` is the part of it that writing costs."""
+    """``wall_s`` is that of ``tmepde run``; ``share`` in the rows is the part that writing adds."""
     days = options.length(3.0, 0.25)
     changes = {"run.until": f"{days} day", "run.save.every": "6 hour"}
     if options.quick:
@@ -56,7 +56,6 @@ def measure(name: str, options: Options) -> Record:
         row.pop("cells"),
         row["written_s"],
         None,
-        row["share"],
         rows=[row, small],
         notes=[f"writing costs {100 * row['share']:.1f} % of the run", f"and {100 * small['share']:.1f} % of a batch"],
     )
