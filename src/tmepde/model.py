@@ -149,7 +149,9 @@ def _check_species(name: str, species: Species, grid: Grid) -> None:
         if values.shape not in ((), shape):
             raise ValueError(f"`{name}.{label}` must be a number or have shape {shape}, but has shape {values.shape}.")
         if not np.all(np.isfinite(values)):
-            raise ValueError(f"`{name}.{label}` must be finite, but it contains NaN or infinity.")
+            cell = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+            where = f" in cell {cell}" if cell else ""
+            raise ValueError(f"`{name}.{label}` must be finite, but it is {values[cell]}{where}. Correct it.")
         if np.any(values < least):
             raise ValueError(f"`{name}.{label}` must not be negative, but its minimum is {values.min():g}.")
     if species.held is not None and (species.held.shape != grid.shape or species.held.dtype != bool):

@@ -63,7 +63,10 @@ class Scenario(eqx.Module):
         return here
 
     def replace(self, path: str, value: Any) -> Scenario:
-        """The same scenario with another value behind ``path``; numbers keep their shape (no recompilation)."""
+        """The same scenario with another value behind ``path``; numbers keep their shape (no recompilation).
+
+        A number may lie a thousandth beyond its bounds, so that differences can be taken at them.
+        """
         old = self.at(path)
         new = as_number(value)
         problem = not_a_number(new)
@@ -71,7 +74,11 @@ class Scenario(eqx.Module):
             raise ValueError(f"`{path}` {problem}.")
         above, _, name = path.rpartition(".")
         declared = parameters(type(self.at(above))) if above and dataclasses.is_dataclass(self.at(above)) else {}
-        if name in declared and isinstance(new, np.ndarray) and (problem := declared[name].problem(new)):
+        if (
+            name in declared
+            and isinstance(new, np.ndarray)
+            and (problem := declared[name].problem(_eased(new, declared[name].bounds)))
+        ):
             raise ValueError(f"`{path}` {problem}. Meaning: {declared[name].doc}.")
         if hasattr(old, "shape") and hasattr(new, "shape") and new.shape != old.shape:
             if new.shape != ():
@@ -126,6 +133,17 @@ def _therapies(given: Any) -> dict[str, Any]:
             kind = type(one).__name__
             raise ValueError(f"`interventions.{name}` must be a tmepde.Intervention, but {kind} was given.")
     return dict(given)
+
+
+def _eased(value: np.ndarray, bounds: tuple[float | None, float | None]) -> np.ndarray:
+    """What lies a thousandth beyond its bounds, at them."""
+    low, high = bounds
+    slack = 1e-3 * max(abs(b) for b in (low or 0.0, high or 0.0))
+    if low is not None:
+        value = np.where((value < low) & (value >= low - slack), low, value)
+    if high is not None:
+        value = np.where((value > high) & (value <= high + slack), high, value)
+    return value
 
 
 def _child(here: Any, key: str, path: str) -> Any:

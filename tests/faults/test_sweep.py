@@ -263,6 +263,7 @@ print("jax" in sys.modules, file=sys.stderr)"""
     assert json.loads(said.stdout)["ok"] == 6 and said.stderr.strip() == "False"
 
 
+@pytest.mark.slow
 def test_structures_are_compiled_once_each(tmp_path, monkeypatch):
     """Two grids, mapped as on a GPU in batches of which one holds both: as many programs as structures, and the same
     numbers, to round-off, as members by themselves."""

@@ -29,8 +29,7 @@ import numpy as np
 import pytest
 
 import tmepde as tme
-from tmepde import observables
-from tmepde.simulation import Status
+from tmepde import Status, observables
 from tmepde.units import day
 
 RADIUS = 600.0

@@ -162,7 +162,7 @@ def refuse_locked(target: str | os.PathLike[str]) -> None:
         LockedError: naming host and process.
     """
     path = lock_path(target)
-    owner = _read(path)
+    owner = _read(path) if path.parent.is_dir() else None
     if owner is not None and os.access(path.parent, os.W_OK) and not _stale(path, owner):
         raise LockedError(_sentence(Path(target), owner))
 
