@@ -41,7 +41,8 @@ def compare(scenario, devices, **options):
         one = tme.simulate(scenario, precision="f64", **options)
     many = tme.simulate(scenario, precision="f64", devices=devices, **options)
     assert one.ok and many.ok, (one.message, many.message)
-    worst = max(np.max(np.abs(one.fields[n] - many.fields[n])) / np.max(np.abs(one.fields[n])) for n in one.fields)
+    size = {n: np.max(np.abs(u)) or 1.0 for n, u in one.fields.items()}  # a field may be zero
+    worst = max(np.max(np.abs(one.fields[n] - many.fields[n])) / size[n] for n in one.fields)
     return {"difference": float(worst), "steps": [int(s.statistics["steps"]) for s in (one, many)]}
 
 
