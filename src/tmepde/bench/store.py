@@ -1,6 +1,6 @@
 """store: what it costs that results are written while a run goes on.
 
-The colon section (128², seven arms, saves every six hours) as ``tmepde run`` writes it, against the same arms in a
+The colon section (128², seven arms, a row a day) as ``tmepde run`` writes it, against the same arms in a
 process that steps, makes every row and writes nothing. Both are whole processes with compiled programs at hand, by
 turns; the least seconds count. Beside it a sweep of small runs: seconds of a batch, and of writing its rows.
 """
@@ -41,8 +41,8 @@ _SMALL = {"tissue.cell_size": "32 um", "run.until": "2 day", "sweep.batch": 20}
 
 def measure(name: str, options: Options) -> Record:
     """``wall_s`` is that of ``tmepde run``; ``share`` in the rows is the part that writing adds."""
-    days = options.length(3.0, 0.25)
-    changes = {"run.until": f"{days} day", "run.save.every": "6 hour"}
+    days = options.length(10.0, 0.25)
+    changes = {"run.until": f"{days} day"}
     if options.quick:
         changes |= {"tissue.cell_size": "16 um", "run.save.every": "3 hour"}
     config = configs.load(config_path("colon_ihc"), changes)
@@ -51,7 +51,7 @@ def measure(name: str, options: Options) -> Record:
         small = _batch(Path(folder))
     return Record(
         name,
-        f"the colon section, {len(config.all_arms)} arms for {days:g} days, a row every six hours, written and not",
+        f"the colon section, {len(config.all_arms)} arms for {days:g} days, a row a day, written and not",
         config.run.precision,
         row.pop("cells"),
         row["written_s"],
