@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-ORDER = ("w1", "w2", "w3", "w4", "w5", "reference", "milieu", "gradient", "batch", "devices", "gpu")
+ORDER = ("w1", "w2", "w3", "w4", "w5", "reference", "milieu", "gradient", "batch", "sweep", "store", "devices", "gpu")
 TITLES = {
     "w1": "W1: one field in a box",
     "w2": "W2: ten fields in a box",
@@ -19,6 +19,8 @@ TITLES = {
     "milieu": "Every species on",
     "gradient": "Gradients",
     "batch": "Batches",
+    "sweep": "A sweep",
+    "store": "Writing results",
     "devices": "One domain on many devices",
     "gpu": "Graphics processors",
 }
@@ -38,6 +40,8 @@ ABOUT = {
     "beside it; seconds of the time loop, compilation apart.",
     "gradient": "Value and gradient of the tumour's cells at the end with respect to ten parameters, in reverse.",
     "batch": "Members per second, all at once against one after the other.",
+    "sweep": "Scenarios per second by `tmepde sweep`, against a loop over `simulate` and against separate processes.",
+    "store": "A run that writes its rows against one that makes them and writes nothing.",
     "devices": "Bytes that a device sends, counted from the compiled program; the same number of cells on each device.",
     "gpu": "Float32 at 256³ against the copy bandwidth of the card.",
 }
