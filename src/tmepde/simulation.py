@@ -334,10 +334,7 @@ def arm_of(scenario: Scenario, active: Sequence[str], name: str = "") -> Scenari
     Raises:
         KeyError: for a name that is no intervention.
     """
-    for one in active:
-        if one not in scenario.interventions:
-            raise KeyError(unknown("intervention", one, scenario.interventions) + f" (arm {name!r})")
-    for one in scenario.interventions:
-        if one not in active:
-            scenario = scenario.replace(f"interventions.{one}.strength", 0.0)
-    return scenario
+    try:
+        return scenario.only(active)
+    except KeyError as error:
+        raise KeyError(f"{error.args[0]} (arm {name!r})") from None

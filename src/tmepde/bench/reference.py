@@ -70,7 +70,7 @@ def case(
     """
     built = configs.load(config_path(config), overrides).build()
     arm = arm or list(built.arms)[-1]
-    scenario = only(built.scenario, built.arms[arm])
+    scenario = built.scenario.only(built.arms[arm])
     days = float(scenario.until) / 24.0
     rtol = built.rtol
     save, most = tme.every(24.0), 10 * built.max_steps  # another limit of steps would be another program
@@ -108,14 +108,6 @@ def config_path(name: str) -> Path:
     raise FileNotFoundError(
         f"The config {name}.toml must come with the package, but it is not there. Install it again."
     )
-
-
-def only(scenario: tme.Scenario, active: Any) -> tme.Scenario:
-    """The scenario with all other interventions at strength 0."""
-    for one in scenario.interventions:
-        if one not in active:
-            scenario = scenario.replace(f"interventions.{one}.strength", 0.0)
-    return scenario
 
 
 def field_errors(found: tme.Solution, finer: tme.Solution) -> dict[str, float]:

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from tmepde.io.durable import make_folder, sync_folder, write_files
+from tmepde.io.durable import make_folder, sync_folder, sync_tree, write_files
 from tmepde.io.store import StoreError
 
 KIND = "sweep"
@@ -72,11 +72,7 @@ def create(path: Path, count: int, batch: int, arrays: Mapping[str, Array], attr
             for name, array in arrays.items():
                 _create_array(root, name, array, count, batch)
             zarr.consolidate_metadata(partial)
-        for file in partial.rglob("*"):
-            if file.is_file():
-                _to_disk(file)
-        for folder in (partial, *(p for p in partial.rglob("*") if p.is_dir())):
-            sync_folder(folder)
+        sync_tree(partial)
         os.rename(partial, path)
         sync_folder(path.parent)
     finally:
@@ -211,14 +207,6 @@ def _put(files: Mapping[Path, bytes]) -> None:
 def _shape(path: Path) -> range:
     document = json.loads((path / "status" / "zarr.json").read_text("utf-8"))
     return range(int(document["shape"][0]))
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def batches(path: Path) -> int:
