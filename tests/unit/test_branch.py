@@ -78,3 +78,12 @@ def test_what_cannot_be_started_from_is_refused_and_nothing_is_written(stores, t
 
 def test_names_may_hold_what_shells_pass_on():
     assert parsed("out/a b.zarr@2 day@CAR-T + X")[1:] == (48.0, "CAR-T + X")
+
+
+def test_a_run_says_that_it_leaves_a_sweep_aside(stores, tmp_path, capsys):
+    sweep = '[sweep.grid]\n"interventions.car_t.dose.amount" = ["1e7 cells", "1e8 cells"]\n'
+    config = tmp_path / "sweep.toml"
+    config.write_text(CONFIG + sweep)
+    run(config, tmp_path / "out.zarr", [], False, True)
+    assert "tmepde sweep" in capsys.readouterr().err
+    assert xr.open_zarr(tmp_path / "out.zarr").sizes["scenario"] == 2

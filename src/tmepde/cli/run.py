@@ -47,6 +47,10 @@ def run(
         return
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
+    if config.sweep is not None:
+        print(
+            "warning: [sweep] is left aside: every arm runs once. Use `tmepde sweep` to vary numbers.", file=sys.stderr
+        )
     if distributed:
         if resume:
             raise Stop(
