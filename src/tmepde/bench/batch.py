@@ -72,7 +72,8 @@ def solves(n: int, members: int) -> dict[str, Any]:
 def runs(base: tme.Scenario, members: int, alone: int | None = None) -> list[dict[str, Any]]:
     """The whole model: one after the other, ``jax.vmap``, and ``tme.simulate_batch``.
 
-    ``alone``: how many of them are run one after the other; seconds are scaled to all. On a GPU threads are left out.
+    ``alone``: how many of them are run one after the other; seconds are scaled to all. On a GPU ``simulate_batch``
+    is the mapped program, and the only other way.
     """
     paths = parameters(base)[:3]
     factors = np.random.default_rng(1).uniform(0.5, 2.0, (members, len(paths)))
@@ -92,7 +93,8 @@ def runs(base: tme.Scenario, members: int, alone: int | None = None) -> list[dic
     single = (time.perf_counter() - began) * members / len(some)
     steps = [int(s.statistics["steps"]) for s in found[:16]]
     rows = [{"what": "one after the other", "wall_s": single, "compile_s": first["compile_s"], "steps": steps}]
-    rows.append(_vmapped(base, values, single))
+    if platform() == "cpu":
+        rows.append(_vmapped(base, values, single))
     ways = {"tme.simulate_batch": None, "tme.simulate_batch, threads alone": 1}
     for label, block in itertools.islice(ways.items(), 2 if platform() == "cpu" else 1):
         cold = seconds(lambda: _states(tme.simulate_batch(scenarios, block=block)), 1)  # noqa: B023
