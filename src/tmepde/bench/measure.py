@@ -50,14 +50,25 @@ def kernel_seconds(function: Callable[..., Any], *arguments: Any, repeats: int =
     return seconds(lambda: program(*arguments), repeats), compile_s
 
 
-def loop_seconds(step: Callable[[Any, Any], Any], value: Any, constants: Any, trips: int, repeats: int = 3) -> float:
-    """Seconds of one ``value ← step(value, constants)``, from ``trips`` of them in one compiled loop."""
+def loop_seconds(
+    step: Callable[[Any, Any], Any], value: Any, constants: Any, trips: int, repeats: int = 3, times: int = 1
+) -> float:
+    """Seconds of one ``value ← step(value, constants)``, from ``trips`` of them in one compiled loop.
+
+    ``times``: how many in the body of the loop, one after the other: on a GPU a pass through a loop costs as much as
+    some 70 MB of memory traffic, whatever is done in it.
+    """
+
+    def body(_: Any, value: Any, constants: Any) -> Any:
+        for _ in range(times):
+            value = jax.lax.optimization_barrier(step(value, constants)) if times > 1 else step(value, constants)
+        return value
 
     def loop(value: Any, constants: Any) -> Any:
-        return jax.lax.fori_loop(0, trips, lambda _, v: step(v, constants), value)
+        return jax.lax.fori_loop(0, trips, functools.partial(body, constants=constants), value)
 
     best, _ = kernel_seconds(loop, value, constants, repeats=repeats)
-    return best / trips
+    return best / (trips * times)
 
 
 def bandwidth(cells: int, trips: int) -> dict[str, float]:
