@@ -67,7 +67,7 @@ validate: $(VENV)/.test-stamp
 
 # The programs that we are compared with have an environment of their own: Devito asks for older numpy and packaging.
 BENCH_VENV ?= .venv-bench
-WORKLOADS ?= w1 w2 w3 w4 w5 reference milieu gradient batch sweep store devices gpu
+WORKLOADS ?= w1 w2 w3 w4 w5 reference milieu gradient batch sweep store devices gpu gpu_models
 BENCH_OPTIONS ?= --peers
 
 $(BENCH_VENV)/.stamp: pyproject.toml constraints.txt | $(PY)

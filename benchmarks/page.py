@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-ORDER = ("w1", "w2", "w3", "w4", "w5", "reference", "milieu", "gradient", "batch", "sweep", "store", "devices", "gpu")
+ORDER = (
+    *("w1", "w2", "w3", "w4", "w5", "reference", "milieu", "gradient", "batch", "sweep", "store", "devices"),
+    *("gpu", "gpu_models"),
+)
 TITLES = {
     "w1": "W1: one field in a box",
     "w2": "W2: ten fields in a box",
@@ -23,6 +26,7 @@ TITLES = {
     "store": "Writing results",
     "devices": "One domain on many devices",
     "gpu": "Graphics processors",
+    "gpu_models": "Models on a graphics processor",
 }
 ABOUT = {
     "w1": "100³ cells of 20 µm, D 1e5 µm²/min, λ 0.1/min, no flux: a smooth bump and a source in a ball, one minute. "
@@ -43,7 +47,8 @@ ABOUT = {
     "sweep": "Scenarios per second by `tmepde sweep`, against a loop over `simulate` and against separate processes.",
     "store": "A run that writes its rows against one that makes them and writes nothing.",
     "devices": "Bytes that a device sends, counted from the compiled program; the same number of cells on each device.",
-    "gpu": "Float32 at 256³ against the copy bandwidth of the card.",
+    "gpu": "Float32 at 256³ against the copy bandwidth of the card: the share is of the bytes that must move at least.",
+    "gpu_models": "The nodule on 64³ cells beside a tenth of its tolerance, and on 256³; batches of 64² cells, 2 days.",
 }
 OTHERS = """\
 ## Programs that pip does not bring

@@ -26,7 +26,7 @@ from tmepde._cache import cores, keep_programs
 from tmepde._results import Status
 from tmepde._types import cast
 from tmepde.diagnosis import explain
-from tmepde.layout import members_mesh, to_host
+from tmepde.layout import members_mesh, platform, to_host
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
 from tmepde.runner import Static as _Static
@@ -182,7 +182,7 @@ def _plan(runner: _Runner, count: int, block: int | None, threads: int | None, m
     if mesh is not None:
         wanted = min(count if block is None else block, count)
         return -(-wanted // mesh.size) * mesh.size, 1
-    cpu = jax.default_backend() == "cpu"
+    cpu = platform() == "cpu"
     workers = threads if threads is not None else (cores() if cpu else 1)
     if block is None:
         cells = int(np.prod(runner.scenario.model.grid.shape))

@@ -153,6 +153,15 @@ def current() -> Layout | None:
     return _CURRENT.get()
 
 
+def platform() -> str:
+    """Kind of device ("cpu", "gpu", …) that the program being traced is meant for."""
+    if (layout := _CURRENT.get()) is not None:
+        return str(layout.mesh.devices.flat[0].platform)
+    settings: Any = jax.config
+    default = settings.jax_default_device
+    return jax.default_backend() if default is None else str(getattr(default, "platform", default))
+
+
 def level(tree: Any) -> Any:
     """:meth:`Layout.level`, or ``tree`` as it is."""
     layout = _CURRENT.get()

@@ -20,6 +20,12 @@ from tmepde.runner import Runner, Static, is_array, march_program, start_program
 ON_CUDA = {"cusolver_syevd_ffi", "cusolver_getrf_ffi", "cu_lu_pivots_to_permutation", "cusparse_gtsv2_ffi"}
 
 
+@pytest.fixture(autouse=True)
+def _meant_for_a_gpu(monkeypatch):
+    """What is written otherwise for other devices (see ``layout.platform``) is what must lower."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+
+
 def library_calls(function, *shapes) -> set[str]:
     """Names of the calls in ``function`` lowered for CUDA; whatever cannot be lowered raises."""
     exported = jax.export.export(jax.jit(function), platforms=["cuda"])(*shapes)

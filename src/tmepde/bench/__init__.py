@@ -7,7 +7,9 @@ something this package did not compute. ``record.limits`` holds what the machine
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+from collections.abc import Callable
 
 from tmepde.bench.record import Options, Record
 
@@ -25,7 +27,8 @@ WORKLOADS = {
     "sweep": ("sweep", "a sweep of the colon section against a loop and against separate processes"),
     "store": ("store", "what writing results costs"),
     "devices": ("devices", "what devices send to each other where one domain lies on many"),
-    "gpu": ("gpu", "stencil and multigrid cycle against the bandwidth of a graphics processor"),
+    "gpu": ("gpu", "stencil, multigrid cycle and w1 to w5 against the bandwidth of a graphics processor"),
+    "gpu_models": ("gpu", "the model of a solid tumour in three dimensions, and batches, on a graphics processor"),
 }
 NAMES = tuple(WORKLOADS)
 
@@ -34,23 +37,33 @@ class NoDeviceError(RuntimeError):
     """The measurement needs a device that this machine lacks; the text says what was predicted for it."""
 
 
-def run(name: str, options: Options | None = None) -> Record:
+def run(name: str, options: Options | None = None, keep: Callable[[Record], None] | None = None) -> Record:
     """Measure one workload of :data:`WORKLOADS`.
+
+    Args:
+        keep: is given what there is of the record whenever a long workload has finished a part of it.
 
     Raises:
         ValueError: for an unknown name or a size that cannot be run.
-        NoDeviceError: for ``"gpu"`` where there is none.
+        NoDeviceError: for ``"gpu"`` and ``"gpu_models"`` where there is none.
     """
     if name not in WORKLOADS:
         raise ValueError(f"`name` must be one of {', '.join(NAMES)}, but {name!r} was given. Choose one of these.")
     options = Options() if options is None else options
     options.check()
     module = importlib.import_module(f"tmepde.bench.{WORKLOADS[name][0]}")
-    record = module.measure(name, options)
-    from tmepde.bench.measure import surroundings
 
-    record.quick, record.surroundings = options.quick, surroundings(options)
-    return record
+    def complete(record: Record) -> Record:
+        from tmepde.bench.measure import surroundings
+
+        record.quick, record.surroundings = options.quick, surroundings(options)
+        return record
+
+    def part(record: Record) -> None:
+        if keep is not None:
+            keep(complete(record))
+
+    return complete(module.measure(name, dataclasses.replace(options, keep=part)))
 
 
 __all__ = ["NAMES", "WORKLOADS", "NoDeviceError", "Options", "Record", "run"]

@@ -7,6 +7,7 @@ member take over the mean of those that a member needs. Members differ in the ra
 from __future__ import annotations
 
 import itertools
+import time
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from tmepde.bench.gradient import parameters, scenario, small
 from tmepde.bench.measure import call, compiled, kernel_seconds, seconds
 from tmepde.bench.record import Options, Record
 from tmepde.elliptic import EllipticOperator, LinearControl, prepare
+from tmepde.layout import platform
 from tmepde.operators import conductances
 
 
@@ -67,8 +69,12 @@ def solves(n: int, members: int) -> dict[str, Any]:
     }
 
 
-def runs(base: tme.Scenario, members: int) -> list[dict[str, Any]]:
-    """The whole model: one after the other, ``jax.vmap``, and ``tme.simulate_batch``."""
+def runs(base: tme.Scenario, members: int, alone: int | None = None) -> list[dict[str, Any]]:
+    """The whole model: one after the other, ``jax.vmap``, and ``tme.simulate_batch``.
+
+    ``alone``: how many of them are run one after the other; seconds are scaled to all. On a GPU ``simulate_batch``
+    is the mapped program, and the only other way.
+    """
     paths = parameters(base)[:3]
     factors = np.random.default_rng(1).uniform(0.5, 2.0, (members, len(paths)))
     values = {p: np.stack([f * np.asarray(base.at(p)) for f in factors[:, i]]) for i, p in enumerate(paths)}
@@ -81,11 +87,16 @@ def runs(base: tme.Scenario, members: int) -> list[dict[str, Any]]:
 
     scenarios = [member(i) for i in range(members)]
     _, first = call(scenarios[0], 1)
-    single = seconds(lambda: [tme.simulate(s).state for s in scenarios], 1)
-    steps = np.array([int(tme.simulate(s).statistics["steps"]) for s in itertools.islice(scenarios, 16)])
-    rows = [{"what": "one after the other", "wall_s": single, "compile_s": first["compile_s"], "steps": steps.tolist()}]
-    rows.append(_vmapped(base, values, single))
-    for label, block in (("tme.simulate_batch", None), ("tme.simulate_batch, threads alone", 1)):
+    some = scenarios[: alone or members]
+    began = time.perf_counter()
+    found = [tme.simulate(s) for s in some]
+    single = (time.perf_counter() - began) * members / len(some)
+    steps = [int(s.statistics["steps"]) for s in found[:16]]
+    rows = [{"what": "one after the other", "wall_s": single, "compile_s": first["compile_s"], "steps": steps}]
+    if platform() == "cpu":
+        rows.append(_vmapped(base, values, single))
+    ways = {"tme.simulate_batch": None, "tme.simulate_batch, threads alone": 1}
+    for label, block in itertools.islice(ways.items(), 2 if platform() == "cpu" else 1):
         cold = seconds(lambda: _states(tme.simulate_batch(scenarios, block=block)), 1)  # noqa: B023
         warm = seconds(lambda: _states(tme.simulate_batch(scenarios, block=block)), 1)  # noqa: B023
         rows.append({"what": label, "wall_s": warm, "gain": single / warm, "compile_s": max(cold - warm, 0.0)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 
@@ -17,7 +18,8 @@ class Options:
         cells: cells along each axis; ``None`` for the workload's own.
         days: simulated days of the reference model, the gradient and the batch; ``None`` for the workload's own.
         repeats: timings of which the best counts.
-        device: "cpu" lets the workload for graphics processors run on a processor.
+        device: "cpu" lets the workloads for graphics processors run on a processor.
+        keep: is given what there is of a record after each part of a long workload.
     """
 
     quick: bool = False
@@ -27,6 +29,7 @@ class Options:
     days: float | None = None
     repeats: int = 3
     device: str | None = None
+    keep: Callable[[Record], None] | None = None
 
     def check(self) -> None:
         """Raise for sizes that cannot be run."""

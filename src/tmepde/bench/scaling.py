@@ -18,9 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import tmepde as tme
-from tmepde.bench.measure import compiled, kernel_seconds, loop_seconds, seconds
+from tmepde.bench.measure import compiled, loop_seconds, seconds
 from tmepde.bench.record import Options, Record
 from tmepde.elliptic import EllipticOperator, LinearControl, prepare
+from tmepde.layout import platform
 from tmepde.operators import conductances
 from tmepde.operators.uniform import ghosted, uniform_laplacian
 
@@ -149,5 +150,4 @@ def cycle_seconds(n: int, kind: str = "smooth", strength: float = 1000.0) -> flo
         return Multigrid(EllipticOperator(jnp.ones_like(d), faces, grid.periodic))
 
     hierarchy = jax.jit(levels)(d)
-    wall, _ = kernel_seconds(lambda m, r: m(r), hierarchy, jnp.ones_like(d))
-    return wall
+    return loop_seconds(lambda r, m: m(r), jnp.ones_like(d), hierarchy, 20 if platform() != "cpu" else 3)

@@ -26,11 +26,16 @@ def bench(name: str, as_json: bool, out: Path | None, **options: Any) -> None:
     choose_device(options.get("device"), "f32")
     if not options["quick"]:
         os.environ["TMEPDE_CACHE"] = "off"  # what is kept on disk would hide the seconds of the compiler
-    found = []
+    found: list[dict[str, Any]] = []
+
+    def keep(record: Any) -> None:
+        if out is not None:
+            _write(out, [*found, record.as_dict()] if name == "all" else record.as_dict())
+
     try:
         for one in wanted:
             try:
-                record = run(one, Options(**options)).as_dict()
+                record = run(one, Options(**options), keep).as_dict()
             except NoDeviceError as error:
                 if name != "all":
                     raise Stop(ENVIRONMENT, str(error)) from None

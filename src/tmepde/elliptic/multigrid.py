@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from tmepde.elliptic.operator import EllipticOperator
-from tmepde.layout import current, parts_of
+from tmepde.layout import current, parts_of, platform
 from tmepde.layout import level as settled
 from tmepde.operators.apart import apart
 from tmepde.operators.faces import pad
@@ -167,8 +167,14 @@ class Multigrid(eqx.Module):
             residual = settled(jnp.pad(residual, [(0, p - n) for p, n in zip(padded, shape, strict=True)]))
         u = _presmooth(level, residual)
         correction = self._cycle(index + 1, settled(apart(_restricted, level, u, residual)))
-        u = _postsmooth(level, apart(_corrected, level, u, correction), residual)
+        u = _postsmooth(level, _step(_corrected, level, u, correction), residual)
         return u if u.shape == shape else settled(u[tuple(slice(0, n) for n in shape)])
+
+
+def _step(function: Callable[..., Any], *values: Any) -> Any:
+    """:func:`apart` on a CPU; elsewhere the next pass computes it on the way, for itself and its neighbours, rather
+    than that another array is written and read."""
+    return apart(function, *values) if platform() == "cpu" else function(*values)
 
 
 def _defect(level: _Level, u: Any, scaled: Any) -> Any:
@@ -196,7 +202,7 @@ def _restricted(level: _Level, u: Any, b: Any) -> Any:
             values = _merge(values, k - len(coarsen)) if flag else values
         return values
 
-    return _within(merged, coarsen, apart(_residual, level, u, b))
+    return _within(merged, coarsen, _step(_residual, level, u, b))
 
 
 def _corrected(level: _Level, u: Any, correction: Any) -> Any:

@@ -29,7 +29,7 @@ from tmepde.elliptic.fast_diagonal import FastDiagonal
 from tmepde.elliptic.multigrid import Multigrid, reciprocal
 from tmepde.elliptic.operator import EllipticOperator
 from tmepde.elliptic.separable import SeparableOperator
-from tmepde.layout import whole
+from tmepde.layout import platform, whole
 from tmepde.operators.faces import take
 
 METHODS = ("auto", "direct", "fast_diagonal", "multigrid", "jacobi")
@@ -129,7 +129,7 @@ def preconditioner(op: EllipticOperator, method: str = "auto") -> Callable[[Any]
 def _apart(op: EllipticOperator) -> bool:
     """Whether fields are solved one after the other: where they are several and a few of them fill the cache."""
     fields, cells = op.diagonal.shape[0], math.prod(op.diagonal.shape[1:])
-    return jax.default_backend() == "cpu" and fields > 1 and cells >= _LARGE
+    return platform() == "cpu" and fields > 1 and cells >= _LARGE
 
 
 def _one_by_one(op: EllipticOperator, method: str, definite: bool) -> Solver:

@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from tmepde.layout import platform
+
 #: cells from which a pass of its own costs less than what it saves
 LARGE = 32_768
 
@@ -20,7 +22,7 @@ def apart(function: Callable[..., Any], *values: Any) -> Any:
     own, and that the other is never taken is hidden from the compiler by the barrier (one flag for all members of a
     batch, so that the conditional stays one).
     """
-    if jax.default_backend() != "cpu":
+    if platform() != "cpu":
         return jax.lax.optimization_barrier(function(*values))
     like = jax.eval_shape(function, *values)
     always = jax.lax.optimization_barrier(jnp.asarray(True))
@@ -29,5 +31,5 @@ def apart(function: Callable[..., Any], *values: Any) -> Any:
 
 def apart_if_large(cells: tuple[int, ...], function: Callable[..., Any], *values: Any) -> Any:
     """``function(*values)``, :func:`apart` on a processor where there are many ``cells``."""
-    large = jax.default_backend() == "cpu" and math.prod(cells) >= LARGE
+    large = platform() == "cpu" and math.prod(cells) >= LARGE
     return apart(function, *values) if large else function(*values)

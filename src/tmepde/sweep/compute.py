@@ -13,10 +13,9 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-
 from tmepde.batch import simulate_batch
 from tmepde.config.errors import ConfigError
+from tmepde.layout import platform
 from tmepde.simulation import suitable_stepper
 from tmepde.steppers import StepControl
 from tmepde.sweep.members import Members, groups, structure
@@ -42,7 +41,7 @@ class _Member:
 
 def how(width: int, threads: int | None = None) -> How:
     """The way that suits the device, for batches of ``width``."""
-    return How(1, threads) if jax.default_backend() == "cpu" else How(width, threads)
+    return How(1, threads) if platform() == "cpu" else How(width, threads)
 
 
 def compute(members: Members, part: range, config: Any, results: Rows, way: How) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tmepde._memory import estimate, installed
+from tmepde.layout import platform
 
 _PER_CORE, _LEAST, _MOST = 8, 16, 1024
 _FILLED = 2**22
@@ -48,9 +49,7 @@ def chosen(scenario: Any, precision: str, row_bytes: float, count: int) -> int:
 
 def threads(scenario: Any, precision: str) -> int | None:
     """Members that run at a time on a processor; ``None`` on a GPU."""
-    import jax
-
-    if jax.default_backend() != "cpu":
+    if platform() != "cpu":
         return None
     room = installed()
     fits = cores() if room is None else int(_SHARE * room / _bytes(scenario, precision))
