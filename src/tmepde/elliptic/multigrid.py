@@ -6,7 +6,7 @@ diagonal is summed. (Half the fine face in series with its neighbours, harmonica
 iterations where jumps do not fall on coarse faces: 39 instead of 17 for a checkerboard of contrast 100 on 70 × 33 × 50
 cells.) Restriction sums, prolongation copies (its transpose), and a Chebyshev–Jacobi smoother before and after keeps
 the cycle symmetric, as conjugate gradients need. Odd lengths are padded with inert cells, masked cells are inert, so
-any shape works. Every pass over the cells stands apart from the next (:func:`_apart`): XLA else fuses a chain of
+any shape works. Every pass over the cells stands apart from the next (:func:`apart`): XLA else fuses a chain of
 stencils into recomputation (505 ms a cycle at 128³ instead of 32 ms, and 9 s to compile).
 """
 
@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from tmepde.elliptic.operator import EllipticOperator
 from tmepde.layout import current, parts_of, platform
 from tmepde.layout import level as settled
+from tmepde.operators.apart import apart
 from tmepde.operators.faces import pad
 
 #: axes of at most this many cells are not merged further
@@ -165,29 +166,15 @@ class Multigrid(eqx.Module):
         if shape != padded:
             residual = settled(jnp.pad(residual, [(0, p - n) for p, n in zip(padded, shape, strict=True)]))
         u = _presmooth(level, residual)
-        correction = self._cycle(index + 1, settled(_apart(_restricted, level, u, residual)))
+        correction = self._cycle(index + 1, settled(apart(_restricted, level, u, residual)))
         u = _postsmooth(level, _step(_corrected, level, u, correction), residual)
         return u if u.shape == shape else settled(u[tuple(slice(0, n) for n in shape)])
 
 
-def _apart(function: Callable[..., Any], *values: Any) -> Any:
-    """``function(*values)``, written to memory before anything reads it.
-
-    On a CPU a barrier does not do that: it is gone when loops are fused. A branch of a conditional is a program of its
-    own, and that the other is never taken is hidden from the compiler by the barrier (one flag for all members of a
-    batch, so that the conditional stays one).
-    """
-    if platform() != "cpu":
-        return jax.lax.optimization_barrier(function(*values))
-    like = jax.eval_shape(function, *values)
-    always = jax.lax.optimization_barrier(jnp.asarray(True))
-    return jax.lax.cond(always, function, lambda *_: jnp.zeros(like.shape, like.dtype), *values)
-
-
 def _step(function: Callable[..., Any], *values: Any) -> Any:
-    """:func:`_apart` on a CPU; elsewhere the next pass computes it on the way, for itself and its neighbours, rather
+    """:func:`apart` on a CPU; elsewhere the next pass computes it on the way, for itself and its neighbours, rather
     than that another array is written and read."""
-    return _apart(function, *values) if platform() == "cpu" else function(*values)
+    return apart(function, *values) if platform() == "cpu" else function(*values)
 
 
 def _defect(level: _Level, u: Any, scaled: Any) -> Any:
@@ -198,8 +185,8 @@ def _defect(level: _Level, u: Any, scaled: Any) -> Any:
 
 def _presmooth(level: _Level, b: Any) -> Any:
     """Two sweeps from zero."""
-    start = _apart(lambda b: _FIRST * level.inverse * b, b)
-    return _apart(lambda u: (1.0 + _KEEP) * u + _TAKE * _defect(level, u, u / _FIRST), start)
+    start = apart(lambda b: _FIRST * level.inverse * b, b)
+    return apart(lambda u: (1.0 + _KEEP) * u + _TAKE * _defect(level, u, u / _FIRST), start)
 
 
 def _residual(level: _Level, u: Any, b: Any) -> Any:
@@ -234,13 +221,13 @@ def _within(merge: Callable[[Any], Any], coarsen: tuple[bool, ...], values: Any)
 
 def _postsmooth(level: _Level, start: Any, b: Any) -> Any:
     """Two sweeps from ``start``, and 0 in inert cells, into which the prolongation spreads."""
-    u = _apart(lambda u, b: u + _FIRST * _defect(level, u, level.inverse * b), start, b)
+    u = apart(lambda u, b: u + _FIRST * _defect(level, u, level.inverse * b), start, b)
 
     def last(u: Any, start: Any, b: Any) -> Any:
         u = u + _KEEP * (u - start) + _TAKE * _defect(level, u, level.inverse * b)
         return jnp.where(level.inverse > 0, u, 0.0)
 
-    return _apart(last, u, start, b)
+    return apart(last, u, start, b)
 
 
 def _dense_inverse(op: EllipticOperator) -> Any:

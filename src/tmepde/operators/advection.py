@@ -28,6 +28,7 @@ from tmepde._types import Faces, Field
 from tmepde.boundary import Dirichlet, NoFlux, PrescribedFlux, Sides
 from tmepde.grid import Grid
 from tmepde.operators.anisotropy import along
+from tmepde.operators.apart import apart_if_large
 from tmepde.operators.diffusion import face_transfer
 from tmepde.operators.faces import axis_of, gradient, open_faces, open_parts, take
 
@@ -99,16 +100,20 @@ def advective_tendency(
     slopes = gradient(grid, u) if scheme == "muscl" else None
     for k in range(grid.ndim):
         axis = axis_of(grid, k)
-        v = jnp.asarray(velocity[k]).astype(u.dtype)
-        if slopes is None:
-            interior, wrap = _weighted(grid, k, v, u, face_transfer(grid, along(diffusivity, k), k))
-        else:
-            interior, wrap = _upwind_fluxes(grid, k, v, u, slopes[k])
-        ends = (wrap, wrap) if grid.periodic[k] else _end_fluxes(grid, k, v, u, sides, clock, state, diffusivity)
-        flux = jnp.concatenate([ends[0], interior, ends[1]], axis=axis)
-        if grid.mask is not None or grid.apertures is not None:
-            flux = flux * _passable(grid, k, flux.dtype)
-        flux = flux * jnp.asarray(grid.areas(k)).astype(u.dtype)
+
+        def through(u: Any, v: Any, k: int = k, axis: int = axis) -> Any:
+            """Flux times area at all faces along axis k."""
+            if slopes is None:
+                interior, wrap = _weighted(grid, k, v, u, face_transfer(grid, along(diffusivity, k), k))
+            else:
+                interior, wrap = _upwind_fluxes(grid, k, v, u, slopes[k])
+            ends = (wrap, wrap) if grid.periodic[k] else _end_fluxes(grid, k, v, u, sides, clock, state, diffusivity)
+            flux = jnp.concatenate([ends[0], interior, ends[1]], axis=axis)
+            if grid.mask is not None or grid.apertures is not None:
+                flux = flux * _passable(grid, k, flux.dtype)
+            return flux * jnp.asarray(grid.areas(k)).astype(u.dtype)
+
+        flux = apart_if_large(grid.shape, through, u, jnp.asarray(velocity[k]).astype(u.dtype))
         width = jnp.asarray(grid.metric_widths(k)).astype(u.dtype)
         total = total - (take(flux, 1, None, axis) - take(flux, 0, -1, axis)) / width
     return total if grid.fractions is None else total / jnp.asarray(grid.fractions).astype(u.dtype)

@@ -1,6 +1,11 @@
 """Tryptophan catabolism: IDO, which IFN-γ induces, makes kynurenine Y, which disarms T cells.
 
-∂Y/∂t = ∇·(D ∇Y) + q H(I) (C₊ + C₋)/φ_i − (k f_p ν/ν₀ + k₀) Y        H = I/(I + K)
+0 = ∇·(D ∇Y) + q H(I) (C₊ + C₋)/φ_i − (k f_p ν/ν₀ + k₀) Y        H = I/(I + K)
+
+Y follows IFN-γ, which is in balance itself, within minutes: perfused vessels wash it out in 100 s, and it diffuses out
+of a nodule of R = 450 µm within R²/π²D = 51 s. Hence it is in balance too, like adenosine and lactate. (As a dynamic
+field it lagged behind IFN-γ by 0.7 of its change in each step, and its error set the length of 9 steps in 10. Over
+eight days of a treated nodule of 12³ cells, rtol 1e-4, the two forms differ by 0.11 % at most in any field.)
 """
 
 from __future__ import annotations
@@ -54,7 +59,7 @@ class TryptophanCatabolism(Process):
     )
 
     def brings(self, tissue: Any) -> dict[str, Any]:
-        field = Species(0.0, 400.0 * _SECOND, None, 10.0, "transported", "nM", "Kynurenine above that of plasma")
+        field = Species(0.0, 400.0 * _SECOND, None, 10.0, "quasi_steady", "nM", "Kynurenine above that of plasma")
         return {"kynurenine": field}
 
     def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
