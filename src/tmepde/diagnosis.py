@@ -164,13 +164,19 @@ def explain(runner: Runner, status: Status, state: State, clock: tuple[Any, Any,
     )
 
 
-def caution(runner: Runner, state: State, clock: tuple[Any, Any, Any], volumes: np.ndarray) -> str:
+def caution(
+    runner: Runner, state: State, clock: tuple[Any, Any, Any], volumes: np.ndarray, contents: dict[str, Any]
+) -> str:
     """A sentence for a field that its own drift has drawn together into one cell: the equations have no such solution,
-    the grid has made one of a blow-up. Empty where there is none."""
+    the grid has made one of a blow-up. Empty where there is none. ``contents``: Σ V·u of each field."""
     grid = runner.scenario.model.grid
     if grid.ndim < 2 or volumes.size < _CELLS:
         return ""
+    largest = float(np.max(volumes))
     for name in runner.problem.transported:
+        most = largest * float(np.max(np.asarray(state[name])))
+        if most < _SHARE * float(contents[name]):  # no cell can hold that much
+            continue
         content = volumes * np.asarray(state[name], np.float64)
         share = float(np.max(content)) / max(float(np.sum(content)), 1e-300)
         if share < _SHARE:

@@ -40,6 +40,9 @@ from tmepde.scenario import Scenario
 from tmepde.snapshot import Snapshot, check, progress_arrays, progress_from, signature
 from tmepde.solution import account_of, statistics_of
 
+#: cells of which a content is summed at a time: their float64 values stay in the nearest cache, and on one core
+_PIECE = 8192
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -107,6 +110,9 @@ class Start:
 class Run:
     """An iterator over :class:`Saved` rows; see the module. Made by :func:`tmepde.simulation.follow`.
 
+    Args:
+        into: arrays with room for every row of each field to keep; rows are then views of them, written once.
+
     Attributes:
         times: all save times in h, from 0.
         index: the next row to save.
@@ -123,11 +129,12 @@ class Run:
         snapshots: bool = True,
         branch: bool = False,
         start: Start | None = None,
+        into: dict[str, np.ndarray] | None = None,
     ):
         self.scenario, self.runner, self.times = scenario, runner, times
         self.outcome: Outcome | None = None
         self.wall_time = 0.0
-        self._stop, self._snapshots = stop, snapshots
+        self._stop, self._snapshots, self._into = stop, snapshots, into
         self._signature: dict[str, str] | None = None
         if snapshot is not None:
             check(snapshot, runner, times, branch)
@@ -151,10 +158,10 @@ class Run:
 
     def _begin(self, snapshot: Snapshot | None, volumes: Any) -> None:
         """At the start, or where ``snapshot`` stands."""
-        self._volumes = np.asarray(to_host(volumes), np.float64)
+        self._volumes = to_host(volumes)
         if snapshot is None:
             self.index, self._local = 0, self._spans[0][1]
-            self._initial = self._totals(self._host())
+            self._initial = self._totals(self.state)
             return
         self.index, self._initial = snapshot.index, snapshot.initial
         self._local = snapshot.local if snapshot.between else self._spans[min(self.index, len(self._spans)) - 1][1]
@@ -204,12 +211,20 @@ class Run:
         index = self.index - 1
         snapshot = self.snapshot() if self._snapshots else None
         known = {} if snapshot is None else snapshot.state
-        fields = {n: known[n] if n in known else _copy(self.state[n]) for n in self.runner.fields}
+        fields = {n: known[n] if n in known else self._kept(n, index) for n in self.runner.fields}
         observed: dict[str, np.ndarray] = {}
         if self._watch is not None:
             now = np.asarray(self.times[index], self.runner.dtype)
             observed = {n: _copy(v) for n, v in self._watch(self._arrays, self.state, now).items()}
         return Saved(index, float(self.times[index]), fields, observed, snapshot)
+
+    def _kept(self, name: str, index: int) -> np.ndarray:
+        """The field as an array of its own, or as a row of the array that was given for it."""
+        if self._into is None:
+            return _copy(self.state[name])
+        row = self._into[name][index : index + 1].reshape(self.state[name].shape)
+        row[...] = to_host(self.state[name])
+        return row
 
     def snapshot(self) -> Snapshot:
         """Where the run stands, as arrays of its own."""
@@ -232,8 +247,8 @@ class Run:
         """Totals of the dynamic species (metric volumes), summed in float64."""
         found = {}
         for name in self.runner.problem.dynamic:
-            u = np.asarray(to_host(state[name]), np.float64)
-            found[name] = u if u.ndim == 0 else np.asarray(np.sum(self._volumes * u))
+            u = to_host(state[name])
+            found[name] = np.asarray(u, np.float64) if u.ndim == 0 else np.asarray(content(self._volumes, u))
         return found
 
     @property
@@ -254,7 +269,7 @@ class Run:
         keep = self._snapshots or status != Status.ok
         return Outcome(
             status=status,
-            message=self._message(status, progress),
+            message=self._message(status, progress, final),
             time=self.time,
             rows=self.index,
             statistics=statistics_of(progress),
@@ -266,17 +281,17 @@ class Run:
             snapshot=self.snapshot() if keep else None,
         )
 
-    def _message(self, status: Status, progress: Any) -> str:
+    def _message(self, status: Status, progress: Any, final: dict[str, np.ndarray]) -> str:
         """How the run ended, with the field, the place and the likely cause of a failure."""
         base = self._spans[min(self.index, len(self._spans)) - 1][0]
-        volume = float(np.sum(self._volumes))
+        volume = float(np.sum(self._volumes, dtype=np.float64))
         means = {n: abs(t) / (1.0 if self.state[n].ndim == 0 else volume) for n, t in self._initial.items()}
         tried = max(float(progress.dt), float(progress.before[0]))  # steps that were refused became tiny
         clock = (base, self._local, tried)
         state = self.state if self.runner.layout is None else self._host()
         runner = replace(self.runner, layout=None)
         if status == Status.ok:
-            return status.message + caution(runner, state, clock, self._volumes)
+            return status.message + caution(runner, state, clock, self._volumes, final)
         return explain(runner, status, state, clock, means)
 
 
@@ -297,6 +312,16 @@ def _fitted(start: Start, like: State) -> State:
             raise ValueError(f"`start` must be finite, but {name!r} is not. Start from another time.")
         found[name] = np.asarray(values).astype(like[name].dtype)
     return found
+
+
+def content(volumes: np.ndarray, values: np.ndarray) -> np.float64:
+    """Σ V·u in float64, in pieces: a float64 copy of a large field is new memory, which costs more than the sum."""
+    v, u = volumes.reshape(-1), values.reshape(-1)
+    pieces = [
+        np.dot(v[i : i + _PIECE].astype(np.float64), u[i : i + _PIECE].astype(np.float64))
+        for i in range(0, u.size, _PIECE)
+    ]
+    return np.sum(pieces, dtype=np.float64)
 
 
 def _copy(values: Any) -> np.ndarray:

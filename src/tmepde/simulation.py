@@ -221,13 +221,20 @@ def initial_problems(scenario: Scenario) -> list[str]:
     path is looked at before."""
     found = []
     for name, species in scenario.system.species.items():
-        if is_traced(species.initial) or np.all(np.isfinite(species.initial)):
+        if is_traced(species.initial) or _finite(species.initial):
             continue
         values = np.asarray(species.initial)
         cell = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
         where = f" in cell {cell}" if cell else ""
         found.append(f"`{name}.initial` must be finite, but it is {values[cell]}{where}.")
     return found
+
+
+def _finite(values: Any) -> bool:
+    """Whether all of ``values`` are: of finite numbers the sum is finite, or too large to tell by it."""
+    values = np.asarray(values)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool(np.isfinite(np.sum(values)) or np.all(np.isfinite(values)))
 
 
 def suitable_stepper(scenario: Scenario, precision: str = "f32") -> Stepper:
@@ -255,11 +262,14 @@ def _hosted(
     quiet: bool = False,
 ) -> Solution:
     """Collect the rows of a :class:`~tmepde.run.Run`. ``quiet``: the caller tells of failures."""
-    run = Run(runner, scenario, times, snapshots=False)
-    outputs = []
+    system = runner.scenario.system
+    shapes = {n: () if system.species[n].kind == "compartment" else system.grid.shape for n in runner.fields}
+    kept = {n: np.empty((len(times), *shapes[n]), runner.dtype) for n in runner.fields}
+    run = Run(runner, scenario, times, snapshots=False, into=kept)
+    observed = []
     with _reporter(progress) as report:
         for row in run:
-            outputs.append((row.fields, row.observables))
+            observed.append(row.observables)
             if row.index > 0:
                 report(row.time, times[-1])
     outcome = run.outcome
@@ -267,7 +277,8 @@ def _hosted(
     if not outcome.ok and not quiet:
         span = times[outcome.rows - 1 : outcome.rows + 1]
         warnings.warn(f"The run ended between {span[0]:g} and {span[1]:g} h: {outcome.message}", stacklevel=3)
-    return Solution.of_run(scenario, times[: outcome.rows], outputs, outcome, run.state)
+    fields = {n: values[: outcome.rows] for n, values in kept.items()}
+    return Solution.of_run(scenario, times[: outcome.rows], fields, observed, outcome, run.state)
 
 
 class _reporter:  # noqa: N801 - a context manager used like a function

@@ -97,9 +97,9 @@ class Solution(eqx.Module):
         )
 
     @classmethod
-    def of_run(cls, scenario: Any, times: Any, outputs: Any, outcome: Any, final: Any) -> Solution:
-        """From the rows of a :class:`~tmepde.run.Run` and how it ended."""
-        fields, observed = jax.tree.map(lambda *leaves: np.stack(leaves), *outputs)
+    def of_run(cls, scenario: Any, times: Any, fields: Any, rows: Any, outcome: Any, final: Any) -> Solution:
+        """From the fields that a :class:`~tmepde.run.Run` has kept, its rows of observables, and how it ended."""
+        observed = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
         return cls(
             scenario=scenario,
             times=times,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import tmepde as tme
 from tmepde import Status
 from tmepde.process import process
+from tmepde.run import content
 from tmepde.runner import Runner
 from tmepde.simulation import follow
 from tmepde.snapshot import Snapshot
@@ -213,3 +215,21 @@ def test_a_batch_of_blocks_of_one_is_the_stream_to_the_bit():
     run = tme.simulate_batch([scenario(), scenario(rate=0.1)], save=[1.0, 6.0], block=1)[0]
     for i, row in enumerate(rows):
         same(row.fields, {n: f[i] for n, f in run.fields.items()})
+
+
+@pytest.mark.parametrize("cells", [1, 8192, 20_001])
+def test_a_content_is_the_sum_to_the_precision_of_float64(cells):
+    """Summed in pieces; terms of one sign, so that each addition loses at most one unit in the last place."""
+    numbers = np.random.default_rng(3)
+    volumes, values = (numbers.uniform(0.5, 2.0, (cells, 1)).astype(np.float32) for _ in range(2))
+    exact = math.fsum(float(v) * float(u) for v, u in zip(volumes[:, 0], values[:, 0], strict=True))
+    assert abs(content(volumes, values) - exact) <= cells * np.finfo(float).eps * exact
+
+
+def test_simulate_keeps_the_rows_of_follow():
+    """The same rows, in one array a field, a compartment among them."""
+    rows = list(follow(scenario(), save=[2.0, 6.0]))
+    found = tme.simulate(scenario(), save=[2.0, 6.0])
+    for name in ("u", "p"):
+        np.testing.assert_array_equal(found.fields[name], np.stack([row.fields[name] for row in rows]))
+    assert found.fields["u"].shape == (3, 12) and found.fields["p"].shape == (3,)

@@ -20,7 +20,7 @@ from tmepde.elliptic.separable import SeparableOperator
 from tmepde.layout import current
 
 #: cells above which the fields are transformed one after the other, each within the cache
-_LARGE = 32_768
+LARGE = 32_768
 
 
 class FastDiagonal(eqx.Module):
@@ -66,11 +66,11 @@ class FastDiagonal(eqx.Module):
         fields = values.shape[0]
         if shared:
             fixed = [q[0] for q in self.bases]
-            if fields == 1 or values[0].size < _LARGE:
+            if fields == 1 or values[0].size < LARGE:
                 return jax.vmap(lambda v: _transform(v, fixed, transpose))(values)
             return jax.lax.map(lambda v: _transform(v, fixed, transpose), values)
         bases = [jnp.broadcast_to(q, (fields, *q.shape[1:])) for q in self.bases]
-        if values[0].size < _LARGE:
+        if values[0].size < LARGE:
             return jax.vmap(lambda *a: one(a))(values, *bases)
         return jax.lax.map(one, (values, *bases))
 
