@@ -12,9 +12,6 @@ import numpy as np
 
 import tmepde as tme
 from tmepde import observables
-from tmepde.physiology.chemokines import attraction
-from tmepde.physiology.rates import secretion
-from tmepde.process import Process
 from tmepde.units import day
 
 HERE = Path(__file__).parent
@@ -84,28 +81,13 @@ def resistance() -> None:
     save(figure, "pd_l1")
 
 
-class Retention(Process):
-    """v += CI S tanh(l) ∇c/|∇c|, 0 = D ∇²c + q N_host/φ_i − k c: CXCL12 of the stroma holds T cells back."""
-
-    def brings(self, tissue: Any) -> dict[str, Any]:
-        return {"cxcl12": tme.Species(0.0, 20.5 * 3600, kind="quasi_steady", unit="nM", negligible=0.01)}
-
-    def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        return {"cxcl12_signal": state["cxcl12"]}
-
-    def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        made = secretion(1.0, tissue["host_cells"], tissue["interstitium"])
-        pull = attraction(tissue["cxcl12_signal"], 0.3, 2.0, state, tissue)
-        return {"cxcl12.source": made, "cxcl12.loss": 1.8, "car_t.velocity": pull}
-
-
 def retention() -> None:
     plan = {
         "car_t": tme.CellInfusion(dose=tme.Bolus(0.0, 6.7e9), armour=tme.Secretes(growth_factor=10.0)),
         "amd3100": tme.Cxcr4Antagonist(dose=tme.Continuous(rate=1500.0, start=4 * day, stop=14 * day)),
     }
-    processes = {"growth": {"rate": 0.012}, "cxcl12_retention": Retention()}
-    model = tme.library.solid_tumour(GRID, radius=400.0, blood="mouse", processes=processes)
+    processes = {"growth": {"rate": 0.012}}
+    model = tme.library.solid_tumour(GRID, radius=400.0, blood="mouse", processes=processes, therapies=plan)
     scene = tme.Scenario(model, plan, until=14 * day, observables=observables.standard())
     arms = {"CAR-T": ["car_t"], "CAR-T, AMD3100": ["car_t", "amd3100"]}
     found = tme.run_arms(scene, arms, save=tme.every(2 * day), precision="f64")
