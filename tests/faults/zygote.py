@@ -1,0 +1,122 @@
+"""Processes of ``tmepde`` that start fast, so that hundreds can be killed: forks of one that has only imported things.
+
+    with Zygote(environment) as zygote:
+        code, told = zygote.run(["run", "a.toml", "-o", "a.zarr"], kill=120)     # SIGKILL at the 120th file operation
+        code, told = zygote.run(["run", "a.toml", "-o", "a.zarr"], after=1.5)    # SIGKILL after 1.5 s
+
+The parent of the forks has one thread, no device, no array, no traced and no compiled program, which it makes sure of
+before every fork: a fork is what ``python -m tmepde.cli`` is once its imports are done, and it ends as that one does.
+A fork is a process of its own, with its own number in the lock, and SIGKILL takes it with all its threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+class Zygote:
+    """The client: a context manager that starts the parent of the forks and ends it."""
+
+    def __init__(self, environment: dict[str, str] | None = None):
+        self.environment = environment
+
+    def __enter__(self) -> Zygote:
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "zygote.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate(timeout=60)
+
+    def run(self, arguments: list[str], kill: int = 10**9, after: float | None = None) -> tuple[int, dict[str, Any]]:
+        """Exit code (−9 if killed) of ``tmepde ARGUMENTS``; ``operations`` on files, ``seconds``, ``stderr``."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        order = {"arguments": arguments, "kill": kill, "after": after}
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        told = json.loads(self.process.stdout.readline())
+        return told.pop("code"), told
+
+
+def main() -> None:
+    """Import, then fork one process for each order, until there are no more."""
+    sys.path.insert(0, str(HERE))
+    import grown
+    import numcodecs  # noqa: F401
+    import zarr  # noqa: F401
+
+    import tmepde.cli.record
+    import tmepde.cli.run
+    import tmepde.io.reader
+    import tmepde.io.stream
+    import tmepde.library
+    import tmepde.simulation  # noqa: F401
+    from tmepde.cli import main as command
+
+    for line in sys.stdin:
+        check_clean()
+        order = json.loads(line)
+        came, went = os.pipe()
+        began = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            os.close(came)
+            become(order, went, grown, command)
+        os.close(went)
+        code = wait(child, order["after"])
+        with os.fdopen(came, "rb") as pipe:
+            said = pipe.read().decode(errors="replace")
+        told = {"code": code, "seconds": time.monotonic() - began, "stderr": said}
+        if code >= 0:
+            told["operations"] = int(said.strip().splitlines()[-1])
+        print(json.dumps(told), flush=True)
+
+
+def become(order: dict[str, Any], said: int, grown: Any, command: Any) -> None:
+    """In the fork: the command line, with both its streams in a pipe; never returns."""
+    for stream in (1, 2):
+        os.dup2(said, stream)
+    os.close(said)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.argv = ["tmepde", *order["arguments"]]
+    grown.die_at(order["kill"])
+    command()
+
+
+def wait(child: int, after: float | None) -> int:
+    """Exit code of the fork, which is killed ``after`` seconds if it is there then."""
+    until = None if after is None else time.monotonic() + after
+    while True:
+        ended, status = os.waitpid(child, 0 if until is None else os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if until is not None and time.monotonic() >= until:
+            os.kill(child, signal.SIGKILL)
+            until = None
+        time.sleep(0.002)
+
+
+def check_clean() -> None:
+    """Nothing of JAX has begun, and there is nothing that a fork would lose."""
+    from jax._src import xla_bridge
+
+    assert not xla_bridge.backends_are_initialized(), "the parent has devices"
+    assert len(os.listdir("/proc/self/task")) == 1, "the parent has threads"
+
+
+if __name__ == "__main__":
+    main()
