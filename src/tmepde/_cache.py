@@ -17,11 +17,14 @@ import os
 import platform
 import sys
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 #: bytes above which the oldest programs are removed
 LARGEST = 2 * 1024**3
+#: files that are locked while something is compiled, shared by what has the same remainder
+_LOCKS, _LOCK = 64, ".lock"
 
 
 def folder() -> Path | None:
@@ -59,6 +62,37 @@ def _fingerprint() -> str:
                 break
     known = (platform.machine(), platform.processor(), features, str(cores()), sys.version, jaxlib.__version__)
     return hashlib.sha256("\n".join((*known, __version__)).encode()).hexdigest()[:12]
+
+
+def shared() -> bool:
+    """Whether processes find each other's programs, as far as that can be known without JAX."""
+    return folder() is not None or bool(os.environ.get("JAX_COMPILATION_CACHE_DIR"))
+
+
+@contextlib.contextmanager
+def compiled_once(key: str) -> Iterator[Callable[[], None]]:
+    """Keep other processes of this machine from compiling what ``key`` stands for at the same time.
+
+    They wait until the function that this yields is called (the program is on the disk then), the block ends, or the
+    process dies. Where nothing is kept on disk, or files cannot be locked, nobody waits.
+    """
+    import jax
+
+    keep_programs()
+    settings: Any = jax.config
+    place = Path(str(settings.jax_compilation_cache_dir or ""))
+    if not settings.jax_compilation_cache_dir or not place.is_dir():
+        yield lambda: None
+        return
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, ImportError):
+            import fcntl
+
+            name = int(hashlib.sha256(key.encode()).hexdigest(), 16) % _LOCKS
+            handle = os.open(place / f"compiling-{name}{_LOCK}", os.O_CREAT | os.O_RDWR, 0o600)
+            stack.callback(os.close, handle)  # and with it the lock
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield stack.close
 
 
 @functools.cache
@@ -106,6 +140,8 @@ def _prune(place: Path) -> None:
     entries = []
     for path in place.iterdir():
         with contextlib.suppress(OSError):
+            if path.suffix == _LOCK:
+                continue
             found = path.stat()
             entries.append((found.st_mtime, found.st_size, path))
     total = sum(size for _, size, _ in entries)

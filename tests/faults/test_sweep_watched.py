@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from tmepde.sweep import store
 out, act, bad = Path(sys.argv[1]), os.environ["ACT"], os.environ["BAD"].split()
-batches = [int(w) for w in sys.stdin.read().split()]
 mark = out.with_suffix(".tries")
-for index in batches:
+for line in sys.stdin:
+    index = int(line)
     if str(index) in bad:
         with mark.open("a") as file:
             file.write(f"{index} ")
@@ -37,6 +37,7 @@ for index in batches:
             time.sleep(60)
     part = store.rows(out, index)
     store.write(out, part.start, part.stop, {"status": np.full(len(part), store.OK, np.int8)})
+    os.write(int(sys.argv[3]), f"{index} 0.0 0\n".encode())
 """
 
 
@@ -48,11 +49,14 @@ def out(tmp_path):
     return path
 
 
-def run(out, monkeypatch, act, bad=""):
+def run(out, monkeypatch, act, bad="", processes=1):
     monkeypatch.setenv("ACT", act)
     monkeypatch.setenv("BAD", bad)
     lines = []
-    result = watched.run(out, [0, 1, 2, 3, 4], tell=lines.append, command=(sys.executable, "-c", WORKER))
+    result = watched.run(
+        out, [0, 1, 2, 3, 4], tell=lines.append, command=(sys.executable, "-c", WORKER), processes=processes
+    )
+    lines = [line for line in lines if " done in " not in line]
     tries = out.with_suffix(".tries")
     return result, lines, tries.read_text().split() if tries.exists() else []
 
@@ -92,3 +96,38 @@ print(result.done, result.stopped)"""
     watcher.send_signal(signal.SIGTERM)
     said, _ = watcher.communicate(timeout=30)
     assert said == "[0] 143\n" and time.monotonic() - began < 20.0
+
+
+def test_with_two_processes_a_batch_that_kills_is_tried_again_alone_and_the_others_are_done(out, monkeypatch):
+    result, lines, tries = run(out, monkeypatch, "die", "1 2", processes=2)
+    assert result.done == [0, 3, 4] and sorted(result.failed) == [1, 2] and not result.stopped
+    assert sorted(tries[:2]) == ["1", "2"] and sorted(tries[2:]) == ["1", "2"] and len(lines) == 4
+
+
+def test_an_error_of_the_machine_in_one_of_two_processes_ends_the_watch(out, monkeypatch):
+    result, _, tries = run(out, monkeypatch, "disk", "1", processes=2)
+    assert result.stopped == 5 and not result.failed and tries == ["1"] and 1 in pending(out)
+
+
+def test_shares_of_the_cores_are_equal(monkeypatch):
+    from tmepde.sweep.executors import slot
+
+    monkeypatch.setattr(slot, "cores", lambda: (0, 1, 2, 3, 4))
+    assert slot.shares(1) == [(0, 1, 2, 3, 4)] and slot.shares(2) == [(0, 1), (2, 3)]
+    assert slot.shares(7) == [(0,), (1,), (2,), (3,), (4,), (0,), (1,)]
+
+
+def test_one_process_and_two_fill_the_same_store_and_compile_once(tmp_path):
+    """Three batches of one structure by real workers, with a folder of programs that is empty at first."""
+    from test_sweep import TINY, same
+
+    config, kept = tmp_path / "tiny.toml", {**os.environ, "JAX_PLATFORMS": "cpu"}
+    config.write_text(TINY)
+    for workers in ("2", "1"):
+        words = ["sweep", str(config), "-o", str(tmp_path / f"{workers}.zarr"), "--workers", workers]
+        kept["TMEPDE_CACHE"] = str(tmp_path / f"programs-{workers}")
+        command = [sys.executable, "-m", "tmepde.cli", *words]
+        said = subprocess.run(command, capture_output=True, text=True, env=kept, timeout=240, check=False)
+        assert said.returncode == 0, said.stderr
+        assert "1 program(s) compiled" in said.stdout, said.stdout
+    same(tmp_path / "2.zarr", tmp_path / "1.zarr")

@@ -97,6 +97,8 @@ def _execute(out: Path, left: list[int], where: Where, options: Any) -> int:
     result = _said(lambda: execute(where.executor, job))
     for index, reason in result.failed.items():
         fail(out, index, reason)
+    if result.compiled is not None:
+        print(f"{out}: {result.compiled} program(s) compiled")
     if result.stopped:
         return int(result.stopped)
     if where.executor == "slurm-array":

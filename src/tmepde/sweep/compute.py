@@ -9,10 +9,12 @@ same bits whoever computes it.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 from typing import Any
 
+from tmepde._cache import compiled_once
 from tmepde.batch import simulate_batch
 from tmepde.config.errors import ConfigError
 from tmepde.layout import platform
@@ -21,6 +23,9 @@ from tmepde.steppers import StepControl
 from tmepde.sweep.members import Members, groups, structure
 from tmepde.sweep.results import Rows
 from tmepde.sweep.width import threads
+
+#: structures that this process has programs for
+_met: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def _group(chosen: list[_Member], members: Members, config: Any, results: Rows, 
     alike = structure(first.scenario)
     beside = [s for s in members.beside(first.index) if structure(s) == alike] if way.block > 1 else []
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _compiling(members, first, way) as compiled:
             warnings.filterwarnings("ignore", message=".*did not reach their end.*")  # which the store says
             solutions = simulate_batch(
                 filled,
@@ -83,6 +88,7 @@ def _group(chosen: list[_Member], members: Members, config: Any, results: Rows, 
                 block=way.block,
                 threads=way.threads or threads(first.scenario, first.build.precision),
                 beside=beside,
+                progress=lambda done, total: compiled(),
             )
     except Exception as error:
         if _is_memory(error) and count == 1:
@@ -99,6 +105,15 @@ def _group(chosen: list[_Member], members: Members, config: Any, results: Rows, 
         return
     for member, solution in zip(chosen, solutions, strict=False):  # without those it was filled up with
         results.put(member.index, solution, min(way.block, count))
+
+
+def _compiling(members: Members, first: _Member, way: How) -> Any:
+    """Alone with the compilation of a structure that this process has not met."""
+    key = f"{members.key(first.index)} {way.block} {first.build.precision} {first.build.rtol} {first.build.max_steps}"
+    if key in _met:
+        return contextlib.nullcontext(lambda: None)
+    _met.add(key)
+    return compiled_once(key)
 
 
 def _is_memory(error: Exception) -> bool:

@@ -56,6 +56,10 @@ class Members:
             self._beside[keys[index]] = [self.build(i)[0] for i in sorted(chosen)]
         return self._beside[keys[index]]
 
+    def key(self, index: int) -> str:
+        """The structure of row ``index`` by a name that all processes give it."""
+        return f"{json.dumps(self._raw, sort_keys=True)} {self._keys[index]}"
+
     @functools.cached_property
     def _keys(self) -> list[str]:
         return _keys(self.table)

@@ -13,11 +13,17 @@ NAMES: tuple[str, ...] = get_args(Executor)
 
 @dataclass
 class Result:
-    """Batches that are stored, those that could not be run, with the reason, and the exit code of a stop by signal."""
+    """Batches that are stored, those that could not be run, with the reason, and the exit code of a stop by signal.
+
+    Attributes:
+        compiled: programs of scenarios that were compiled, where that is known (``inline``): those that were on the
+            disk, or that another process had just compiled, are not counted.
+    """
 
     done: list[int] = field(default_factory=list)
     failed: dict[int, str] = field(default_factory=dict)
     stopped: int = 0
+    compiled: int | None = None
 
 
 class Environment(RuntimeError):

@@ -69,9 +69,9 @@ def execute(executor: str, sweep: Sweep, tell: Callable[[str], None] = print) ->
         from tmepde.sweep.executors import dask_local
 
         return dask_local.run(sweep.store, sweep.pending, workers=sweep.workers, scheduler=sweep.scheduler, tell=tell)
-    from tmepde.sweep.executors import watched
+    from tmepde.sweep.executors import inline
 
-    return watched.run(sweep.store, sweep.pending, tell=tell)
+    return inline.run(sweep.store, sweep.pending, sweep.workers, tell)
 
 
 def script(executor: str, sweep: Sweep) -> str:
@@ -84,7 +84,12 @@ def script(executor: str, sweep: Sweep) -> str:
         from tmepde.sweep.executors import dask_slurm
 
         return dask_slurm.job_script(sweep.store, sweep.resources)
-    where = "in one process" if executor == "inline" else "in processes of this machine"
+    where = "in processes of this machine"
+    if executor == "inline":
+        from tmepde.sweep.executors import inline
+
+        count = sweep.workers or inline.processes(len(sweep.pending))
+        where = "in one process" if count == 1 else f"in up to {count} processes"
     where = f"by the workers of {sweep.scheduler}" if executor == "dask" and sweep.scheduler else where
     return f"{len(sweep.pending)} of {sweep.batches} batches would be run {where}.\n"
 

@@ -38,6 +38,21 @@ def cores() -> tuple[int, ...]:
     return tuple(range(os.cpu_count() or 1))
 
 
+def shares(count: int) -> list[tuple[int, ...]]:
+    """Processors of ``count`` workers: equally many each, so that a program that one compiled suits the others (what is
+    left over stays free); where there are fewer than workers, one each, shared."""
+    own = cores()
+    each = max(1, len(own) // count)
+    return [tuple(own[(i * each + k) % len(own)] for k in range(each)) for i in range(count)]
+
+
+def environment(number: int) -> dict[str, str]:
+    """Variables for worker ``number``: where there are several GPUs, the one that it has."""
+    devices = gpus()
+    own = {"CUDA_VISIBLE_DEVICES": devices[number % len(devices)]} if len(devices) > 1 else {}
+    return {**os.environ, **own}
+
+
 def take(folder: str, count: int, devices: tuple[str, ...]) -> int | None:
     """Take one of ``count`` slots for the life of this process, once; ``None`` if all are taken.
 

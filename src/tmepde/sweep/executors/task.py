@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 #: exit codes: in :mod:`tmepde.cli.exits` the same
@@ -38,7 +38,7 @@ class Outcome:
 
 
 def run_until_told(
-    batches: Sequence[int],
+    batches: Iterable[int],
     run: Callable[[int], object],
     grace: float = 50.0,
     ends: float | None = None,
@@ -47,7 +47,7 @@ def run_until_told(
     """Run ``run(batch)`` for each, in order, until SIGUSR1, SIGTERM or SIGINT.
 
     Args:
-        batches: numbers of the batches.
+        batches: numbers of the batches, all at once or as they come.
         run: computes and stores one of them; it must leave it pending when killed.
         grace: seconds that a running batch has after a signal. Then the process exits with the code, at once.
         ends: Unix time at which the machine is taken away; no batch is begun that would not end before it, going by
@@ -57,13 +57,15 @@ def run_until_told(
     Raises:
         BaseException: what ``run`` raised.
     """
-    outcome = Outcome(left=list(batches))
+    outcome = Outcome(left=list(batches) if isinstance(batches, Sequence) else [])
     stop = threading.Event()
     tell = tell or (lambda line: print(line, flush=True))
 
     def work() -> None:
         longest = 0.0
         for batch in batches:
+            if batch not in outcome.left:  # it has just come
+                outcome.left.append(batch)
             if stop.is_set() or (ends is not None and time.time() + 1.2 * longest >= ends):
                 return
             began = time.monotonic()

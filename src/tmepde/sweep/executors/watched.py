@@ -1,9 +1,12 @@
-"""Batches in a process of their own that is watched, so that one that is killed takes nobody with it.
+"""Batches in processes of their own that are watched, so that one that is killed takes nobody with it.
 
-A batch can end its process: out of memory (the system kills it), or a fault in a library. The watcher holds nothing and
-computes nothing; it starts a fresh process, which tries the batch once more. If that dies at the same batch, the batch
-is marked failed and the next fresh process goes on behind it. A process that stops because it was told to, or because
-of the machine (a full disk), ends the watch with its exit code.
+The watcher computes nothing; it hands out batches one at a time to as many worker processes as there are shares of the
+cores. A batch can end its process: out of memory (the system kills it), or a fault in a library. A fresh process tries
+it once more, when no other process is at work; if that dies too, the batch is marked failed and the others go on. A
+process that stops because it was told to, or because of the machine (a full disk), ends the watch with its exit code.
+
+    watcher → worker    numbers of batches on standard input, a line each; the end of it says that there are no more
+    worker → watcher    number, seconds and programs compiled so far, a line for each batch that is stored, in a pipe
 """
 
 from __future__ import annotations
@@ -12,17 +15,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tmepde.sweep import store as stores
+from tmepde.sweep.executors import slot
 from tmepde.sweep.executors.base import Result
 
 #: times that a batch may take its process with it
 TRIES = 2
+#: seconds that the start of a process takes (assumed): what is left must take longer for a second one to be worth it
+START = 5.0
 #: starts the process that computes
 COMMAND = (sys.executable, "-m", "tmepde.cli.worker")
 _TOLD = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
@@ -32,87 +39,219 @@ def run(
     store: Path,
     batches: Sequence[int],
     *,
+    processes: int = 1,
+    patience: float = 0.0,
     grace: float = 50.0,
     tell: Callable[[str], None] = print,
     command: Sequence[str] = COMMAND,
 ) -> Result:
-    """Run the batches, in order.
+    """Run the batches, begun in order.
 
     Args:
         store: absolute path.
         batches: those that are pending.
+        processes: at a time; each has an equal share of the cores, and a GPU to itself where there are several.
+        patience: seconds that all but the first process wait; they are not started where the first batch took so
+            little that the others would not take as long.
         grace: seconds that a running batch has to end after SIGUSR1, SIGTERM or SIGINT.
-        tell: called with a line when a process died.
-        command: starts a process that reads the numbers of its batches, and obeys ``grace`` and the store as arguments.
+        tell: called with a line for each batch, and when a process died.
+        command: starts a worker; the store, ``grace``, the number of the pipe and the cores are added as arguments.
     """
-    result, deaths, left = Result(), Counter[int](), list(batches)
-    while left:
-        code, told = _process([*command, str(store), str(grace)], left)
-        pending = set(stores.pending(store))
-        result.done += [b for b in left if b not in pending]
-        left = [b for b in left if b in pending]
-        if not left:
-            break
-        if told or code >= 0:  # it stopped by itself: told to, or by an error that the other batches would meet too
-            result.stopped = code if code > 0 else 128 - code if code < 0 else 75
-            break
-        at, name = left[0], signal.Signals(-code).name
-        deaths[at] += 1
-        tell(f"batch {at}: its process was killed by {name}" + ("" if deaths[at] == TRIES else "; once more"))
-        if deaths[at] == TRIES:
-            result.failed[at] = f"its process was killed twice, by {name} (out of memory?)"
-            left.remove(at)
-    return result
+    watch = _Watch(store, batches, grace, tell, command, patience)
+    shares = slot.shares(max(1, min(processes, len(batches))))
+    with _passed_on(watch):
+        watch.together(list(enumerate(shares)))
+        if watch.suspects and not watch.stopping:
+            watch.waiting.extend(watch.suspects)
+            watch.suspects.clear()
+            watch.alone = True
+            watch.together([(0, shares[0])])
+    return watch.result()
 
 
-def _process(words: Sequence[str], batches: Sequence[int]) -> tuple[int, bool]:
-    """Exit code of one process (-n: killed by signal n), and whether somebody told us to stop meanwhile."""
-    process = subprocess.Popen(words, stdin=subprocess.PIPE, text=True)
-    with _passed_on(process) as told:
+class _Watch:
+    """What is left, who is at work, and how it went.
+
+    Attributes:
+        waiting: batches that nobody has.
+        suspects: batches that took a process with them, to be tried again by a process that is alone.
+        told: signals that came.
+        live: processes that run.
+    """
+
+    def __init__(
+        self,
+        store: Path,
+        batches: Sequence[int],
+        grace: float,
+        tell: Callable[[str], None],
+        command: Sequence[str],
+        patience: float,
+    ):
+        self.store, self.batches, self.tell = store, list(batches), tell
+        self.command, self.grace, self.patience = command, grace, patience
+        self.waiting, self.suspects = deque(batches), list[int]()
+        self.told, self.live = list[int](), list[subprocess.Popen[str]]()
+        self.alone, self._code, self._done, self._compiled = False, 0, 0, 0
+        self._deaths, self._failed = Counter[int](), dict[int, str]()
+        self._error: BaseException | None = None
+        self._lock, self._first, self._seconds = threading.Lock(), threading.Event(), 0.0
+
+    @property
+    def stopping(self) -> bool:
+        """Nothing more is to be begun."""
+        return bool(self.told or self._code or self._error)
+
+    def together(self, shares: Sequence[tuple[int, tuple[int, ...]]]) -> None:
+        """Workers, one a share of the cores, until all is done; Python takes signals meanwhile."""
+        self.alone = self.alone or len(shares) == 1
+        threads = [threading.Thread(target=self._guarded, args=share, daemon=True) for share in shares]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def result(self) -> Result:
+        """What is stored, what failed, and the exit code where it was stopped."""
+        pending = set(stores.pending(self.store))
+        found = Result([b for b in self.batches if b not in pending], self._failed, compiled=self._compiled)
+        if self.stopping and pending & set(self.batches) - set(self._failed):
+            number = self.told[0] if self.told else signal.SIGUSR1
+            found.stopped = self._code or (75 if number == signal.SIGUSR1 else 128 + number)
+        return found
+
+    def _guarded(self, number: int, cores: tuple[int, ...]) -> None:
         try:
-            assert process.stdin is not None
-            process.stdin.write(" ".join(map(str, batches)))
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # it died at its start, which its code says
-        while True:
-            try:
-                return process.wait(), bool(told)
-            except KeyboardInterrupt:
+            if number and self.patience:
+                self._first.wait(self.patience)
+                if self._first.is_set() and len(self.waiting) * self._seconds < START:
+                    return
+            self._serve(number, cores)
+        except BaseException as error:  # raised by the caller's thread
+            self._error = self._error or error
+        finally:
+            self._first.set()
+
+    def _serve(self, number: int, cores: tuple[int, ...]) -> None:
+        """Processes one after another, each until nothing is left or it dies."""
+        while (batch := self._take()) is not None:
+            code, at = self._process(number, cores, batch)
+            if at is None or at not in stores.pending(self.store):
                 continue
+            if self.stopping or code >= 0:  # by itself: told to, or by an error that the other batches would meet too
+                self._code = self._code or (code if code > 0 else 0 if self.told else 75)
+                return
+            self._died(at, signal.Signals(-code).name)
+
+    def _take(self) -> int | None:
+        with self._lock:
+            return self.waiting.popleft() if self.waiting and not self.stopping else None
+
+    def _died(self, at: int, name: str) -> None:
+        self._deaths[at] += 1
+        last = self._deaths[at] == TRIES
+        self.tell(f"batch {at}: its process was killed by {name}" + ("" if last else "; once more"))
+        if last:
+            self._failed[at] = f"its process was killed twice, by {name} (out of memory?)"
+        elif self.alone:
+            self.waiting.appendleft(at)
+        else:
+            self.suspects.append(at)
+
+    def _process(self, number: int, cores: tuple[int, ...], batch: int) -> tuple[int, int | None]:
+        """Exit code of one process (-n: killed by signal n), and the batch that it had then."""
+        reports, end = os.pipe()
+        words = [*self.command, str(self.store), str(self.grace), str(end), ",".join(map(str, cores))]
+        try:
+            process = subprocess.Popen(
+                words, stdin=subprocess.PIPE, text=True, pass_fds=(end,), env=slot.environment(number)
+            )
+        except BaseException:
+            os.close(reports)
+            raise
+        finally:
+            os.close(end)
+        self.live.append(process)
+        if self.told:  # before it was among those that are told
+            process.send_signal(self.told[-1])
+        at: int | None = batch
+        compiled = 0
+        _hand(process, at)
+        with os.fdopen(reports) as lines:
+            for line in lines:  # they end with the process
+                index, seconds, compiled = int(line.split()[0]), float(line.split()[1]), int(line.split()[2])
+                self._stored(index, seconds)
+                at = self._take()
+                _hand(process, at)
+        code = process.wait()
+        self.live.remove(process)
+        with self._lock:
+            self._compiled += compiled
+        return code, at
+
+    def _stored(self, index: int, seconds: float) -> None:
+        with self._lock:
+            self._done, self._seconds = self._done + 1, seconds
+            left = len(self.batches) - self._done - len(self._failed)
+        self._first.set()
+        self.tell(f"batch {index} done in {seconds:.1f} s, {left} left")
+
+
+def _hand(process: subprocess.Popen[str], batch: int | None) -> None:
+    """Give a process a batch, or tell it that there are no more; if it is dead its code will say so."""
+    assert process.stdin is not None
+    try:
+        if batch is None:
+            process.stdin.close()
+        else:
+            process.stdin.write(f"{batch}\n")
+            process.stdin.flush()
+    except BrokenPipeError:
+        pass
 
 
 @contextmanager
-def _passed_on(process: subprocess.Popen[str]) -> Iterator[list[int]]:
-    """While this lasts, what we are told goes to ``process``."""
-    told: list[int] = []
+def _passed_on(watch: _Watch) -> Iterator[None]:
+    """While this lasts, what we are told goes to all processes."""
 
     def hand(number: int, _: object) -> None:
-        told.append(number)
-        process.send_signal(number)
+        watch.told.append(number)
+        for process in tuple(watch.live):
+            process.send_signal(number)
 
     before: dict[int, Any] = {number: signal.signal(number, hand) for number in _TOLD}
     try:
-        yield told
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def work(store: Path, batches: Sequence[int], grace: float) -> int:
+def work(store: Path, batches: Iterator[int], grace: float, reports: int) -> int:
     """What the watched process does; returns its exit code.
 
     Raises:
         OSError, MemoryError, StoreError: of the machine; the rest stays pending.
     """
+    import time
+
+    from tmepde.sweep.counter import Compilations
     from tmepde.sweep.engine import run_batch
     from tmepde.sweep.executors.task import run_until_told, wall_time_ends
 
-    watcher = os.getppid()
+    watcher, counter = os.getppid(), Compilations()
 
     def one(index: int) -> None:
         if os.getppid() != watcher:
             raise InterruptedError("The command that started this process is gone. Go on with --resume.")
+        began = time.monotonic()
         run_batch(store, index)
+        os.write(reports, f"{index} {time.monotonic() - began:.3f} {counter.programs}\n".encode())
 
-    return run_until_told(batches, one, grace, wall_time_ends()).code
+    return run_until_told(batches, one, grace, wall_time_ends(), tell=_quiet).code
+
+
+def _quiet(line: str) -> None:
+    """The watcher says what is done; the end of a batch that was dropped is said by its exit code."""
