@@ -33,10 +33,11 @@ class Compilations:
         if event == _FOUND:
             self._here.hit = True
 
-    def _ended(self, event: str, _: float, *, fun_name: str = "", **__: Any) -> None:
+    def _ended(self, event: str, _: float, **details: str | int) -> None:
         if event != _COMPILED:
             return
         hit, self._here.hit = getattr(self._here, "hit", False), False
-        if any(word in fun_name for word in _PROGRAMS):
+        name = str(details.get("fun_name", ""))
+        if any(word in name for word in _PROGRAMS):
             self.found += hit
             self.programs += not hit
