@@ -33,7 +33,7 @@ class Compilations:
         if event == _FOUND:
             self._here.hit = True
 
-    def _ended(self, event: str, _: float, **details: str | int) -> None:
+    def _ended(self, event: str, duration_secs: float, **details: str | int) -> None:
         if event != _COMPILED:
             return
         hit, self._here.hit = getattr(self._here, "hit", False), False
