@@ -27,9 +27,7 @@ class MatrixEnzyme(Intervention):
     Matrix that is gone lets T cells move, vessels open and particles diffuse. Where there is none it does nothing.
     """
 
-    reviews: ClassVar[tuple[int, ...]] = (18, 30)
-
-    reviews = (18,)
+    reviews: ClassVar[tuple[int, ...]] = (18,)
 
     dose: Any = dose("nmol", doc="enzyme into plasma or tissue")
     route: str = choice(*ROUTES, doc="into plasma, or a depot in the tissue")

@@ -25,8 +25,6 @@ class AntiVEGF(Intervention):
 
     reviews: ClassVar[tuple[int, ...]] = (32,)
 
-    reviews = (32,)
-
     dose: Any = dose("nmol", doc="antibody into plasma; 5 mg/kg of bevacizumab is 2300 nmol")
     volume: Any = volume_parameter()
     elimination: Any = param(

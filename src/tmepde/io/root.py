@@ -49,7 +49,8 @@ def read(target: Path) -> dict[str, Any]:
     if isinstance(mark, dict):
         if mark.get("format") == FORMAT and mark.get("checksum") != _checksum(document):
             raise StoreError(
-                f"{target} is damaged: `{NAME}` does not match its checksum. Run `tmepde repair {target}`."
+                f"{target} is damaged: `{NAME}` does not match its checksum, and nothing else says which "
+                "rows are whole. Restore that file from a backup, or run the scenario again."
             )
         if mark.get("format") != FORMAT:
             raise StoreError(
