@@ -20,19 +20,24 @@ def measure(name: str, options: Options) -> Record:
     """The headline is the full model in the plane; ``wall_s`` is the time loop of the whole run."""
     days = options.length(28.0, 0.25)
     plane = tme.Grid.square(1500.0, options.size(128, 12))
-    rows = [case("full, plane", plane, "full", days), case("core, plane", plane, "core", days)]
+    cases = [("full, plane", plane, "full"), ("core, plane", plane, "core")]
     if not options.quick:
-        rows.append(case("full, space", tme.Grid.cube(1280.0, (options.cells or 128) // 2), "full", days))
-    head = rows[0]
-    return Record(
+        cases.append(("full, space", tme.Grid.cube(1280.0, (options.cells or 128) // 2), "full"))
+    head = case(*cases[0], days)
+    record = Record(
         name,
         f"solid tumour with {head['fields']} species, {head['cells']} cells, {days:g} days; seconds of the time loop",
         "f32",
         head["cells"],
         head["wall_s"],
         head["compile_s"],
-        rows=rows,
+        rows=[head],
     )
+    for one in cases[1:]:
+        if options.keep is not None:  # the next takes long
+            options.keep(record)
+        record.rows.append(case(*one, days))
+    return record
 
 
 def plan() -> dict[str, Any]:
