@@ -33,10 +33,10 @@ class Compilations:
         if event == _FOUND:
             self._here.hit = True
 
-    def _ended(self, event: str, _: float, *, fun_name: str = "", **__: Any) -> None:
+    def _ended(self, event: str, duration_secs: float, **about: Any) -> None:
         if event != _COMPILED:
             return
         hit, self._here.hit = getattr(self._here, "hit", False), False
-        if any(word in fun_name for word in _PROGRAMS):
+        if any(word in str(about.get("fun_name", "")) for word in _PROGRAMS):
             self.found += hit
             self.programs += not hit
