@@ -87,7 +87,8 @@ def test_what_the_watcher_is_told_reaches_the_worker(out, monkeypatch):
     code = f"""import sys
 from pathlib import Path
 from tmepde.sweep.executors import watched
-result = watched.run(Path({str(out)!r}), [0, 1, 2, 3, 4], command=(sys.executable, "-c", {WORKER!r}))
+result = watched.run(Path({str(out)!r}), [0, 1, 2, 3, 4], tell=lambda line: None,
+                     command=(sys.executable, "-c", {WORKER!r}))
 print(result.done, result.stopped)"""
     environment = {**os.environ, "ACT": "wait", "BAD": "1"}
     watcher = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
