@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tmepde.sweep import store
 out, act, bad = Path(sys.argv[1]), os.environ["ACT"], os.environ["BAD"].split()
-mark = out.with_suffix(".tries")
+mark, reports = out.with_suffix(".tries"), os.fdopen(int(sys.argv[3]), "w")
 for line in sys.stdin:
     index = int(line)
     if str(index) in bad:
@@ -37,7 +37,7 @@ for line in sys.stdin:
             time.sleep(60)
     part = store.rows(out, index)
     store.write(out, part.start, part.stop, {"status": np.full(len(part), store.OK, np.int8)})
-    os.write(int(sys.argv[3]), f"{index} 0.0 0\n".encode())
+    print(index, 0.0, 0, file=reports, flush=True)
 """
 
 
@@ -87,7 +87,8 @@ def test_what_the_watcher_is_told_reaches_the_worker(out, monkeypatch):
     code = f"""import sys
 from pathlib import Path
 from tmepde.sweep.executors import watched
-result = watched.run(Path({str(out)!r}), [0, 1, 2, 3, 4], command=(sys.executable, "-c", {WORKER!r}))
+result = watched.run(Path({str(out)!r}), [0, 1, 2, 3, 4], tell=lambda line: None,
+                     command=(sys.executable, "-c", {WORKER!r}))
 print(result.done, result.stopped)"""
     environment = {**os.environ, "ACT": "wait", "BAD": "1"}
     watcher = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
@@ -117,6 +118,7 @@ def test_shares_of_the_cores_are_equal(monkeypatch):
     assert slot.shares(7) == [(0,), (1,), (2,), (3,), (4,), (0,), (1,)]
 
 
+@pytest.mark.slow
 def test_one_process_and_two_fill_the_same_store_and_compile_once(tmp_path):
     """Three batches of one structure by real workers, with a folder of programs that is empty at first."""
     from test_sweep import TINY, same

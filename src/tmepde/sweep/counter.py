@@ -33,11 +33,10 @@ class Compilations:
         if event == _FOUND:
             self._here.hit = True
 
-    def _ended(self, event: str, duration_secs: float, **details: str | int) -> None:
+    def _ended(self, event: str, duration_secs: float, **about: Any) -> None:
         if event != _COMPILED:
             return
         hit, self._here.hit = getattr(self._here, "hit", False), False
-        name = str(details.get("fun_name", ""))
-        if any(word in name for word in _PROGRAMS):
+        if any(word in str(about.get("fun_name", "")) for word in _PROGRAMS):
             self.found += hit
             self.programs += not hit

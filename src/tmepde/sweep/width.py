@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from tmepde._memory import estimate, installed
-from tmepde.layout import platform
 
 _PER_CORE, _LEAST, _MOST = 8, 16, 1024
 _FILLED = 2**22
@@ -49,6 +48,8 @@ def chosen(scenario: Any, precision: str, row_bytes: float, count: int) -> int:
 
 def threads(scenario: Any, precision: str) -> int | None:
     """Members that run at a time on a processor; ``None`` on a GPU."""
+    from tmepde.layout import platform  # it imports JAX, which `sweep status` does without
+
     if platform() != "cpu":
         return None
     room = installed()
