@@ -1,8 +1,8 @@
 """sweep: CAR-T dose and day against hyaluronidase on the colon section, 64² cells, two weeks, time series alone.
 
-The same scenarios by ``tmepde sweep`` in this process, by a plain loop over ``simulate`` (a sample), and by separate
-``tmepde run`` processes (a sample, each with the start of an interpreter, compiled programs kept on disk as users have
-them). ``--full`` runs all 1000, otherwise 40 of them.
+The same scenarios by ``tmepde sweep`` (one process a core, whose start counts), by a plain loop over ``simulate``
+(a sample), and by separate ``tmepde run`` processes (a sample, each with the start of an interpreter, compiled
+programs kept on disk as users have them). ``--full`` runs all 1000, otherwise 40 of them.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 import tmepde as tme
 from tmepde import config as configs
 from tmepde.bench.record import Options, Record
 from tmepde.bench.reference import config_path
-from tmepde.sweep import create, pending, run_batch, store
+from tmepde.sweep import create, pending, store
 from tmepde.sweep.engine import ordered
+from tmepde.sweep.executors import inline
 from tmepde.sweep.members import Members, structures
 
 #: scenarios of the plain loop, and separate processes, that are timed
@@ -45,7 +45,7 @@ def measure(name: str, options: Options) -> Record:
         overrides["run.until"] = f"{options.days} day"
     config = configs.load(path, overrides)
     with tempfile.TemporaryDirectory() as folder:
-        ours = _swept(config, Path(folder) / "sweep.zarr")
+        ours = _swept(config, Path(folder).absolute())
         each = ours["wall_s"] / ours["scenarios"]
         members = Members(config, ordered(config))
         rows = [ours, _loop(members, ours["scenarios"], each)]
@@ -64,45 +64,54 @@ def measure(name: str, options: Options) -> Record:
     )
 
 
-def _swept(config: Any, out: Path) -> dict[str, Any]:
-    compiled: list[str] = []
-
-    def listen(event: str, *_: Any, **__: Any) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
-            compiled.append(event)
-
-    create(config, out)
-    left = pending(out)
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    began = time.perf_counter()
-    run_batch(out, left[0])
-    first = time.perf_counter() - began
-    at_first = len(compiled)
-    began = time.perf_counter()
-    run_batch(out, left[0])  # again, for its time without compilation
-    again = time.perf_counter() - began
-    for index in left[1:]:
-        run_batch(out, index)
-    wall = time.perf_counter() - began
+def _swept(config: Any, folder: Path) -> dict[str, Any]:
+    """The sweep by the executor ``inline``, start of its processes included, with programs on the disk; before that
+    its first batch twice, the first time without them. The difference is the compilation."""
+    programs = folder / "programs"
+    before = os.environ.get("TMEPDE_CACHE")
+    os.environ["TMEPDE_CACHE"] = str(programs)
+    try:
+        trial, out = folder / "trial.zarr", folder / "sweep.zarr"
+        create(config, trial)
+        seconds, compiled = [], []
+        for _ in range(2):
+            began = time.perf_counter()
+            compiled.append(inline.run(trial, [0], 1, _quiet).compiled)
+            seconds.append(time.perf_counter() - began)
+        create(config, out)
+        batches = pending(out)
+        processes = inline.processes(len(batches))
+        began = time.perf_counter()
+        found = inline.run(out, batches, None, _quiet)
+        wall = time.perf_counter() - began
+    finally:
+        if before is None:
+            del os.environ["TMEPDE_CACHE"]
+        else:
+            os.environ["TMEPDE_CACHE"] = before
     steps = np.asarray(_values(out, "n_steps"), float)
     status = store.statuses(out)
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
-    table = ordered(config)
     return {
         "what": "tmepde sweep",
         "scenarios": len(status),
         "wall_s": wall,
         "scenarios_per_s": len(status) / wall,
-        "compile_s": first - again,
-        "structures": structures(table),
-        "programs_of_first_batch": at_first,
-        "programs_of_later_batches": len(compiled) - at_first,
+        "compile_s": seconds[0] - seconds[1],
+        "processes": processes,
+        "structures": structures(ordered(config)),
+        "programs_of_first_batch": compiled[0],
+        "programs_of_later_batches": found.compiled,
         "ok": int(np.sum(status == store.OK)),
         "steps_mean": float(steps.mean()),
         "steps_largest_over_mean": float(steps.max() / steps.mean()),
         "bytes_per_scenario": size / len(status),
         "cells": _cells(config),
     }
+
+
+def _quiet(_: str) -> None:
+    """No line for each batch."""
 
 
 def _values(out: Path, name: str) -> Any:
