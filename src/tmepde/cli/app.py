@@ -349,7 +349,7 @@ def bench(
         str,
         typer.Argument(
             metavar="NAME",
-            help="w1, w2, w3, w4, w5, reference, milieu, gradient, batch, sweep, store, devices, gpu or all.",
+            help="w1, w2, w3, w4, w5, reference, milieu, gradient, batch, sweep, store, devices, gpu, gpu_models or all.",
             show_default=False,
         ),
     ],
