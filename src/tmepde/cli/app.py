@@ -349,7 +349,8 @@ def bench(
         str,
         typer.Argument(
             metavar="NAME",
-            help="w1, w2, w3, w4, w5, reference, milieu, gradient, batch, sweep, store, devices, gpu, gpu_models or all.",
+            help="w1, w2, w3, w4, w5, reference, milieu, gradient, batch, sweep, store, devices, gpu, gpu_models "
+            "or all.",
             show_default=False,
         ),
     ],
