@@ -4,8 +4,8 @@
 
 Y follows IFN-γ, which is in balance itself, within minutes: perfused vessels wash it out in 100 s, and it diffuses out
 of a nodule of R = 450 µm within R²/π²D = 51 s. Hence it is in balance too, like adenosine and lactate. (As a dynamic
-field it lagged behind IFN-γ by 0.7 of its change in each step, and its error set the length of 9 steps in 10. Over
-eight days of a treated nodule of 12³ cells, rtol 1e-4, the two forms differ by 0.11 % at most in any field.)
+field it lagged behind IFN-γ by 0.7 of its change in each step, and its error set the length of 9 steps in 10 on 12³
+cells. Over eight days of a treated nodule of that size, rtol 1e-4, they differ by 0.11 % at most in any field.)
 """
 
 from __future__ import annotations
