@@ -21,7 +21,7 @@ def bench(name: str, as_json: bool, out: Path | None, **options: Any) -> None:
 
         raise Stop(BAD_INPUT, f"There is no benchmark {unknown[0]!r}. {suggest(unknown[0], (*NAMES, 'all'))}")
     _writable(out)
-    from tmepde.cli.run import choose_device
+    from tmepde.cli.devices import choose_device
 
     choose_device(options.get("device"), "f32")
     if not options["quick"]:

@@ -76,7 +76,7 @@ def findings(build: Any, compile_: bool = False) -> dict[str, Any]:
 def _memory(build: Any, species: dict[str, Any], compile_: bool) -> float:
     if not compile_:
         return memory.estimate(species, build.scenario.model.grid.shape, build.precision)
-    from tmepde.cli.run import choose_device
+    from tmepde.cli.devices import choose_device
     from tmepde.steppers import StepControl
 
     choose_device(None, build.precision)

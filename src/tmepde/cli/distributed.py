@@ -10,15 +10,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tmepde.cli.devices import choose_device, number_of
 from tmepde.cli.exits import DIVERGED, ENVIRONMENT, LIMIT_REACHED, Stop
+from tmepde.cli.progress import progress
 
 
 def run_distributed(
     config: Any, out: Path, overwrite: bool, quiet: bool, device: str | None, devices: str | None
 ) -> None:
     """Join the others, run, and let the first process write and tell."""
-    from tmepde.cli.run import choose_device, number_of, progress
-
     first = join_processes(device)
     choose_device(device, config.run.precision)
     parts = number_of(devices or "all")

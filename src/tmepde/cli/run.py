@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tmepde import config as configs
-from tmepde.cli.exits import BAD_INPUT, DIVERGED, ENVIRONMENT, LIMIT_REACHED, Stop
+from tmepde.cli.devices import choose_device, number_of
+from tmepde.cli.exits import BAD_INPUT, DIVERGED, LIMIT_REACHED, Stop
+from tmepde.cli.progress import progress
 from tmepde.cli.record import BRANCHED, Recorder, check_resume
 from tmepde.cli.stopping import Stopping
 from tmepde.io.durable import make_folder
@@ -133,95 +133,6 @@ def check_target(out: Path, overwrite: bool) -> None:
     parent = out.parent if out.parent.exists() else blocking
     if not os.access(parent, os.W_OK):
         raise Stop(BAD_INPUT, f"{out} cannot be written, because {parent} is read-only. Choose another place.")
-
-
-def choose_device(device: str | None, precision: str) -> None:
-    """Set JAX up before its first use.
-
-    Raises:
-        Stop: with exit code 5 where the wanted device is not there; never a silent fall-back to the processor.
-    """
-    import jax
-
-    if precision == "f64":
-        jax.config.update("jax_enable_x64", True)
-    if device is None:
-        return
-    try:
-        jax.config.update("jax_default_device", jax.local_devices(backend=device)[0])
-    except RuntimeError as error:
-        there = ", ".join(sorted({d.platform for d in jax.devices()}))
-        reason = str(error).splitlines()[0]
-        raise Stop(
-            ENVIRONMENT, f"There is no {device} here ({reason}). Devices: {there}. Leave --device out."
-        ) from None
-
-
-def number_of(devices: str | None) -> int | str | None:
-    """What ``--devices`` asks for.
-
-    Raises:
-        Stop: with exit code 2 for something that is no number, 5 where there are not as many.
-    """
-    if devices is None or devices == "all":
-        return devices
-    if not devices.isdigit() or int(devices) == 0:
-        raise Stop(BAD_INPUT, f"--devices must be a number from 1, or all, but {devices!r} was given.")
-    import jax
-
-    if int(devices) > jax.device_count():
-        raise Stop(
-            ENVIRONMENT, f"--devices {devices} was given, but there are {jax.device_count()}. Take fewer, or all."
-        )
-    return int(devices)
-
-
-@contextmanager
-def progress(arms: int, quiet: bool) -> Iterator[Callable[[float, float], None] | None]:
-    """A bar in a terminal, a line every ten seconds otherwise; time within an arm starts again with each arm."""
-    if quiet:
-        yield None
-        return
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True)) as bar:
-            task = bar.add_task(f"arm 1 of {arms}", total=float(arms))
-            yield _follow(
-                arms, lambda arm, share, _: bar.update(task, completed=arm + share, description=_arm(arm, arms))
-            )
-        return
-    last = [time.monotonic()]
-
-    def line(arm: int, share: float, left: str) -> None:
-        if time.monotonic() - last[0] >= 10.0:
-            last[0] = time.monotonic()
-            print(f"{_arm(arm, arms)}: {share:.0%}, {left} left", file=sys.stderr, flush=True)
-
-    yield _follow(arms, line)
-
-
-def _arm(arm: int, arms: int) -> str:
-    return f"arm {min(arm + 1, arms)} of {arms}"
-
-
-def _follow(arms: int, tell: Callable[[int, float, str], None]) -> Callable[[float, float], None]:
-    """A callback ``(time, until)`` that counts the arms: time going back means that the next one began."""
-    state = {"arm": 0, "time": 0.0}
-    began = time.monotonic()
-
-    def callback(now: float, until: float) -> None:
-        now, until = float(now), float(until)
-        if now < state["time"]:
-            state["arm"] += 1
-        state["time"] = now
-        share = now / until if until > 0 else 1.0
-        done = (state["arm"] + share) / arms
-        left = (time.monotonic() - began) * (1.0 / max(done, 1e-9) - 1.0)
-        tell(int(state["arm"]), share, f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s")
-
-    return callback
 
 
 def _stop_if_bad(out: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tmepde.config.assign import assign
 from tmepde.config.errors import ConfigError, Problem
 
 #: bytes of the largest config, and the deepest nesting
@@ -139,18 +139,3 @@ def _split(text: str) -> tuple[str, Any]:
         return key, tomllib.loads(f"value = {value}")["value"]
     except (tomllib.TOMLDecodeError, KeyError):
         return key, value
-
-
-def assign(raw: dict[str, Any], key: str, value: Any) -> Problem | None:
-    """Set a dotted path; whether it is known is for the validation to say."""
-    parts = [p.strip('"') for p in re.findall(r'"[^"]+"|[^.]+', key)]
-    table: Any = raw
-    for i, part in enumerate(parts[:-1]):
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            path = ".".join(parts[: i + 1])
-            return Problem(
-                key, f"cannot be set, because `{path}` is {table!r} and has no keys below it. Check the path."
-            )
-    table[parts[-1]] = copy.deepcopy(value)
-    return None

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictInt, field_validator, model_validator
 
+from tmepde.config.assign import assign
 from tmepde.config.errors import ConfigError, Problem, suggest
 from tmepde.config.section import Section, at, dotted, shown, wrong
 from tmepde.config.slurm import Slurm
@@ -194,8 +195,6 @@ def problems(raw: Mapping[str, Any], sweep: Sweep, arms: Mapping[str, Any], chec
         arms: the arms of the config.
         check: a function of tables that raises :class:`ConfigError`.
     """
-    from tmepde.config.load import assign  # which imports this through the config
-
     found = []
     for arm in sweep.arms or ():
         if arm not in arms:

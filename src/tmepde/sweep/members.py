@@ -11,9 +11,9 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from tmepde.config.assign import assign
 from tmepde.config.build import Build, build
 from tmepde.config.config import validate
-from tmepde.config.load import assign
 from tmepde.sweep.table import Table
 
 #: sections that decide about the grid

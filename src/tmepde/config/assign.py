@@ -1,0 +1,24 @@
+"""One number of a config by its dotted path: ``run.until``, ``model.processes."odd name".rate``."""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any
+
+from tmepde.config.errors import Problem
+
+
+def assign(raw: dict[str, Any], key: str, value: Any) -> Problem | None:
+    """Set a dotted path; whether it is known is for the validation to say."""
+    parts = [p.strip('"') for p in re.findall(r'"[^"]+"|[^.]+', key)]
+    table: Any = raw
+    for i, part in enumerate(parts[:-1]):
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            path = ".".join(parts[: i + 1])
+            return Problem(
+                key, f"cannot be set, because `{path}` is {table!r} and has no keys below it. Check the path."
+            )
+    table[parts[-1]] = copy.deepcopy(value)
+    return None
