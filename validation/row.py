@@ -66,16 +66,17 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A function that yields checks, with its name in the table, its set-up and its source."""
+    """A function that yields checks, with its name in the table, its set-up, its source and what must be said of it."""
 
     id: str
     title: str
     source: str
     function: Callable[[], Iterable[Check]]
+    note: str = ""
 
     def run(self) -> dict[str, Any]:
         """Measure, and say what came out as plain JSON."""
-        began, note = time.perf_counter(), ""
+        began, note = time.perf_counter(), self.note
         checks: list[Check] = []
         try:
             for check in self.function():
@@ -115,11 +116,13 @@ def quoted(text: str) -> tuple[float, float]:
 ROWS: dict[str, Row] = {}
 
 
-def row(id: str, title: str, source: str) -> Callable[[Callable[[], Iterable[Check]]], Callable[[], Iterable[Check]]]:
+def row(
+    id: str, title: str, source: str, note: str = ""
+) -> Callable[[Callable[[], Iterable[Check]]], Callable[[], Iterable[Check]]]:
     """Declare a row of the table; the function yields its checks."""
 
     def declare(function: Callable[[], Iterable[Check]]) -> Callable[[], Iterable[Check]]:
-        ROWS[id] = Row(id, title, source, function)
+        ROWS[id] = Row(id, title, source, function, note)
         return function
 
     return declare
