@@ -16,6 +16,7 @@ import hashlib
 import os
 import platform
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,9 @@ from typing import Any
 LARGEST = 2 * 1024**3
 #: files that are locked while something is compiled, shared by what has the same remainder
 _LOCKS, _LOCK = 64, ".lock"
+#: seconds after which one who waits for another's compilation says so, and after which it goes on without (the longest
+#: compilation measured took 67 s); seconds between two looks
+TOLD, PATIENCE, _POLL = 60.0, 900.0, 0.2
 
 
 def folder() -> Path | None:
@@ -74,7 +78,9 @@ def compiled_once(key: str) -> Iterator[Callable[[], None]]:
     """Keep other processes of this machine from compiling what ``key`` stands for at the same time.
 
     They wait until the function that this yields is called (the program is on the disk then), the block ends, or the
-    process dies. Where nothing is kept on disk, or files cannot be locked, nobody waits.
+    process dies. One that has waited for :data:`TOLD` seconds says for what, and after :data:`PATIENCE` it compiles for
+    itself: the other may be stopped, or on a disk whose locks outlive it. Where nothing is kept on disk, or files
+    cannot be locked, nobody waits.
     """
     import jax
 
@@ -89,10 +95,37 @@ def compiled_once(key: str) -> Iterator[Callable[[], None]]:
             import fcntl
 
             name = int(hashlib.sha256(key.encode()).hexdigest(), 16) % _LOCKS
-            handle = os.open(place / f"compiling-{name}{_LOCK}", os.O_CREAT | os.O_RDWR, 0o600)
+            file = place / f"compiling-{name}{_LOCK}"
+            handle = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
             stack.callback(os.close, handle)  # and with it the lock
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _wait(lambda: fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB), file)
         yield stack.close
+
+
+def _wait(take: Callable[[], None], file: Path) -> None:
+    """Until ``take`` raises no BlockingIOError, or patience is at an end."""
+    began, told = time.monotonic(), False
+    while True:
+        try:
+            return take()
+        except BlockingIOError:
+            waited = time.monotonic() - began
+        if waited > PATIENCE:
+            warnings.warn(
+                f"Another process has been compiling the same program for {PATIENCE:.0f} s ({file} is locked). It is "
+                "compiled here now as well. If that process hangs, end it; `fuser` names it.",
+                stacklevel=4,
+            )
+            return None
+        if waited > TOLD and not told:
+            told = True
+            print(
+                f"waiting for the process that compiles the same program ({file} is locked), {PATIENCE:.0f} s at most; "
+                "set TMEPDE_CACHE=off to compile at once",
+                file=sys.stderr,
+                flush=True,
+            )
+        time.sleep(_POLL)
 
 
 @functools.cache

@@ -43,3 +43,24 @@ def installed() -> float | None:
     except OSError:
         pass
     return min(sizes) if sizes else None
+
+
+def available() -> float | None:
+    """Bytes that nothing uses now and that can be had, here or in this container; ``None`` where that is not known."""
+    sizes = []
+    try:
+        with open("/proc/meminfo") as file:
+            told = dict(line.split(":", 1) for line in file)
+        sizes.append(1024.0 * float(told["MemAvailable"].split()[0]))
+    except (OSError, KeyError, ValueError):
+        pass
+    try:
+        with open("/sys/fs/cgroup/memory.max") as file, open("/sys/fs/cgroup/memory.current") as used:
+            limit = float(file.read())  # "max" where there is none
+            held = float(used.read())
+        with open("/sys/fs/cgroup/memory.stat") as file:  # files that are kept as long as nobody needs the room
+            held -= next((float(line.split()[1]) for line in file if line.startswith("inactive_file ")), 0.0)
+        sizes.append(max(0.0, limit - held))
+    except (OSError, ValueError):
+        pass
+    return min(sizes) if sizes else installed()

@@ -1,7 +1,8 @@
 """batch: 64 scenarios of 64² cells, one program for all against one after the other.
 
 ``jax.vmap`` steps all members until the slowest has finished: ``waiting`` is the steps that the batch makes every
-member take over the mean of those that a member needs. Members differ in the rates of killing, growth and expansion.
+member take over the mean of those that a member needs. Processes of one core each, which ``tmepde sweep`` begins, are
+timed without their start. Members differ in the rates of killing, growth and expansion.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import tmepde as tme
+from tmepde.bench import pinned
 from tmepde.bench.gradient import parameters, scenario, small
 from tmepde.bench.measure import call, compiled, kernel_seconds, seconds
 from tmepde.bench.record import Options, Record
 from tmepde.elliptic import EllipticOperator, LinearControl, prepare
 from tmepde.layout import platform
 from tmepde.operators import conductances
+from tmepde.sweep.executors import slot
 
 
 def measure(name: str, options: Options) -> Record:
@@ -28,6 +31,8 @@ def measure(name: str, options: Options) -> Record:
     n, days = options.size(64, 8), options.length(2.0, 0.1)
     members = 4 if options.quick else 64
     rows = [solves(n, members), *runs((small if options.quick else scenario)(n, days), members)]
+    if platform() == "cpu" and len(slot.cores()) > 1:
+        rows.append(_processes(n, days, options.quick, members, rows[1]["wall_s"]))
     ways = [r for r in rows if r["what"] != "solve" and r["wall_s"] is not None]
     best = min(ways, key=lambda r: r["wall_s"])
     where = f"{n}{'' if options.quick else '²'} cells"
@@ -75,17 +80,7 @@ def runs(base: tme.Scenario, members: int, alone: int | None = None) -> list[dic
     ``alone``: how many of them are run one after the other; seconds are scaled to all. On a GPU ``simulate_batch``
     is the mapped program, and the only other way.
     """
-    paths = parameters(base)[:3]
-    factors = np.random.default_rng(1).uniform(0.5, 2.0, (members, len(paths)))
-    values = {p: np.stack([f * np.asarray(base.at(p)) for f in factors[:, i]]) for i, p in enumerate(paths)}
-
-    def member(i: int) -> tme.Scenario:
-        one = base
-        for path, column in values.items():
-            one = one.replace(path, column[i])
-        return one
-
-    scenarios = [member(i) for i in range(members)]
+    values, scenarios = drawn(base, members)
     _, first = call(scenarios[0], 1)
     some = scenarios[: alone or members]
     began = time.perf_counter()
@@ -101,6 +96,28 @@ def runs(base: tme.Scenario, members: int, alone: int | None = None) -> list[dic
         warm = seconds(lambda: _states(tme.simulate_batch(scenarios, block=block)), 1)  # noqa: B023
         rows.append({"what": label, "wall_s": warm, "gain": single / warm, "compile_s": max(cold - warm, 0.0)})
     return rows
+
+
+def drawn(base: tme.Scenario, members: int) -> tuple[dict[str, np.ndarray], list[tme.Scenario]]:
+    """Numbers that differ from member to member, by path, and the members."""
+    paths = parameters(base)[:3]
+    factors = np.random.default_rng(1).uniform(0.5, 2.0, (members, len(paths)))
+    values = {p: np.stack([f * np.asarray(base.at(p)) for f in factors[:, i]]) for i, p in enumerate(paths)}
+
+    def member(i: int) -> tme.Scenario:
+        one = base
+        for path, column in values.items():
+            one = one.replace(path, column[i])
+        return one
+
+    return values, [member(i) for i in range(members)]
+
+
+def _processes(n: int, days: float, quick: bool, members: int, single: float) -> dict[str, Any]:
+    """One process a core, as a sweep runs them."""
+    shares = slot.shares(min(members, len(slot.cores())))
+    wall = pinned.seconds(n, days, quick, members, shares)
+    return {"what": f"{len(shares)} processes, one a core, as in a sweep", "wall_s": wall, "gain": single / wall}
 
 
 def _states(solutions: list[tme.Solution]) -> list[Any]:

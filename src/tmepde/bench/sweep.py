@@ -92,6 +92,7 @@ def _swept(config: Any, folder: Path) -> dict[str, Any]:
     steps = np.asarray(_values(out, "n_steps"), float)
     status = store.statuses(out)
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
+    disk = sum(512 * f.lstat().st_blocks for f in (out, *out.rglob("*")))
     return {
         "what": "tmepde sweep",
         "scenarios": len(status),
@@ -106,6 +107,7 @@ def _swept(config: Any, folder: Path) -> dict[str, Any]:
         "steps_mean": float(steps.mean()),
         "steps_largest_over_mean": float(steps.max() / steps.mean()),
         "bytes_per_scenario": size / len(status),
+        "disk_bytes_per_scenario": disk / len(status),
         "cells": _cells(config),
     }
 

@@ -44,9 +44,9 @@ class _Member:
     stepper: Any
 
 
-def how(width: int, threads: int | None = None) -> How:
-    """The way that suits the device, for batches of ``width``."""
-    return How(1, threads) if platform() == "cpu" else How(width, threads)
+def how(mapped: int, threads: int | None = None) -> How:
+    """The way that suits the device, where a GPU takes ``mapped`` members at a time."""
+    return How(1, threads) if platform() == "cpu" else How(mapped, threads)
 
 
 def compute(members: Members, part: range, config: Any, results: Rows, way: How) -> None:
@@ -99,7 +99,8 @@ def _group(chosen: list[_Member], members: Members, config: Any, results: Rows, 
             results.failed(first.index, f"{type(error).__name__}: {' '.join(str(error).split())}")
             return
         half = -(-count // 2)
-        fewer = How(min(half, way.block), 1 if _is_memory(error) and way.block == 1 else way.threads)
+        block = -(-min(way.block, count) // 2) if _is_memory(error) else min(half, way.block)
+        fewer = How(block, 1 if _is_memory(error) and way.block == 1 else way.threads)
         for piece in (chosen[:half], chosen[half:]):
             _group(piece, members, config, results, fewer)
         return

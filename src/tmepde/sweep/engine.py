@@ -10,6 +10,7 @@ only what is wrong with the machine (disk, memory, device) is raised.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import tomllib
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ class BatchReport:
     index: int
     ok: int
     bad: dict[int, str]
+
+
+#: structures whose first scenario is built to see how large it is
+_TRIED = 16
 
 
 class ChangedConfig(ValueError):
@@ -64,8 +69,8 @@ def create(config: Any, out: Path) -> None:
     if config.sweep is None:
         raise ValueError("`config` must have [sweep], but has none. Add one, or use tmepde run.")
     rows = ordered(config)
-    arrays, batch = _arrays(config, rows)
-    store.create(Path(out), len(rows), batch, arrays, _attributes(config, rows))
+    arrays, wide, member = _arrays(config, rows)
+    store.create(Path(out), len(rows), wide.batch, arrays, _attributes(config, rows, wide, member))
 
 
 def plan(config: Any) -> tuple[int, int, int]:
@@ -73,13 +78,14 @@ def plan(config: Any) -> tuple[int, int, int]:
     from tmepde.sweep.members import structures
 
     rows = ordered(config)
-    return len(rows), _arrays(config, rows)[1], structures(rows)
+    return len(rows), _arrays(config, rows)[1].batch, structures(rows)
 
 
-def _attributes(config: Any, rows: Table) -> dict[str, Any]:
+def _attributes(config: Any, rows: Table, wide: width.Width, member: float) -> dict[str, Any]:
     from tmepde.io.provenance import provenance
+    from tmepde.sweep.members import beginnings
 
-    text = config.toml()
+    text, starts = config.toml(), beginnings(rows)
     return {
         "Conventions": "CF-1.11",
         "title": config.name,
@@ -87,11 +93,15 @@ def _attributes(config: Any, rows: Table) -> dict[str, Any]:
         "precision": config.run.precision,
         "sweep_table_hash": rows.digest,
         "config_folder": str(Path(config.folder).resolve()),
+        "mapped": wide.mapped,
+        "member_bytes": round(member),
+        # where every batch begins another structure, there is nothing to be said
+        "structure_starts": starts if len(starts) <= -(-len(rows) // wide.batch) else [0],
     }
 
 
-def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], int]:
-    """Every array of the store, and the scenarios of a batch."""
+def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], width.Width, float]:
+    """Every array of the store, its widths, and the bytes that a member takes while it runs."""
     from tmepde.sweep.members import Members
 
     members = Members(config, rows)
@@ -131,9 +141,26 @@ def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], int]:
         }
         found[f"obs_{name}" if name in taken else name] = Array(("time",), times.shape, kind, attributes)
     found |= _fields(config, scenario, times, kind)
-    per_row = sum(np.prod(a.shape, dtype=float) * np.dtype(a.dtype).itemsize for a in found.values() if a.scenario)
-    batch = config.sweep.batch or width.chosen(scenario, config.run.precision, float(per_row), len(rows))
-    return found, min(batch, len(rows))
+    written = [a for a in found.values() if a.scenario and a.values is None]
+    per_row = sum(np.prod(a.shape, dtype=float) * np.dtype(a.dtype).itemsize for a in written)
+    if config.sweep.batch:
+        wide = width.Width(*[min(config.sweep.batch, len(rows))] * 2)
+    else:
+        wide = width.chosen(scenario, config.run.precision, float(per_row), len(written), len(rows))
+    return found, wide, _largest(config, rows, members, scenario)
+
+
+def _largest(config: Any, rows: Table, members: Any, scenario: Any) -> float:
+    """Bytes of a member: of the first, or of the first of each structure (16 of them at most) where the grid varies."""
+    from tmepde.sweep.members import PLACES, beginnings
+
+    tried = [scenario]
+    if any(path.split(".")[0] in PLACES for path in rows.values):
+        starts = beginnings(rows)
+        for i in starts[1 :: max(1, len(starts) // _TRIED)]:
+            with contextlib.suppress(configs.ConfigError, ValueError, KeyError):  # which its row will say
+                tried.append(members.build(i)[0])
+    return max(width.member_bytes(one, config.run.precision) for one in tried)
 
 
 def _outcome() -> dict[str, Array]:
@@ -258,8 +285,8 @@ def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
         jax.config.update("jax_enable_x64", True)
     if rows.digest != attributes["sweep_table_hash"]:
         raise StoreError(f"{out} holds other scenarios than this version of tmepde makes of its config. Run it again.")
-    results = Rows(out, part)
-    compute(_members(config, rows), part, config, results, how(int(attributes["batch"]), threads))
+    results, mapped = Rows(out, part), int(attributes.get("mapped", attributes["batch"]))
+    compute(_members(config, rows), part, config, results, how(mapped, threads))
     store.write(out, part.start, part.stop, results.columns)
     return BatchReport(index, results.good, results.bad)
 

@@ -17,7 +17,7 @@ from tmepde.config.config import validate
 from tmepde.sweep.table import Table
 
 #: sections that decide about the grid
-_PLACES = ("grid", "tissue")
+PLACES = ("grid", "tissue")
 
 
 class Members:
@@ -40,7 +40,7 @@ class Members:
         for path, value in self.table.changes(index).items():
             assign(raw, path, value)
         config = validate(raw, folder=self._folder)
-        place = json.dumps({k: config.table().get(k) for k in _PLACES}, sort_keys=True)
+        place = json.dumps({k: config.table().get(k) for k in PLACES}, sort_keys=True)
         built = build(config, self._regions.get(place))
         self._regions.setdefault(place, built.region)
         return built.scenario.only(built.arms[self.table.arms[index]]), built
@@ -80,8 +80,14 @@ def structures(table: Table) -> int:
     return len(set(_keys(table)))
 
 
+def beginnings(table: Table) -> list[int]:
+    """The first row of each structure of a table that is in the order of :func:`structural`."""
+    keys = _keys(table)
+    return [i for i, key in enumerate(keys) if i == 0 or key != keys[i - 1]]
+
+
 def _keys(table: Table) -> list[str]:
-    paths = [p for p, column in table.values.items() if p.split(".")[0] in _PLACES or not all(map(_is_data, column))]
+    paths = [p for p, column in table.values.items() if p.split(".")[0] in PLACES or not all(map(_is_data, column))]
     return [json.dumps([table.values[p][i] for p in paths], sort_keys=True) for i in range(len(table))]
 
 

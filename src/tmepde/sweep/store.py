@@ -1,8 +1,9 @@
 """The store of a sweep: one zarr (version 3) directory, its metadata written once, its rows batch by batch.
 
-    scenario              N, in chunks of B = one batch
+    scenario              N
       PATH …              coordinates: the numbers that vary, by their path in the config, with units
       arm, replicate      coordinates
+    scenario              N, in chunks of B = one batch
       status              int8: 0 pending, 1 ok, 2 failed, 3 diverged
       message             how it ended, in a sentence
       wall_time, n_steps, n_rejected, mass_balance_error, members
@@ -13,6 +14,9 @@ A batch writes its chunk of every array, and of ``status`` last: that chunk is t
 and on disk before the next step, so that a batch that was killed is pending, and two processes that compute the same
 batch write the same bytes. Rows are written in whole batches only: parts of a chunk written by two processes would lose
 one of them. ``xarray.open_zarr`` reads the store at any time; rows that are pending are NaN.
+
+A small store takes blocks of the disk rather than bytes: coordinates, which never change, are one chunk, and the chunks
+of an array lie in its own folder (``tumour_burden/c.3.0``), not in folders of their own.
 """
 
 from __future__ import annotations
@@ -37,6 +41,8 @@ PENDING, OK, FAILED, DIVERGED = range(4)
 MEANINGS = ("pending", "ok", "failed", "diverged")
 #: bytes of a chunk of a field aimed at, within a batch
 _CHUNK = 4 * 2**20
+#: scenarios of a chunk of a coordinate at most
+_COLUMN = 2**20
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,9 @@ def _create_array(root: Any, name: str, array: Array, count: int, batch: int) ->
 
     attributes = {k: v for k, v in array.attributes.items() if k != "coordinate"}
     shape = (count, *array.shape) if array.scenario else array.shape
-    chunks = _chunks(batch, array) if array.scenario else shape
+    chunks = shape
+    if array.scenario:
+        chunks = _chunks(batch, array) if array.values is None else (min(count, _COLUMN), *array.shape)
     kind = np.dtype(array.dtype).kind
     fill: Any = "" if kind in "OUT" else np.nan if kind == "f" else 0
     if kind == "f":
@@ -95,6 +103,7 @@ def _create_array(root: Any, name: str, array: Array, count: int, batch: int) ->
         dtype=str if kind in "OUT" else array.dtype,
         chunks=tuple(max(1, c) for c in chunks),
         compressors=(ZstdCodec(level=3), Crc32cCodec()),
+        chunk_key_encoding={"name": "default", "separator": "."},
         fill_value=fill,
         dimension_names=("scenario", *array.dims) if array.scenario else array.dims,
         attributes=attributes,
@@ -168,10 +177,10 @@ def write(path: Path, start: int, stop: int, columns: Mapping[str, Any]) -> None
 
     Raises:
         WriteError: of the disk; the rows then keep the status that they had.
-        ValueError: unless the rows are exactly one batch: two processes must never share a chunk.
+        ValueError: unless the rows are exactly one batch, and chunks of every array are: two processes must never share
+            one.
     """
-
-    batch, count = int(head(path)["batch"]), len(_shape(path))
+    batch, count = int(head(path)["batch"]), scenarios(path)
     if start % batch or stop != min(start + batch, count) or not 0 <= start < stop:
         raise ValueError(
             f"Rows must be one whole batch of {batch}, but {start}:{stop} of {count} were given. Write "
@@ -180,13 +189,13 @@ def write(path: Path, start: int, stop: int, columns: Mapping[str, Any]) -> None
     data: dict[Path, bytes] = {}
     for name in columns:
         if name != "status":
-            data |= _encoded(path, name, start, stop, columns[name])
+            data |= _encoded(path, name, batch, slice(start, stop), columns[name])
     _put(data)
-    _put(_encoded(path, "status", start, stop, columns["status"]))
+    _put(_encoded(path, "status", batch, slice(start, stop), columns["status"]))
 
 
-def _encoded(path: Path, name: str, start: int, stop: int, values: Any) -> dict[Path, bytes]:
-    """Files of rows ``start:stop`` of an array, as zarr writes them: compressed, with a checksum."""
+def _encoded(path: Path, name: str, batch: int, rows: slice, values: Any) -> dict[Path, bytes]:
+    """Files of rows of an array, as zarr writes them: compressed, with a checksum."""
     import zarr
     from zarr.core.buffer import default_buffer_prototype
     from zarr.storage import MemoryStore
@@ -194,7 +203,12 @@ def _encoded(path: Path, name: str, start: int, stop: int, values: Any) -> dict[
     document = default_buffer_prototype().buffer.from_bytes((path / name / "zarr.json").read_bytes())
     kept: dict[str, Any] = {"zarr.json": document}
     array: Any = zarr.open_array(MemoryStore(kept), mode="r+", config={"write_empty_chunks": True})
-    array[start:stop] = values if isinstance(values, np.ndarray) else np.asarray(values)
+    if array.chunks[0] != batch:
+        raise ValueError(
+            f"`columns` must be arrays in chunks of one batch, {batch} rows, but {name!r} has chunks of "
+            f"{array.chunks[0]}: it was written with the store and cannot be changed. Leave it out."
+        )
+    array[rows] = values if isinstance(values, np.ndarray) else np.asarray(values)
     return {path / name / key: one.to_bytes() for key, one in kept.items() if key != "zarr.json"}
 
 
@@ -204,14 +218,15 @@ def _put(files: Mapping[Path, bytes]) -> None:
     write_files(files)
 
 
-def _shape(path: Path) -> range:
+def scenarios(path: Path) -> int:
+    """Scenarios of the sweep."""
     document = json.loads((path / "status" / "zarr.json").read_text("utf-8"))
-    return range(int(document["shape"][0]))
+    return int(document["shape"][0])
 
 
 def batches(path: Path) -> int:
     """Batches of the sweep."""
-    return -(-len(_shape(path)) // int(head(path)["batch"]))
+    return -(-scenarios(path) // int(head(path)["batch"]))
 
 
 def rows(path: Path, index: int) -> range:
@@ -220,7 +235,7 @@ def rows(path: Path, index: int) -> range:
     Raises:
         ValueError: for a batch that is not there.
     """
-    batch, count = int(head(path)["batch"]), len(_shape(path))
+    batch, count = int(head(path)["batch"]), scenarios(path)
     if not 0 <= index < -(-count // batch):
         raise ValueError(
             f"Batches are numbered 0 to {-(-count // batch) - 1}, but {index} was given. See sweep status."

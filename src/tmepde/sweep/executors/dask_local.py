@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from tmepde.sweep import store as stores
+from tmepde.sweep import width
 from tmepde.sweep.executors import dask_batches, slot
 from tmepde.sweep.executors.base import Environment, Result
 
@@ -26,8 +28,9 @@ def run(
     Args:
         store: absolute path; with ``scheduler`` it must be the same on the workers' machines.
         batches: those that are pending.
-        workers: processes; ``None``: one a GPU, or one a core where there is none. Each has its cores, and its GPU, to
-            itself. With ``scheduler``: batches given out at a time, ``None`` as many as it has threads.
+        workers: processes; ``None``: one a GPU, or one a core where there is none and memory suffices. Each has its
+            cores, and its GPU, to itself. With ``scheduler``: batches given out at a time, ``None`` as many as it has
+            threads.
         scheduler: address of a scheduler ("tcp://host:8786"), or a scheduler file (.json); its workers need this
             package.
         tell: called with a line after each batch.
@@ -47,7 +50,8 @@ def _here(store: Path, batches: Sequence[int], workers: int | None, tell: Callab
     from distributed import Client, LocalCluster
 
     devices = slot.gpus()
-    count = min(workers or len(devices) or len(slot.cores()), len(batches))
+    fits = width.processes(len(batches), stores.head(store).get("member_bytes"))
+    count = min(workers or len(devices) or fits, len(batches))
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tmepde-workers-"))
         stack.enter_context(dask.config.set(dask_batches.SETTINGS))

@@ -9,6 +9,7 @@ from pathlib import Path
 from tmepde.config.slurm import Slurm
 from tmepde.sweep.executors.base import Result
 from tmepde.sweep.executors.task import Outcome, run_until_told, wall_time_ends
+from tmepde.sweep.order import structures_first
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Sweep:
     Args:
         store: absolute path.
         batches: in the whole sweep.
-        pending: numbers of those to run.
+        pending: numbers of those to run, in ascending order; the first of each structure are begun first, except
+            by the tasks of an array, which SLURM begins by their numbers.
         options: resources on SLURM.
         workers: processes or jobs at a time, ``None`` chosen; overrides ``options.max_parallel``.
         scheduler: address, or scheduler file, of a dask scheduler that is running.
@@ -61,17 +63,18 @@ def execute(executor: str, sweep: Sweep, tell: Callable[[str], None] = print) ->
 
         slurm_array.submit(sweep.store, sweep.batches, sweep.pending, sweep.resources, tell=tell)
         return Result()
+    batches = structures_first(sweep.store, sweep.pending)
     if executor == "slurm-dask":
         from tmepde.sweep.executors import dask_slurm
 
-        return dask_slurm.run(sweep.store, sweep.pending, sweep.resources, interface=sweep.interface, tell=tell)
+        return dask_slurm.run(sweep.store, batches, sweep.resources, interface=sweep.interface, tell=tell)
     if executor == "dask":
         from tmepde.sweep.executors import dask_local
 
-        return dask_local.run(sweep.store, sweep.pending, workers=sweep.workers, scheduler=sweep.scheduler, tell=tell)
+        return dask_local.run(sweep.store, batches, workers=sweep.workers, scheduler=sweep.scheduler, tell=tell)
     from tmepde.sweep.executors import inline
 
-    return inline.run(sweep.store, sweep.pending, sweep.workers, tell)
+    return inline.run(sweep.store, batches, sweep.workers, tell)
 
 
 def script(executor: str, sweep: Sweep) -> str:
@@ -88,7 +91,7 @@ def script(executor: str, sweep: Sweep) -> str:
     if executor == "inline":
         from tmepde.sweep.executors import inline
 
-        count = sweep.workers or inline.processes(len(sweep.pending))
+        count = sweep.workers or inline.processes(len(sweep.pending), sweep.store)
         where = "in one process" if count == 1 else f"in up to {count} processes"
     where = f"by the workers of {sweep.scheduler}" if executor == "dask" and sweep.scheduler else where
     return f"{len(sweep.pending)} of {sweep.batches} batches would be run {where}.\n"
