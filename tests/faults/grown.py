@@ -15,7 +15,6 @@ import numpy as np
 import xarray as xr
 
 from tmepde.io import checkpoint, root
-from tmepde.io.durable import sweep_temporaries
 from tmepde.io.layout import layout
 from tmepde.io.lock import Lock
 from tmepde.io.root import MARK
@@ -54,11 +53,10 @@ def write(path: Path, pause=lambda: None, until: int | None = None) -> None:
     """Begin or go on, as a run does; ``until``: leave after so many rows of the second arm."""
     with Lock(path) as lock:
         if path.exists():
-            sweep_temporaries(path)
             document = root.read(path)
             if document["attributes"][MARK]["finished"]:
                 return
-            writer = StoreWriter(path, document, lock)
+            writer = StoreWriter.resume(path, document, lock)
         else:
             writer = StoreWriter.create(path, layout(template(), times()), lock)
         try:

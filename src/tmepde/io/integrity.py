@@ -109,7 +109,8 @@ def repair(path: str | os.PathLike[str]) -> list[str]:
             mark["checkpoints"] = [one for one in mark["checkpoints"] if one["file"] not in bad]
             mark["commit"] += 1
             lock.check()
-            write_files({target / root.NAME: root.sealed(grown(document))})
+            document = grown(document)
+            write_files({target / root.NAME: root.sealed(document)})
         sweep_temporaries(target)
         told += _remove_uncommitted(target, document)
     return told

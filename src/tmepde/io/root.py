@@ -24,10 +24,10 @@ class StoreError(ValueError):
 
 
 def sealed(document: dict[str, Any]) -> bytes:
-    """The document as bytes, its checksum written into it."""
-    document["attributes"][MARK]["checksum"] = ""
-    document["attributes"][MARK]["checksum"] = _checksum(document)
-    return json.dumps(document, ensure_ascii=False).encode()
+    """The document as bytes, with its checksum."""
+    mark = {**document["attributes"][MARK], "checksum": _checksum(document)}
+    attributes = {**document["attributes"], MARK: mark}
+    return json.dumps({**document, "attributes": attributes}, ensure_ascii=False).encode()
 
 
 def read(target: Path) -> dict[str, Any]:
