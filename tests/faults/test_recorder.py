@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from small import go, made
 
 import tmepde as tme
-from tmepde.cli.record import Recorder
 from tmepde.io import open_store, root, verify
-from tmepde.io.lock import Lock
 from tmepde.io.root import MARK
-
-
-def logistic(clock, state, tissue, rate, capacity):
-    n = state["n"]
-    return {"n.source": rate * n, "n.loss": rate * n / capacity}
 
 
 @pytest.fixture(scope="module")
 def build():
-    grid = tme.Grid.line(1000.0, cells=50)
-    species = {"n": tme.Species(initial=1.0 * (grid.centers(0) < 100), diffusivity=200.0)}
-    model = tme.Model(grid, species, {"growth": tme.process(logistic, rate=0.05, capacity=1.0)})
-    scenario = tme.Scenario(model, until=48.0)
-    common = {"fields": None, "region": None, "precision": "f32", "rtol": 1e-3, "max_steps": 10_000}
-    return SimpleNamespace(scenario=scenario, arms={"a": (), "b": ()}, save=tme.every(4.0), **common)
-
-
-CONFIG = SimpleNamespace(toml=lambda: 'name = "made up"\n', name="made up")
-
-
-def go(build, path, stop=lambda: False, document=None):
-    with Lock(path) as lock:
-        return Recorder(CONFIG, build, path, lock, document, False, stop, None).run()
+    return made()
 
 
 def after(count):

@@ -103,6 +103,25 @@ def write_new(path: Path, pieces: Sequence[bytes | memoryview]) -> None:
         raise
 
 
+def keep_before(path: Path, copy: Path) -> None:
+    """Let ``copy`` be what ``path`` is now, before that is replaced: a second name, or a file of its own where the disk
+    has no such thing.
+
+    Raises:
+        WriteError: with nothing changed.
+    """
+    temporary = _temporary(copy)
+    try:
+        os.link(path, temporary)
+        os.replace(temporary, copy)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV):
+            raise WriteError(error, copy, 0) from error
+        write_files({copy: path.read_bytes()})
+    finally:
+        _forget(temporary)  # still there if both were the same already
+
+
 def _each(act: Callable[[Path], None], paths: Iterable[Path]) -> None:
     """Several at a time: a disk puts flushes that come together into one; the first error is raised when all ended."""
     paths = list(paths)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from tmepde.io import checkpoint, chunks, root
-from tmepde.io.durable import make_folders, sync_folder, sweep_temporaries, write_files, write_new
+from tmepde.io.durable import keep_before, make_folders, sweep_temporaries, sync_folder, write_files, write_new
 from tmepde.io.layout import Layout, grown
 from tmepde.io.lock import Lock
 from tmepde.io.root import MARK
@@ -100,7 +100,7 @@ class StoreWriter:
     def put(self, arm: int, index: int, values: Mapping[str, np.ndarray], snapshot: Mapping[str, Any] | None) -> None:
         """Hand over row ``index`` of scenario ``arm``; it is on the disk when this returns, with ``snapshot``.
 
-        Waits while the writer is behind. Without a snapshot there is nothing to go on from, and the row waits in memory.
+        Waits while the writer is behind. Without a snapshot there is nothing to go on from: the row waits in memory.
 
         Raises:
             WriteError, LockedError: what went wrong, here or in the writer; the store is as after its last commit.
@@ -292,6 +292,7 @@ class StoreWriter:
         if history:
             attributes["history"] = "\n".join(filter(None, [attributes.get("history"), history]))
         document = grown({**self._document, "attributes": attributes})
+        keep_before(self.path / root.NAME, self.path / root.COPY)
         write_files({self.path / root.NAME: root.sealed(document)})
         self._document = document
 
@@ -319,7 +320,7 @@ class StoreWriter:
         metas = root.arrays(self._document)
         grows = [n for n, meta in metas.items() if "time" in (meta.get("dimension_names") or ())]
         texts = {self.path / n / root.NAME: json.dumps(metas[n], ensure_ascii=False).encode() for n in grows}
-        write_files(texts)
+        write_files(texts | {self.path / root.COPY: root.sealed(self._document)})
         self._drop_checkpoints()
         if finished:
             shutil.rmtree(self.path / checkpoint.FOLDER, ignore_errors=True)
