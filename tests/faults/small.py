@@ -36,13 +36,13 @@ def go(build, path, stop=lambda: False, document=None):
 
 
 def main() -> None:
-    """``small.py STORE``: begin or go on, with a row an hour."""
+    """``small.py STORE``: begin or go on, with a row each two hours."""
     from tmepde._cache import keep_programs
     from tmepde.io import root
 
     keep_programs()
     path = Path(sys.argv[1])
-    go(made(1.0), path, document=root.read(path) if path.exists() else None)
+    go(made(2.0), path, document=root.read(path) if path.exists() else None)
 
 
 if __name__ == "__main__":

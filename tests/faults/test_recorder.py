@@ -9,6 +9,7 @@ from small import go, made
 import tmepde as tme
 from tmepde.io import open_store, root, verify
 from tmepde.io.root import MARK
+from tmepde.runner import march_program
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +81,21 @@ def test_without_any_checkpoint_the_scenario_begins_again_and_says_so(build, who
     go(build, path, document=root.read(path))
     assert "begins again from its start" in capsys.readouterr().err
     equal(path, whole)
+
+
+def test_a_run_that_goes_on_is_the_same_program(build, whole, tmp_path, monkeypatch):
+    """Nothing is compiled for a resume: the text of both programs is one."""
+    texts = []
+
+    class Seen:
+        @staticmethod
+        def lower(*arguments):
+            lowered = march_program.lower(*arguments)
+            texts.append(lowered.as_text())
+            return lowered
+
+    monkeypatch.setattr("tmepde.run.march_program", Seen)
+    path = tmp_path / "run.zarr"
+    go(build, path, after(3))
+    go(build, path, document=root.read(path))
+    assert len(texts) == 3 and texts[0] == texts[1] == texts[2]  # arm a, arm a again, arm b
