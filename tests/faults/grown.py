@@ -49,6 +49,12 @@ def times() -> np.ndarray:
     return 2.0 * np.arange(ROWS)
 
 
+def create(path: Path) -> None:
+    """A store without rows."""
+    with Lock(path) as lock:
+        StoreWriter.create(path, layout(template(), times()), lock).abort()
+
+
 def write(path: Path, pause=lambda: None, until: int | None = None) -> None:
     """Begin or go on, as a run does; ``until``: leave after so many rows of the second arm."""
     with Lock(path) as lock:

@@ -25,7 +25,15 @@ from typing import Any
 import numpy as np
 
 from tmepde.io import checkpoint, chunks, root
-from tmepde.io.durable import keep_before, make_folders, sweep_temporaries, sync_folder, write_files, write_new
+from tmepde.io.durable import (
+    WriteError,
+    keep_before,
+    make_folders,
+    sweep_temporaries,
+    sync_folder,
+    write_files,
+    write_new,
+)
 from tmepde.io.layout import Layout, grown
 from tmepde.io.lock import Lock
 from tmepde.io.root import MARK
@@ -334,15 +342,22 @@ def _dtype(meta: dict[str, Any]) -> np.dtype:
 
 
 def replace_folder(partial: Path, target: Path, old: Path, overwrite: bool = True) -> None:
-    """Give ``partial`` the name ``target``; what is there gives way in one step and is then removed."""
-    if target.exists() and overwrite:
-        os.rename(target, old)
-        try:
+    """Give ``partial`` the name ``target``; what is there gives way in one step and is then removed.
+
+    Raises:
+        WriteError: with nothing changed.
+    """
+    try:
+        if target.exists() and overwrite:
+            os.rename(target, old)
+            try:
+                os.rename(partial, target)
+            except OSError:
+                os.rename(old, target)
+                raise
+            shutil.rmtree(old, ignore_errors=True)
+        else:
             os.rename(partial, target)
-        except OSError:
-            os.rename(old, target)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.rename(partial, target)
-    sync_folder(target.parent)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise WriteError(error, target, 0) from error
