@@ -166,8 +166,8 @@ class ExplicitEuler(Stepper):
     ) -> tuple[_Carry, State | None]:
         """The end of the step, and in float32 what changed in it.
 
-        There substeps add to the change since the start of the step: what is small beside the state is then rounded as a
-        small number, so that a content does not drift however many substeps there are.
+        There substeps add to the change since the start of the step: what is small beside the state is then rounded as
+        a small number, so that a content does not drift however many substeps there are.
         """
         tolerance = control.algebraic * control.rtol
         unknown = {n: jnp.full(3, jnp.nan, state[n].dtype) for n in problem.dynamic}
