@@ -55,8 +55,13 @@ def create(path: Path) -> None:
         StoreWriter.create(path, layout(template(), times()), lock).abort()
 
 
-def write(path: Path, pause=lambda: None, until: int | None = None) -> None:
-    """Begin or go on, as a run does; ``until``: leave after so many rows of the second arm."""
+def write(path: Path, pause=lambda: None, until: int | None = None, flush: bool = True) -> None:
+    """Begin or go on, as a run does.
+
+    Args:
+        until: leave after so many rows of the second arm.
+        flush: let each row be a commit.
+    """
     with Lock(path) as lock:
         if path.exists():
             document = root.read(path)
@@ -75,7 +80,8 @@ def write(path: Path, pause=lambda: None, until: int | None = None) -> None:
                     if index == begin:
                         writer.state(arm, "running", {"status": "running"})
                     writer.put(arm, index, row(arm, index), {"rows": np.asarray(index + 1)})
-                    writer.flush()
+                    if flush:
+                        writer.flush()
                     pause()
                 if last == ROWS:
                     writer.state(arm, "ok", {"status": "ok", "message": "The end.", "wall_time": 1.5 + arm})
@@ -94,6 +100,14 @@ def check_prefix(dataset: xr.Dataset, rows: list[int]) -> None:
             for index in range(count):
                 assert np.array_equal(values[index], row(arm, index)[name]), (name, arm, index)
             assert np.isnan(values[count:]).all(), (name, arm)
+
+
+def kept(path: Path) -> list[int]:
+    """Rows of each arm that are on the disk: committed, and waiting for their commit."""
+    rows = list(root.read(path)["attributes"][MARK]["rows"])
+    for arm, _, _ in checkpoint.waiting(path, rows):
+        rows[arm] += 1
+    return rows
 
 
 def checkpoint_rows(path: Path) -> list[int]:

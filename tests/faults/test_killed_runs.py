@@ -11,9 +11,10 @@ import time
 
 import numpy as np
 import pytest
+from grown import kept
 from zygote import Zygote
 
-from tmepde.io import checkpoint, open_store, root, verify
+from tmepde.io import open_store, root, verify
 from tmepde.io.root import MARK
 
 CONFIG = """\
@@ -80,14 +81,6 @@ def same(path, reference, whole):
                 assert ours.tobytes() == theirs.tobytes(), (name, arm)
         elif whole and (name.startswith(("budget_", "n_")) or name == "mass_balance_error"):
             assert np.array_equal(there[name].values, variable.values, equal_nan=True), name
-    return rows
-
-
-def kept(path):
-    """Rows of each arm that are on the disk: committed, and waiting for their commit."""
-    rows = list(root.read(path)["attributes"][MARK]["rows"])
-    for arm, _, _ in checkpoint.waiting(path, rows):
-        rows[arm] += 1
     return rows
 
 
