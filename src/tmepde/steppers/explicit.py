@@ -9,6 +9,7 @@ step Δt the error is about ½ h ∫u″ = ½ h (F(u_end) − F(u_start)).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -189,21 +190,24 @@ class ExplicitEuler(Stepper):
             )
             return after, change
 
-        def moved(carry: _Carry, change: State) -> _Carry:
-            whole = {n: u if n not in change else state[n] + change[n] for n, u in carry.state.items()}
-            return eqx.tree_at(lambda c: c.state, carry, whole)
+        def whole(carry: _Carry, change: State) -> _Carry:
+            moved = {n: state[n] + d for n, d in change.items()}
+            return dataclasses.replace(carry, state={**carry.state, **moved})
 
         def further(index: Any, pair: tuple[_Carry, State]) -> tuple[_Carry, State]:
             carry, change = pair
-            after, added = advance(index, moved(carry, change))
+            after, added = advance(index, whole(carry, change))
             change = {n: change[n] + d for n, d in added.items()}
-            rest = {n: state[n] if n in change else u for n, u in after.state.items()}  # the change stands for it
-            return eqx.tree_at(lambda c: c.state, after, rest), change
+            return other(after), change
+
+        def other(carry: _Carry) -> _Carry:  # the change stands for the rest
+            kept = {n: u for n, u in carry.state.items() if n not in problem.dynamic}
+            return dataclasses.replace(carry, state=kept)
 
         def many() -> tuple[_Carry, State]:
             still = {n: jnp.zeros_like(state[n]) for n in problem.dynamic}
-            end, change = jax.lax.fori_loop(0, count, further, (begin, still))
-            return moved(end, change), change
+            end, change = jax.lax.fori_loop(0, count, further, (other(begin), still))
+            return whole(end, change), change
 
         nothing = {n: jnp.zeros(3, state[n].dtype) for n in problem.dynamic}
         begin = _Carry(state, nothing, jnp.asarray(True), jnp.asarray(0))
