@@ -116,10 +116,14 @@ class Static:
 
 @functools.partial(jax.jit, static_argnums=1)
 def start_program(arrays: Any, static: Static) -> tuple[State, Progress, Any]:
-    """State and controller at the start, and the volumes that totals are made with."""
+    """State and controller at the start, and the volumes that totals are made with.
+
+    None of them is weakly typed, as none is that comes from a snapshot: a run that goes on is the same program.
+    """
     runner = eqx.combine(arrays, static.value)
     with tracing(runner.layout):
-        return runner.kept((*runner.start(), runner.problem.volumes(runner.dtype)))
+        found = (*runner.start(), runner.problem.volumes(runner.dtype))
+        return runner.kept(jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), found))
 
 
 @functools.partial(jax.jit, static_argnums=1, donate_argnums=(2, 3))

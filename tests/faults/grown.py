@@ -15,7 +15,6 @@ import numpy as np
 import xarray as xr
 
 from tmepde.io import checkpoint, root
-from tmepde.io.durable import sweep_temporaries
 from tmepde.io.layout import layout
 from tmepde.io.lock import Lock
 from tmepde.io.root import MARK
@@ -50,15 +49,25 @@ def times() -> np.ndarray:
     return 2.0 * np.arange(ROWS)
 
 
-def write(path: Path, pause=lambda: None, until: int | None = None) -> None:
-    """Begin or go on, as a run does; ``until``: leave after so many rows of the second arm."""
+def create(path: Path) -> None:
+    """A store without rows."""
+    with Lock(path) as lock:
+        StoreWriter.create(path, layout(template(), times()), lock).abort()
+
+
+def write(path: Path, pause=lambda: None, until: int | None = None, flush: bool = True) -> None:
+    """Begin or go on, as a run does.
+
+    Args:
+        until: leave after so many rows of the second arm.
+        flush: let each row be a commit.
+    """
     with Lock(path) as lock:
         if path.exists():
-            sweep_temporaries(path)
             document = root.read(path)
             if document["attributes"][MARK]["finished"]:
                 return
-            writer = StoreWriter(path, document, lock)
+            writer = StoreWriter.resume(path, document, lock)
         else:
             writer = StoreWriter.create(path, layout(template(), times()), lock)
         try:
@@ -71,7 +80,8 @@ def write(path: Path, pause=lambda: None, until: int | None = None) -> None:
                     if index == begin:
                         writer.state(arm, "running", {"status": "running"})
                     writer.put(arm, index, row(arm, index), {"rows": np.asarray(index + 1)})
-                    writer.flush()
+                    if flush:
+                        writer.flush()
                     pause()
                 if last == ROWS:
                     writer.state(arm, "ok", {"status": "ok", "message": "The end.", "wall_time": 1.5 + arm})
@@ -90,6 +100,14 @@ def check_prefix(dataset: xr.Dataset, rows: list[int]) -> None:
             for index in range(count):
                 assert np.array_equal(values[index], row(arm, index)[name]), (name, arm, index)
             assert np.isnan(values[count:]).all(), (name, arm)
+
+
+def kept(path: Path) -> list[int]:
+    """Rows of each arm that are on the disk: committed, and waiting for their commit."""
+    rows = list(root.read(path)["attributes"][MARK]["rows"])
+    for arm, _, _ in checkpoint.waiting(path, rows):
+        rows[arm] += 1
+    return rows
 
 
 def checkpoint_rows(path: Path) -> list[int]:

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from grown import kept
 from zygote import Zygote
 
 from tmepde.io import open_store, root, verify
@@ -83,49 +84,92 @@ def same(path, reference, whole):
     return rows
 
 
-def kills(zygote, reference, count, seed):
+class Killed:
     """Runs that are killed ``count`` times and more, most inside their writing: until more than half of ``count`` kills
-    met a store, and one met rows in it; then one to its end. What was met."""
-    folder, whole_run, whole = reference
-    random = np.random.default_rng(seed)
-    path, met = folder / f"run{seed}.zarr", {"kills": 0, "stores": 0, "through": 0, "most rows": 0}
-    before = [0, 0]
-    while met["kills"] < count or met["stores"] <= count / 2 or met["most rows"] == 0:
-        assert met["kills"] < 4 * count + 8, met  # kills that meet nothing show nothing
-        if random.random() < 0.75:
-            part = 4 if path.exists() else 1  # a whole run must get past the making of its store
-            how = {"kill": int(random.integers(1, whole_run["operations"] // part))}
-        else:
-            how = {"after": float(random.uniform(0.2, 1.0)) * whole_run["seconds"]}
-        code, told = zygote.run(arguments(folder, path, "--resume"), **how)
+    met a store, and one met rows in it; then one to its end.
+
+    Attributes:
+        met: kills; those that met a store; the most rows in one; runs that got through; kills that lost a row that was
+            computed; kills that met rows which waited for their commit.
+    """
+
+    def __init__(self, zygote, reference, path, arguments, small=False):
+        self.zygote, self.path, self.arguments, self.small = zygote, path, arguments, small
+        self.told, self.whole = reference
+        self.met = dict.fromkeys(("kills", "stores", "most rows", "through", "lost a row", "rows waited"), 0)
+
+    def go(self, count, seed, needed=()):
+        """``needed``: what must have been met once more."""
+        random, before = np.random.default_rng(seed), [0, 0]
+        met = self.met
+        while met["kills"] < count or met["stores"] <= count / 2 or not all(met[n] for n in ("most rows", *needed)):
+            assert met["kills"] < 4 * count + 8, met  # kills that meet nothing show nothing
+            if random.random() < 0.75:
+                part = 4 if self.path.exists() else 1  # a whole run must get past the making of its store
+                how = {"kill": int(random.integers(1, self.told["operations"] // part))}
+            else:
+                how = {"after": float(random.uniform(0.2, 1.0)) * self.told["seconds"]}
+            before = self.once(before, **how)
+        print(met)
+
+    def once(self, before, **how):
+        """One run, killed or not: nothing that was on the disk is gone or computed again, and of what it computed only
+        the last row may be missing. What is on the disk now."""
+        code, told = self.zygote.run(self.arguments, small=self.small, **how)
         assert code in (0, -signal.SIGKILL), told["stderr"]
-        met["kills"] += code != 0
-        if path.exists():
-            met["stores"] += code != 0
-            assert verify(path).good
-            rows = same(path, whole, whole=code == 0)
-            assert all(now >= then for now, then in zip(rows, before, strict=True)), (rows, before)
-            before = rows
-            met["most rows"] = max(met["most rows"], sum(rows) if code else 0)
+        self.met["kills"] += code != 0
+        if told["first"] is not None and any(before):
+            arm, index = told["first"]
+            assert index == before[arm] and not any(before[arm + 1 :]), (told, before)
+        if not self.path.exists():
+            assert told["last"] in (None, [0, 0]), told
+            return [0, 0]
+        assert verify(self.path).good
+        rows = same(self.path, self.whole, whole=code == 0)
+        now = kept(self.path)
+        assert all(a >= b for a, b in zip(now, before, strict=True)), (now, before)
         if code == 0:
-            met["through"] += 1
-            shutil.rmtree(path)
-            before = [0, 0]
+            self.met["through"] += 1
+            shutil.rmtree(self.path)
+            return [0, 0]
+        if told["last"] is not None:
+            arm, index = told["last"]
+            assert now[arm] in (index, index + 1), (told, now)  # at most the row that had just been computed
+            self.met["lost a row"] += now[arm] == index
+        self.met["stores"] += 1
+        self.met["rows waited"] += now != rows
+        self.met["most rows"] = max(self.met["most rows"], sum(now))
+        return now
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(zygote, reference, tmp_path):
+    folder, *known = reference
+    path = tmp_path / "run.zarr"
+    Killed(zygote, known, path, arguments(folder, path, "--resume")).go(2, 5)
     final = tmepde(folder, path, "--resume")  # not a fork
     assert final.returncode == 0, final.stderr
-    same(path, whole, whole=True)
-    print(met)
-    return met
+    same(path, known[1], whole=True)
 
 
-def test_a_killed_run_goes_on_to_the_same_bits(zygote, reference):
-    kills(zygote, reference, 2, 5)
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_a_run_killed_again_and_again_loses_no_row_but_the_one_being_written(zygote, tmp_path, count):
+    """A model of one species, so that it starts fast."""
+    path = tmp_path / "run.zarr"
+    for _ in range(2):
+        shutil.rmtree(path, ignore_errors=True)
+        code, told = zygote.run([str(path)], small=True)
+        assert code == 0, told["stderr"]
+    with open_store(path) as there:
+        known = told, there.load()
+    shutil.rmtree(path)
+    Killed(zygote, known, path, [str(path)], small=True).go(count, count, ("through", "rows waited"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [20, 200])
-def test_a_run_killed_again_and_again_goes_on_to_the_same_bits(zygote, reference, count):
-    assert kills(zygote, reference, count, count)["through"] > 0
+def test_a_run_killed_two_hundred_times_goes_on_to_the_same_bits(zygote, reference, tmp_path):
+    folder, *known = reference
+    path = tmp_path / "run.zarr"
+    Killed(zygote, known, path, arguments(folder, path, "--resume")).go(200, 200, ("through", "rows waited"))
 
 
 @pytest.mark.slow

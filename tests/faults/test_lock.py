@@ -99,3 +99,17 @@ def test_a_claim_whose_process_was_killed_is_no_obstacle(tmp_path):
     with Lock(target) as lock:
         lock.check()
     assert time.monotonic() - began < 5.0 and not claim.exists()
+
+
+def test_a_lock_that_this_process_could_not_remove_is_no_obstacle_and_a_held_one_is(tmp_path, monkeypatch):
+    target = tmp_path / "a.zarr"
+    mine = Lock(target)
+    mine.acquire()
+    with pytest.raises(LockedError, match=f"process {os.getpid()} on "):
+        Lock(target).acquire()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", lambda *_: (_ for _ in ()).throw(OSError(30, "Read-only file system")))
+        mine.release()
+    assert lock_path(target).exists()
+    with Lock(target) as lock:
+        assert lock.taken_over["token"] == mine.token

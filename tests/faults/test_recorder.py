@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+from small import go, made
 
 import tmepde as tme
-from tmepde.cli.record import Recorder
 from tmepde.io import open_store, root, verify
-from tmepde.io.lock import Lock
 from tmepde.io.root import MARK
-
-
-def logistic(clock, state, tissue, rate, capacity):
-    n = state["n"]
-    return {"n.source": rate * n, "n.loss": rate * n / capacity}
+from tmepde.runner import march_program
 
 
 @pytest.fixture(scope="module")
 def build():
-    grid = tme.Grid.line(1000.0, cells=50)
-    species = {"n": tme.Species(initial=1.0 * (grid.centers(0) < 100), diffusivity=200.0)}
-    model = tme.Model(grid, species, {"growth": tme.process(logistic, rate=0.05, capacity=1.0)})
-    scenario = tme.Scenario(model, until=48.0)
-    common = {"fields": None, "region": None, "precision": "f32", "rtol": 1e-3, "max_steps": 10_000}
-    return SimpleNamespace(scenario=scenario, arms={"a": (), "b": ()}, save=tme.every(4.0), **common)
-
-
-CONFIG = SimpleNamespace(toml=lambda: 'name = "made up"\n', name="made up")
-
-
-def go(build, path, stop=lambda: False, document=None):
-    with Lock(path) as lock:
-        return Recorder(CONFIG, build, path, lock, document, False, stop, None).run()
+    return made()
 
 
 def after(count):
@@ -101,3 +81,21 @@ def test_without_any_checkpoint_the_scenario_begins_again_and_says_so(build, who
     go(build, path, document=root.read(path))
     assert "begins again from its start" in capsys.readouterr().err
     equal(path, whole)
+
+
+def test_a_run_that_goes_on_is_the_same_program(build, whole, tmp_path, monkeypatch):
+    """Nothing is compiled for a resume: the text of both programs is one."""
+    texts = []
+
+    class Seen:
+        @staticmethod
+        def lower(*arguments):
+            lowered = march_program.lower(*arguments)
+            texts.append(lowered.as_text())
+            return lowered
+
+    monkeypatch.setattr("tmepde.run.march_program", Seen)
+    path = tmp_path / "run.zarr"
+    go(build, path, after(3))
+    go(build, path, document=root.read(path))
+    assert len(texts) == 3 and texts[0] == texts[1] == texts[2]  # arm a, arm a again, arm b

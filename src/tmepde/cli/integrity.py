@@ -26,6 +26,8 @@ def verify(store: Path, as_json: bool) -> None:
         for name, wrong in [*found.damaged.items(), *found.checkpoints.items()]:
             if wrong != "good":
                 print(f"damaged  {name}: {wrong}")
+        for name, count in found.waiting.items():
+            print(f"{name:<24} {count} rows more that a killed run computed: --resume or `tmepde repair` commits them")
         if found.leftovers:
             print(f"{len(found.leftovers)} unfinished files of a killed run (harmless)")
     if not found.good:

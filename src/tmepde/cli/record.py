@@ -115,16 +115,14 @@ class Recorder:
         return outcomes
 
     def _open(self) -> None:
-        from tmepde.io.durable import sweep_temporaries
         from tmepde.io.stream import StoreWriter
 
-        sweep_temporaries(self.out)
         assert self.document is not None
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         rows = ", ".join(map(str, self.document["attributes"][MARK]["rows"]))
         attributes = self.document["attributes"]
         attributes["history"] = f"{attributes.get('history', '')}\n{now} resumed after rows {rows}"
-        self.writer = StoreWriter(self.out, self.document, self.lock)
+        self.writer = StoreWriter.resume(self.out, self.document, self.lock)
 
     def _arm(self, arm: int, name: str) -> Any:
         from tmepde.simulation import arm_of, follow
@@ -160,7 +158,6 @@ class Recorder:
         from tmepde.io.dataset import outcome_values
 
         outcome = run.outcome
-        self.writer.flush()
         snapshot = None if outcome.snapshot is None else outcome.snapshot.to_arrays()
         self.writer.state(arm, outcome.status.name, outcome_values(self._solution(run, outcome, {}, {})), snapshot)
         self.writer.flush()
@@ -234,7 +231,7 @@ class Recorder:
         own = [one for one in mark["checkpoints"] if one["arm"] == arm and one["rows"] <= committed]
         for one in reversed(own):
             try:
-                found = Snapshot.from_arrays(checkpoint.unpacked(self.out / one["file"]))
+                found = Snapshot.from_arrays(checkpoint.snapshot(self.out / one["file"]))
                 rows = one["rows"]
                 break
             except StoreError as error:

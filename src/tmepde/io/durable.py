@@ -11,7 +11,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,12 @@ _TRANSIENT = {errno.EIO, errno.ESTALE, errno.EINTR}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _WAITS = (0.05, 0.2, 0.8)
 _TOGETHER = 8
+#: bytes of a piece that is worth a write of its own
+_GATHER = 2**16
 _counter = [0]
+_pools: list[ThreadPoolExecutor] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)  # a fork has none of its parent's threads
 
 
 class WriteError(OSError):
@@ -68,7 +73,7 @@ def write_files(contents: Mapping[Path, bytes], sync: bool = True) -> None:
         temporaries |= {path: _temporary(path) for path in contents}
 
         def put(path: Path) -> None:
-            _attempt(lambda: _put(temporaries[path], contents[path], sync), path, len(contents[path]))
+            _attempt(lambda: _put(temporaries[path], [contents[path]], sync), path, len(contents[path]))
 
         _each(put, contents)
         for path, temporary in temporaries.items():
@@ -81,6 +86,42 @@ def write_files(contents: Mapping[Path, bytes], sync: bool = True) -> None:
         raise
 
 
+def write_new(path: Path, pieces: Sequence[bytes | memoryview]) -> None:
+    """A file that no one looks for yet, on the disk when this returns; half of it may stay if the process is killed.
+
+    One flush of the file and one of its folder, no rename: for content that carries a checksum.
+
+    Raises:
+        WriteError: the file is not there then.
+    """
+    needed = sum(map(len, pieces))
+    try:
+        _attempt(lambda: _put(path, pieces, True), path, needed)
+        _attempt(lambda: sync_folder(path.parent), path, needed)
+    except BaseException:
+        _forget(path)
+        raise
+
+
+def keep_before(path: Path, copy: Path) -> None:
+    """Let ``copy`` be what ``path`` is now, before that is replaced: a second name, or a file of its own where the disk
+    has no such thing.
+
+    Raises:
+        WriteError: with nothing changed.
+    """
+    temporary = _temporary(copy)
+    try:
+        os.link(path, temporary)
+        os.replace(temporary, copy)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV):
+            raise WriteError(error, copy, 0) from error
+        write_files({copy: path.read_bytes()})
+    finally:
+        _forget(temporary)  # still there if both were the same already
+
+
 def _each(act: Callable[[Path], None], paths: Iterable[Path]) -> None:
     """Several at a time: a disk puts flushes that come together into one; the first error is raised when all ended."""
     paths = list(paths)
@@ -88,9 +129,17 @@ def _each(act: Callable[[Path], None], paths: Iterable[Path]) -> None:
         for path in paths:
             act(path)
         return
-    with ThreadPoolExecutor(_TOGETHER) as pool:
-        for done in [pool.submit(act, path) for path in paths]:
-            done.result()
+
+    def some(part: list[Path]) -> None:
+        for path in part:
+            act(path)
+
+    if not _pools:
+        _pools.append(ThreadPoolExecutor(_TOGETHER, thread_name_prefix="tmepde-disk"))
+    under_way = [_pools[0].submit(some, paths[k::_TOGETHER]) for k in range(min(_TOGETHER, len(paths)))]
+    errors = [error for error in [one.exception() for one in under_way] if error is not None]
+    if errors:
+        raise errors[0]
 
 
 def make_folder(path: Path) -> None:
@@ -162,16 +211,30 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f"{TEMPORARY}{os.getpid()}-{_counter[0]}-{path.name[:80]}")
 
 
-def _put(path: Path, content: bytes, sync: bool) -> None:
+def _put(path: Path, pieces: Sequence[bytes | memoryview], sync: bool) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o666)
     try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        for content in _gathered(pieces):
+            view = memoryview(content)
+            while view:
+                view = view[os.write(descriptor, view) :]
         if sync:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _gathered(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """Small pieces put together, large ones as they are."""
+    small: list[bytes | memoryview] = []
+    for piece in pieces:
+        if len(piece) < _GATHER:
+            small.append(piece)
+            continue
+        yield b"".join(small)
+        yield piece
+        small = []
+    yield b"".join(small)
 
 
 def _attempt(act: Callable[[], Any], path: Path, needed: int) -> None:

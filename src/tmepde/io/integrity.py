@@ -13,6 +13,7 @@ from tmepde.io.durable import sweep_temporaries, write_files
 from tmepde.io.layout import grown
 from tmepde.io.lock import Lock
 from tmepde.io.root import MARK, StoreError
+from tmepde.io.stream import StoreWriter
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Finding:
         chunks: chunks that were read.
         checkpoints: by file, ``"good"`` or what is wrong.
         damaged: by chunk, what is wrong.
+        waiting: rows by scenario that a killed run computed and did not commit: ``--resume`` or :func:`repair` does.
         leftovers: files that a killed writer left; harmless.
     """
 
@@ -35,6 +37,7 @@ class Finding:
     chunks: int = 0
     checkpoints: dict[str, str] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, int] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
 
     @property
@@ -57,6 +60,9 @@ def verify(path: str | os.PathLike[str]) -> Finding:
     finding = Finding(str(target), finished=bool(mark.get("finished")))
     if mark.get("rows") is not None:
         finding.rows = dict(zip(mark["arms"], mark["rows"], strict=True))
+        for arm, _, _ in checkpoint.waiting(target, mark["rows"]):
+            name = mark["arms"][arm]
+            finding.waiting[name] = finding.waiting.get(name, 0) + 1
     for _, key in root.implied(document):
         finding.chunks += 1
         wrong = _wrong(target / key)
@@ -83,20 +89,23 @@ def _wrong(file: Path) -> str:
 
 
 def repair(path: str | os.PathLike[str]) -> list[str]:
-    """Cut every scenario before its first damaged row, drop damaged checkpoints and leftovers; what was lost, in words.
+    """Make of a store what is good of it; what was lost and found, in words.
 
-    Fields of the rows that stay are as committed. The run can go on from the last good checkpoint (``--resume``).
+    A damaged root document is replaced by its copy, which is one commit older while a run goes on. Every scenario is
+    cut before its first damaged row, damaged checkpoints and leftovers are dropped. Rows that a killed run had computed
+    are committed. Fields of the rows that stay are as committed. The run can go on (``--resume``).
 
     Raises:
-        StoreError: where what is damaged is not rows (coordinates, masks, the root document): run the scenario again.
+        StoreError: where what is damaged is not rows (coordinates, masks, root and copy): run the scenario again.
         LockedError: if a run is writing the store.
     """
     target = Path(path)
     with Lock(target) as lock:
+        told = _restore_root(target)
         found = verify(target)
         document = copy.deepcopy(root.read(target))
         mark = document["attributes"][MARK]
-        told = [f"{len(found.leftovers)} unfinished files removed"] if found.leftovers else []
+        told += [f"{len(found.leftovers)} unfinished files removed"] if found.leftovers else []
         if not found.good:
             if mark.get("rows") is None and found.damaged:
                 raise StoreError(
@@ -109,10 +118,44 @@ def repair(path: str | os.PathLike[str]) -> list[str]:
             mark["checkpoints"] = [one for one in mark["checkpoints"] if one["file"] not in bad]
             mark["commit"] += 1
             lock.check()
-            write_files({target / root.NAME: root.sealed(grown(document))})
+            document = grown(document)
+            write_files({target / root.NAME: root.sealed(document)})
         sweep_temporaries(target)
         told += _remove_uncommitted(target, document)
+        told += _commit_waiting(target, document, lock)
     return told
+
+
+def _restore_root(target: Path) -> list[str]:
+    """Nothing if the root document is good; else its copy in its place, if that is."""
+    try:
+        root.read(target)
+        return []
+    except StoreError as error:
+        if not (target / root.COPY).is_file():
+            raise
+        try:
+            copied = root.read(target, root.COPY)
+        except StoreError:
+            raise StoreError(f"{error} Its copy is damaged too: run the scenario again.") from None
+    write_files({target / root.NAME: root.sealed(copied)})
+    rows = copied["attributes"][MARK].get("rows")
+    return ["the root document was damaged and replaced by its copy" + (f", with rows {rows}" if rows else "")]
+
+
+def _commit_waiting(target: Path, document: dict[str, Any], lock: Lock) -> list[str]:
+    """Rows that follow the committed ones, from their checkpoints."""
+    mark = document["attributes"][MARK]
+    if mark.get("rows") is None or mark["finished"] or not checkpoint.waiting(target, mark["rows"]):
+        return []
+    writer = StoreWriter.resume(target, document, lock)
+    writer.close(False)
+    rows = writer.mark["rows"]
+    return [
+        f"{name}: rows {before} to {now - 1} were computed and are committed now"
+        for name, before, now in zip(mark["arms"], mark["rows"], rows, strict=True)
+        if now > before
+    ]
 
 
 def _cut(document: dict[str, Any], damaged: dict[str, str]) -> list[str]:

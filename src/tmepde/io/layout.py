@@ -103,12 +103,14 @@ def _encoding(name: str, variable: Any, planned: int) -> dict[str, Any]:
 
 
 def grown(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with shapes that cover the committed rows of its mark."""
-    mark = document["attributes"][MARK]
-    longest = max(mark["rows"])
-    for meta in root.arrays(document).values():
+    """The document with shapes that cover the committed rows of its mark; the one given is left as it is."""
+    rows = document["attributes"][MARK]["rows"]
+    metas = dict(root.arrays(document))
+    for name, meta in metas.items():
         dims = list(meta.get("dimension_names") or ())
         if "time" in dims:
-            meta["shape"][dims.index("time")] = longest
-    document["attributes"]["committed_rows"] = list(mark["rows"])
-    return document
+            place = dims.index("time")
+            metas[name] = {**meta, "shape": [*meta["shape"][:place], max(rows), *meta["shape"][place + 1 :]]}
+    consolidated = {**document["consolidated_metadata"], "metadata": metas}
+    attributes = {**document["attributes"], "committed_rows": list(rows)}
+    return {**document, "attributes": attributes, "consolidated_metadata": consolidated}

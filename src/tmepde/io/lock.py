@@ -9,6 +9,7 @@ out before its next commit (:meth:`Lock.check`) and ends.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -22,6 +23,8 @@ from typing import Any
 HEARTBEAT = 30.0
 STALE = 900.0
 _CLAIM = 60.0
+#: tokens of the locks that this process holds
+_held: set[str] = set()
 
 
 class LockedError(RuntimeError):
@@ -57,6 +60,17 @@ class Lock:
 
     def acquire(self) -> None:
         """Take the lock, from a dead owner too."""
+        _held.add(self.token)
+        try:
+            self._acquire()
+        except BaseException:
+            _held.discard(self.token)
+            raise
+        self.held = True
+        self._stop.clear()
+        threading.Thread(target=self._beat, name="tmepde-lock", daemon=True).start()
+
+    def _acquire(self) -> None:
         for _ in range(200):
             if self._link(self.path):
                 break
@@ -72,9 +86,6 @@ class Lock:
             time.sleep(0.05)
         else:
             raise LockedError(f"{self.path} could not be taken. Remove it if no run writes {self.target}.")
-        self.held = True
-        self._stop.clear()
-        threading.Thread(target=self._beat, name="tmepde-lock", daemon=True).start()
 
     def check(self) -> None:
         """Before anything is committed: is the lock still ours?
@@ -90,11 +101,14 @@ class Lock:
             raise LockedError(f"The lock of {self.target} was taken over{who} while this process did not answer.")
 
     def release(self) -> None:
-        """Give it back; nothing happens if it is not ours any more."""
+        """Give it back; nothing happens if it is not ours any more. On a disk that is read-only by now the file stays,
+        and is stale."""
         self._stop.set()
+        _held.discard(self.token)
         owner = _read(self.path) if self.held else None
         if owner is not None and owner.get("token") == self.token:
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.path.unlink(missing_ok=True)
         self.held = False
 
     def _content(self) -> bytes:
@@ -233,6 +247,8 @@ def _dead(owner: dict[str, Any]) -> bool | None:
         return None
     if not isinstance(owner.get("pid"), int):
         return None
+    if owner["pid"] == here["pid"] and owner.get("start") == here["start"] and owner.get("boot") == here["boot"]:
+        return owner.get("token") not in _held  # of this process, which could not remove it
     return owner.get("boot") != here["boot"] or not _alive(owner["pid"], str(owner.get("start", "")))
 
 

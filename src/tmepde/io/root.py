@@ -17,6 +17,8 @@ from typing import Any
 MARK = "tmepde_store"
 FORMAT = 2
 NAME = "zarr.json"
+#: the root document of the commit before, of a finished store the same one, for `tmepde repair`
+COPY = "time/.zarr.json"
 
 
 class StoreError(ValueError):
@@ -24,39 +26,44 @@ class StoreError(ValueError):
 
 
 def sealed(document: dict[str, Any]) -> bytes:
-    """The document as bytes, its checksum written into it."""
-    document["attributes"][MARK]["checksum"] = ""
-    document["attributes"][MARK]["checksum"] = _checksum(document)
-    return json.dumps(document, ensure_ascii=False).encode()
+    """The document as bytes, with its checksum."""
+    mark = {**document["attributes"][MARK], "checksum": _checksum(document)}
+    attributes = {**document["attributes"], MARK: mark}
+    return json.dumps({**document, "attributes": attributes}, ensure_ascii=False).encode()
 
 
-def read(target: Path) -> dict[str, Any]:
-    """The root document of a store, checked as far as it can be.
+def read(target: Path, name: str = NAME) -> dict[str, Any]:
+    """The root document of a store, checked as far as it can be; ``name`` may be that of its copy.
 
     Raises:
         StoreError: if it is missing, foreign or damaged.
     """
     if not target.exists():
         raise StoreError(f"There is no store at {target}. Check the path, or run a scenario first.")
-    if not target.is_dir() or not (target / NAME).is_file():
+    remedy = f"Run `tmepde repair {target}`" if (target / COPY).is_file() else "Run the scenario again"
+    if not target.is_dir() or not (target / name).is_file():
+        if (target / COPY).is_file():
+            raise StoreError(f"{target} is damaged: `{name}` is missing. {remedy}.")
         raise StoreError(f"{target} is not a zarr store (no `{NAME}`). Give the folder that `tmepde run` wrote.")
     try:
-        document = json.loads((target / NAME).read_bytes())
+        document = json.loads((target / name).read_bytes())
         attributes = dict(document.get("attributes", {}))
     except (ValueError, AttributeError, TypeError, OSError) as error:
-        raise StoreError(f"{target} is damaged: `{NAME}` is not readable ({error}). Run the scenario again.") from error
+        raise StoreError(f"{target} is damaged: `{name}` is not readable ({error}). {remedy}.") from error
     mark = attributes.get(MARK)
     if isinstance(mark, dict):
         if mark.get("format") == FORMAT and mark.get("checksum") != _checksum(document):
             raise StoreError(
-                f"{target} is damaged: `{NAME}` does not match its checksum, and nothing else says which "
-                "rows are whole. Restore that file from a backup, or run the scenario again."
+                f"{target} is damaged: `{name}` does not match its checksum, so that nothing says which rows are "
+                f"whole. {remedy}, or restore that file from a backup."
             )
         if mark.get("format") != FORMAT:
             raise StoreError(
                 f"{target} has store format {mark.get('format')!r}, but this version of tmepde reads {FORMAT}. "
                 "Install the version that wrote it."
             )
+    elif (target / COPY).is_file():  # ours had one
+        raise StoreError(f"{target} is damaged: `{name}` lacks its mark. {remedy}.")
     elif "tmepde_version" not in attributes:
         raise StoreError(
             f"{target} is a zarr store but was not written by tmepde (it has no attribute `tmepde_version`). "

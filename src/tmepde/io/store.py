@@ -155,7 +155,7 @@ def _census(path: Path) -> dict[str, list[int]]:
     """Chunk files and their bytes per array."""
     count: dict[str, list[int]] = {}
     for file in sorted(path.rglob("*")):
-        if file.is_file() and file.name != "zarr.json":
+        if file.is_file() and file.name not in (root.NAME, Path(root.COPY).name):
             entry = count.setdefault(file.relative_to(path).parts[0], [0, 0])
             entry[0] += 1
             entry[1] += file.stat().st_size
@@ -166,7 +166,9 @@ def _seal(path: Path) -> None:
     """Write census and checksum into the root; this is the last thing that happens before the store gets its name."""
     document = json.loads((path / root.NAME).read_bytes())
     document.setdefault("attributes", {})[MARK] = {"format": FORMAT, "finished": True, "files": _census(path)}
-    (path / root.NAME).write_bytes(root.sealed(document))
+    for name in (root.NAME, root.COPY):
+        if (path / name).parent.is_dir():
+            (path / name).write_bytes(root.sealed(document))
 
 
 def _check_complete(target: Path, attributes: dict[str, Any]) -> None:

@@ -1,15 +1,16 @@
-"""Rows into a store while a run goes on: one writer thread, bounded memory, a commit at a time.
+"""Rows into a store while a run goes on: nothing computed is lost, one writer thread, bounded memory.
 
-A commit is: chunks and the checkpoint, each in full under their names and on the disk; then the root document, replaced
-in one step. Until then nobody sees the rows; whatever happens in between, the store is as after the last commit.
+:meth:`StoreWriter.put` returns when the row and the state to go on from are on the disk, in one file with a checksum
+(:mod:`tmepde.io.checkpoint`). A crash loses what was computed since, which is one save interval at most.
 
-Every row is committed at once, unless rows come faster than they can be written in a tenth of the time: then those of
-up to :data:`LONGEST` seconds are committed together.
+The writer thread then commits: chunks, each in full under its name and on the disk; then the root document, replaced in
+one step. Until then nobody sees the rows; whatever happens in between, the store is as after the last commit, and
+:meth:`StoreWriter.resume` commits the rows that waited. Each row is committed at once, unless that would take more than
+a twentieth of the time: then those of up to :data:`LONGEST` seconds are committed together.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import queue
@@ -24,13 +25,21 @@ from typing import Any
 import numpy as np
 
 from tmepde.io import checkpoint, chunks, root
-from tmepde.io.durable import make_folders, sync_folder, write_files
+from tmepde.io.durable import (
+    WriteError,
+    keep_before,
+    make_folders,
+    sweep_temporaries,
+    sync_folder,
+    write_files,
+    write_new,
+)
 from tmepde.io.layout import Layout, grown
 from tmepde.io.lock import Lock
 from tmepde.io.root import MARK
 
 #: a commit of c seconds is followed by at least SHARE·c seconds without one, but no more than LONGEST seconds
-SHARE, LONGEST = 10.0, 1.0
+SHARE, LONGEST = 20.0, 5.0
 #: rows that wait for the writer; a run that is faster waits for it
 WAITING = 2
 #: bytes of rows put into one commit at most
@@ -45,14 +54,17 @@ class StoreWriter:
         path: the store; made by :meth:`create`, or there already (:meth:`resume`).
         document: its root document.
         lock: held by the caller for as long as this writes.
+        waiting: rows to begin with, which are on the disk.
     """
 
-    def __init__(self, path: Path, document: dict[str, Any], lock: Lock):
+    def __init__(self, path: Path, document: dict[str, Any], lock: Lock, waiting: list[Any] | None = None):
         self.path, self.lock = Path(path), lock
-        self._document = copy.deepcopy(document)
+        self._document = document
         self._queue: queue.Queue[Any] = queue.Queue(WAITING)
         self._error: BaseException | None = None
-        self._heap: list[tuple[int, int, dict[str, np.ndarray], Any]] = []
+        #: (scenario, index, values by variable, whether a checkpoint was written with it)
+        self._heap: list[tuple[int, int, dict[str, np.ndarray], bool]] = [(*row, True) for row in waiting or ()]
+        self._folders: set[Path] = set()
         self._tails: dict[str, np.ndarray] = {}
         self._tail_of = -1
         self._next = 0.0
@@ -67,13 +79,26 @@ class StoreWriter:
         token = uuid.uuid4().hex[:8]
         partial = path.with_name(f".{path.name}.partial-{token}")
         try:
-            make_folders({(partial / key).parent for key in plan.files})
+            make_folders({(partial / key).parent for key in plan.files} | {partial / checkpoint.FOLDER})
             write_files({partial / key: content for key, content in plan.files.items()})
-            write_files({partial / root.NAME: root.sealed(grown(copy.deepcopy(plan.document)))})
+            write_files({partial / root.NAME: root.sealed(grown(plan.document))})
             replace_folder(partial, path, path.with_name(f".{path.name}.old-{token}"), overwrite)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return cls(path, plan.document, lock)
+
+    @classmethod
+    def resume(cls, path: Path, document: dict[str, Any], lock: Lock) -> StoreWriter:
+        """Go on with a store: what a killed run left is removed, rows that waited for their commit are committed."""
+        sweep_temporaries(path)
+        writer = cls(path, document, lock, checkpoint.waiting(path, document["attributes"][MARK]["rows"]))
+        try:
+            writer.flush()
+            writer._drop_checkpoints(whole=True)
+        except BaseException:
+            writer.abort()
+            raise
+        return writer
 
     @property
     def mark(self) -> dict[str, Any]:
@@ -81,12 +106,20 @@ class StoreWriter:
         return dict(self._document["attributes"][MARK])
 
     def put(self, arm: int, index: int, values: Mapping[str, np.ndarray], snapshot: Mapping[str, Any] | None) -> None:
-        """Hand over row ``index`` of scenario ``arm``; waits while the writer is behind.
+        """Hand over row ``index`` of scenario ``arm``; it is on the disk when this returns, with ``snapshot``.
+
+        Waits while the writer is behind. Without a snapshot there is nothing to go on from: the row waits in memory.
 
         Raises:
-            WriteError, LockedError: what went wrong in the writer; the store is as after its last commit.
+            WriteError, LockedError: what went wrong, here or in the writer; the store is as after its last commit.
         """
-        self._send(("row", arm, index, dict(values), snapshot))
+        if snapshot is not None:
+            self._complain()
+            self.lock.check()
+            self._make_folders({self.path / checkpoint.FOLDER})
+            row = {checkpoint.ROW + name: v for name, v in values.items()}
+            write_new(self.path / checkpoint.row_file(arm, index + 1), checkpoint.packed({**snapshot, **row}))
+        self._send(("row", arm, index, dict(values), snapshot is not None))
 
     def state(self, arm: int, state: str, outcome: Mapping[str, Any] | None = None, snapshot: Any = None) -> None:
         """Commit what is waiting, then say how scenario ``arm`` stands; ``outcome``: its values by variable."""
@@ -169,6 +202,7 @@ class StoreWriter:
         elif kind == "cut":
             found = [one for one in self.mark["checkpoints"] if one["arm"] != message[1] or one["rows"] <= message[2]]
             self._replace({}, found, {"rows": {message[1]: message[2]}})
+            self._drop_checkpoints(whole=True)
             self._tail_of = -1
         elif kind == "close":
             self._finish(*message[1:])
@@ -194,11 +228,10 @@ class StoreWriter:
         for name in [n for n, meta in root.arrays(self._document).items() if root.by_row(meta)]:
             block = np.stack([np.asarray(row[2][name]) for row in rows])
             contents |= self._array(name, arm, first, block)
-        snapshot = rows[-1][3]
-        found = list(mark["checkpoints"])
-        if snapshot is not None:
-            found = self._add_checkpoint(contents, found, arm, first + count, snapshot)
-        self._replace(contents, found, {"rows": {arm: first + count}})
+        found = [
+            {"arm": arm, "rows": row[1] + 1, "file": checkpoint.row_file(arm, row[1] + 1)} for row in rows if row[3]
+        ]
+        self._replace(contents, [*mark["checkpoints"], *found], {"rows": {arm: first + count}})
 
     def _array(self, name: str, arm: int, first: int, block: np.ndarray) -> dict[Path, bytes]:
         """The chunks of one array that new rows fall into; the last one is kept, for the rows to come."""
@@ -226,14 +259,6 @@ class StoreWriter:
         with open_store(self.path) as there:  # after a resume
             return np.asarray(there[name][arm, start:first].values, block.dtype)
 
-    def _add_checkpoint(
-        self, contents: dict[Path, bytes], found: list[dict[str, Any]], arm: int, rows: int, arrays: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
-        count = self._document["attributes"][MARK]["commit"] + 1
-        file = f"{checkpoint.FOLDER}/{arm:04d}-{rows:06d}-{count:08d}.ckpt"
-        contents[self.path / file] = checkpoint.packed(arrays)
-        return [*found, {"arm": arm, "rows": rows, "file": file}][-_KEPT:]
-
     def _commit_state(self, arm: int, state: str, outcome: dict[str, Any], snapshot: Any) -> None:
         """How a scenario stands: its own small chunks, then the root."""
         contents: dict[Path, bytes] = {}
@@ -243,53 +268,67 @@ class StoreWriter:
             places = [str(arm), *["0"] * (values.ndim - 1)]
             contents[self.path.joinpath(name, "c", *places)] = chunks.encode(values)
         mark = self._document["attributes"][MARK]
-        found = list(mark["checkpoints"])
+        found, rows = list(mark["checkpoints"]), mark["rows"][arm]
         if snapshot is not None:
-            found = self._add_checkpoint(contents, found, arm, mark["rows"][arm], snapshot)
+            file = f"{checkpoint.FOLDER}/{arm:04d}-{rows:06d}-{mark['commit'] + 1:08d}.ckpt"
+            contents[self.path / file] = b"".join(checkpoint.packed(snapshot))
+            found.append({"arm": arm, "rows": rows, "file": file})
         self._replace(contents, found, {"states": {arm: state}})
 
     def _replace(self, contents: dict[Path, bytes], found: list[dict[str, Any]], changes: dict[str, Any]) -> None:
         """The commit itself."""
         self.lock.check()
-        make_folders({path.parent for path in contents})
+        self._make_folders({path.parent for path in contents})
         write_files(contents)
-        document = copy.deepcopy(self._document)
-        mark = document["attributes"][MARK]
+        mark = self.mark
         for key, entries in changes.items():
-            for arm, value in entries.items():
-                mark[key][arm] = value
-        mark["checkpoints"], mark["commit"] = found, mark["commit"] + 1
-        self.write_root(document)
+            mark[key] = [entries.get(arm, value) for arm, value in enumerate(mark[key])]
+        mark["checkpoints"], mark["commit"] = found[-_KEPT:], mark["commit"] + 1
+        self.write_root(mark)
         self.bytes += sum(map(len, contents.values()))
         self._drop_checkpoints()
 
-    def write_root(self, document: dict[str, Any]) -> None:
-        """Replace the root document."""
+    def _make_folders(self, folders: set[Path]) -> None:
+        """Those that this writer has not seen yet."""
+        make_folders(folders - self._folders)
+        self._folders |= folders
+
+    def write_root(self, mark: dict[str, Any], history: str = "") -> None:
+        """Replace the root document by one with another mark."""
         self.lock.check()
-        write_files({self.path / root.NAME: root.sealed(grown(document))})
+        attributes = {**self._document["attributes"], MARK: mark}
+        if history:
+            attributes["history"] = "\n".join(filter(None, [attributes.get("history"), history]))
+        document = grown({**self._document, "attributes": attributes})
+        keep_before(self.path / root.NAME, self.path / root.COPY)
+        write_files({self.path / root.NAME: root.sealed(document)})
         self._document = document
 
-    def _drop_checkpoints(self) -> None:
-        kept = {one["file"] for one in self._document["attributes"][MARK]["checkpoints"]}
+    def _drop_checkpoints(self, whole: bool = False) -> None:
+        """Those that the root does not name; of rows that are not committed yet only with ``whole``."""
+        mark = self._document["attributes"][MARK]
+        kept = {Path(one["file"]).name for one in mark["checkpoints"]}
         folder = self.path / checkpoint.FOLDER
-        for file in folder.glob("*.ckpt") if folder.is_dir() else ():
-            if f"{checkpoint.FOLDER}/{file.name}" not in kept:
-                file.unlink(missing_ok=True)
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if file.name in kept or file.suffix not in (".ckpt", ".row"):
+                continue
+            if file.suffix == ".row" and not whole:
+                arm, rows = checkpoint.row_of(file)
+                if rows > mark["rows"][arm]:
+                    continue
+            file.unlink(missing_ok=True)
 
     def _finish(self, finished: bool, note: str) -> None:
-        document = copy.deepcopy(self._document)
-        mark = document["attributes"][MARK]
+        mark = self.mark
         mark["finished"], mark["commit"] = finished, mark["commit"] + 1
         if finished:
             mark["checkpoints"] = []
-        if note:
-            document["attributes"]["history"] = "\n".join(filter(None, [document["attributes"].get("history"), note]))
-        self.write_root(document)
+        self.write_root(mark, note)
         # readers without consolidated metadata, which looked at the shapes of the start until now
-        metas = root.arrays(document)
+        metas = root.arrays(self._document)
         grows = [n for n, meta in metas.items() if "time" in (meta.get("dimension_names") or ())]
         texts = {self.path / n / root.NAME: json.dumps(metas[n], ensure_ascii=False).encode() for n in grows}
-        write_files(texts)
+        write_files(texts | {self.path / root.COPY: root.sealed(self._document)})
         self._drop_checkpoints()
         if finished:
             shutil.rmtree(self.path / checkpoint.FOLDER, ignore_errors=True)
@@ -303,15 +342,22 @@ def _dtype(meta: dict[str, Any]) -> np.dtype:
 
 
 def replace_folder(partial: Path, target: Path, old: Path, overwrite: bool = True) -> None:
-    """Give ``partial`` the name ``target``; what is there gives way in one step and is then removed."""
-    if target.exists() and overwrite:
-        os.rename(target, old)
-        try:
+    """Give ``partial`` the name ``target``; what is there gives way in one step and is then removed.
+
+    Raises:
+        WriteError: with nothing changed.
+    """
+    try:
+        if target.exists() and overwrite:
+            os.rename(target, old)
+            try:
+                os.rename(partial, target)
+            except OSError:
+                os.rename(old, target)
+                raise
+            shutil.rmtree(old, ignore_errors=True)
+        else:
             os.rename(partial, target)
-        except OSError:
-            os.rename(old, target)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.rename(partial, target)
-    sync_folder(target.parent)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise WriteError(error, target, 0) from error
