@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tmepde as tme
 
-_OWN = ("car_t", "car_t_exhausted", "car_t_memory", "car_t_plasma", "car_t_plasma_memory", "systemic_antigen")
+_BLOOD = ("car_t_plasma", "car_t_plasma_memory", "systemic_antigen")
+_OWN = ("car_t", "car_t_exhausted", "car_t_memory", *_BLOOD)
 #: all tumour cells antigen-negative; T cells that neither breathe nor take room touch them in no other way
 _NO_ANTIGEN = {
     "tumour": 0.0,
@@ -14,6 +15,7 @@ _NO_ANTIGEN = {
 }
 #: costimulation is nothing without signal 1; cells that neither tire nor rest of themselves show that
 _NO_SIGNAL = {**_NO_ANTIGEN, "exhaustion.basal": 0.0, "memory_cells.formation": 0.0}
+_NO_VESSELS = {"vessel_surface": 0.0, "vessel_base": 0.0}
 _NO_CAR_T = {"car_t": 0.0, "car_t_exhausted": 0.0, "car_t_plasma": 0.0}
 
 
@@ -53,7 +55,7 @@ _PROGRAMMING: dict = {
 ROWS = {
     "cd137_costimulation": {"moves": "car_t_exhausted", "sign": -1, "without": _NO_SIGNAL},
     "cd28_costimulation": {"moves": _together, "sign": 1, "without": _NO_SIGNAL},
-    "cell_infusion": _ARRIVAL,
+    "cell_infusion": {"moves": "car_t", "sign": 1, "without": _NO_VESSELS, "given": _BLOOD},
     "cell_infusion_local": _ARRIVAL,
     "cell_scaffold": _ARRIVAL,
     "in_situ_programming": _PROGRAMMING,

@@ -28,8 +28,10 @@ from tmepde.interventions import REGISTRY
 
 UNTIL = 24.0
 CONTROL = tme.StepControl(dt=0.5, rtol=1e-6)
-#: largest relative change of a field that linear solves can make in the 48 steps of a day, and what counts as one
-NOTHING, SOMETHING = 48 * 0.02e-6, 1e-3
+#: largest relative change of a field that linear solves can make in the 48 steps of a day
+NOTHING = 48 * 0.02e-6
+#: what counts as a change: a hundred times that
+SOMETHING = 100 * NOTHING
 
 
 def _load(path):
