@@ -32,6 +32,7 @@ PLAN = {
     "photothermal": tme.Photothermal(dose=_once(3000.0), light=_LIGHT),
     "radiotherapy": tme.Radiotherapy(dose=tme.Infusion(1.0, 2.0, 0.5)),
     "sonodynamic": tme.Sonodynamic(dose=_once(300.0), energy=_LIGHT),
+    "targeted_carrier_antibody": tme.TargetedCarrier(ligand="antibody"),
     "targeted_carrier_folate": tme.TargetedCarrier(),
     "targeted_carrier_ganglioside": tme.TargetedCarrier(ligand="ganglioside"),
     "targeted_carrier_hyaluronic_acid": tme.TargetedCarrier(ligand="hyaluronic_acid"),
@@ -63,6 +64,7 @@ ROWS = {
     # rays act on cells: matrix, vessels, oxygen and drugs are as they were
     "radiotherapy": {"moves": "tumour", "sign": -1, "without": _NO_CELLS},
     "sonodynamic": {"moves": "tumour", "sign": -1, "without": _ANOXIA, "given": _PARTICLES},
+    "targeted_carrier_antibody": {"moves": "nanoparticle_bound", "sign": 1, "without": {"tumour": 0.0}},
     "targeted_carrier_folate": {"moves": "nanoparticle_bound", "sign": 1, "without": _NO_TUMOUR},
     "targeted_carrier_ganglioside": {"moves": "nanoparticle_bound", "sign": 1, "without": {"host_cells": 0.0}},
     "targeted_carrier_hyaluronic_acid": {"moves": "nanoparticle_bound", "sign": 1, "without": _NO_CELLS},
