@@ -160,7 +160,7 @@ class NitricOxideDonor(Intervention):
         doc="largest rise of perfusion",
         default=0.5,
         bounds=(0, 10),
-        ref="Seki 2009, particles x 2",
+        ref="Seki 2009, direction",
         status="assumed",
     )
     half: Any = _half(5.0)
