@@ -5,12 +5,13 @@ from __future__ import annotations
 import tmepde as tme
 
 _NO_FERMENTING = {"glycolysis.tumour": 0.0, "glycolysis.lymphocyte": 0.0, "lactate": 1.0, "acid_memory": 0.0}
+#: cells of a tissue that was given no glucose do not ferment, and live of other fuel
+_NO_GLUCOSE = {"glycolysis.plasma_glucose": 0.0, "glucose": 0.0, "lactate": 1.0}
 _NO_TUMOUR = {"tumour": 0.0, "tumour_negative": 0.0}
 _NO_VESSELS = {"vessel_surface": 0.0, "vessel_base": 0.0}
 _NO_INTERFERON = {"interferon_kinetics.secretion": 0.0, "ifn_gamma": 0.0}
 _NO_ADENOSINE = {**{f"adenosine_kinetics.{n}": 0.0 for n in ("tumour", "suppressor", "dead")}, "adenosine": 0.0}
 _NO_TGF_BETA = {"tgf_beta": 0.0, "tgf_beta_kinetics.tumour": 0.0, "tgf_beta_kinetics.host": 0.0}
-_NO_T_CELLS = {"car_t": 0.0, "car_t_exhausted": 0.0, "car_t_plasma": 0.0}
 
 
 def _lasting(amount: float) -> tme.Infusion:
@@ -36,7 +37,7 @@ ROWS = {
     "arginine_supplement": {"moves": "arginine", "sign": 1, "without": _NO_VESSELS},
     "buffer": {"moves": "acid_memory", "sign": -1, "without": _NO_FERMENTING},
     "glutamine_antagonist": {"moves": "tumour", "sign": -1, "without": _NO_TUMOUR},
-    "glycolysis_inhibitor": {"moves": "lactate", "sign": -1, "without": {**_NO_TUMOUR, **_NO_T_CELLS}},
+    "glycolysis_inhibitor": {"moves": "lactate", "sign": -1, "without": _NO_GLUCOSE},
     "ido_inhibitor": {"moves": "kynurenine", "sign": -1, "without": _NO_INTERFERON},
     "tgf_beta_inhibitor": {"moves": "tumour", "sign": -1, "without": _NO_TGF_BETA},
 }

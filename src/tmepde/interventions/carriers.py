@@ -31,10 +31,13 @@ def _association(default: float = 0.05) -> Any:
 
 
 def capture(association: Any, sites: Any, state: Any) -> dict[str, Any]:
-    """k (B − b)₊ from free to bound particles, split into gain and loss so that b never overshoots its sites."""
+    """k (B − b)₊ from free to bound particles, split into gain and loss so that b never overshoots its sites.
+
+    Written so that its derivative is 0 too where there is no site: implicit steps read it.
+    """
     free, bound = state["nanoparticle"], state["nanoparticle_bound"]
     return {
-        "nanoparticle.loss": association * positive(sites - bound),
+        "nanoparticle.loss": association * jnp.where(sites > bound, sites - bound, 0.0),
         "nanoparticle_bound.source": association * sites * free,
         "nanoparticle_bound.loss": association * jnp.minimum(1.0, sites / jnp.maximum(bound, 1e-6)) * free,
     }
