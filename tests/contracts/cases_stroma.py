@@ -12,6 +12,7 @@ CASES = {
         "endothelial_metabolism",
         tme.EndothelialMetabolism(dose=tme.Infusion(0.8, 2e4, 0.9)),
     ),
+    "nitric_oxide_donor": ("nitric_oxide_donor", tme.NitricOxideDonor(dose=tme.Infusion(0.8, 4e4, 0.9))),
     "pak4_inhibitor": ("pak4_inhibitor", tme.Pak4Inhibitor(dose=tme.Infusion([0.8, 4.2], [2e4, 1e4], 0.9))),
     "vascular_disruption": ("vascular_disruption", tme.VascularDisruption(dose=tme.Infusion(0.4, 2.5e5, 1.3))),
     "enzyme_car_t": ("enzyme_car_t", tme.EnzymeCarT()),
@@ -44,6 +45,7 @@ CASES = {
 ENTRIES = {
     "edb_targeting": ("edb_conjugate_plasma", 1 / 3.0),
     "endothelial_metabolism": ("pfkfb3_inhibitor_plasma", 1 / 40.0),
+    "nitric_oxide_donor": ("nitric_oxide_donor_plasma", 1 / 40.0),
     "pak4_inhibitor": ("pak4_inhibitor_plasma", 1 / 40.0),
     "vascular_disruption": ("vessel_collapse", 1 / 2.5e5),
     "enzyme_car_t": (None, None),

@@ -30,7 +30,7 @@ CASES = {
     "suicide_switch": ("suicide_switch", tme.SuicideSwitch(dose=_DOSE)),
     **{
         f"targeted_carrier_{ligand}": ("targeted_carrier", tme.TargetedCarrier(ligand=ligand))
-        for ligand in ("folate", "ganglioside", "hyaluronic_acid")
+        for ligand in ("antibody", "folate", "ganglioside", "hyaluronic_acid")
     },
     "thin_film": ("thin_film", tme.ThinFilm(dose=_CELLS, site=[600.0], reach=200.0)),
     "tocilizumab": ("tocilizumab", tme.Tocilizumab(dose=_DOSE)),
@@ -53,7 +53,7 @@ ENTRIES = {
     "microneedle_array": ("needle_cells", 1.0),
     "regional_infusion": ("cavity_cells", 1.0),
     "suicide_switch": ("dimeriser_plasma", 1 / 30.0),
-    **{f"targeted_carrier_{n}": (None, None) for n in ("folate", "ganglioside", "hyaluronic_acid")},
+    **{f"targeted_carrier_{n}": (None, None) for n in ("antibody", "folate", "ganglioside", "hyaluronic_acid")},
     "thin_film": ("film_cells", 1.0),
     "tocilizumab": ("tocilizumab_plasma", 1 / 5.0),
 }

@@ -10,26 +10,11 @@ import pytest
 import tmepde as tme
 from tmepde.model import System
 from tmepde.physiology import MILIEU
-from tmepde.physiology.chemokines import attraction
-from tmepde.process import Process
 from tmepde.schedule import Clock
 from tmepde.units import SECRETION, day
 
 SITE: dict = dict(site=[400.0], width=150.0)
 NOW, DAILY = tme.Bolus(1.0, 1.0), tme.Infusion(0.0, 1.0, 2 * day)
-
-
-class Retention(Process):
-    """v += CI S tanh(l) ∇c/|∇c|: a stand-in for CXCL12 of the stroma that holds T cells back."""
-
-    def brings(self, tissue):
-        return {"cxcl12": tme.Species(20.0 * tissue["region_stroma"], 500.0, unit="nM", negligible=0.01)}
-
-    def tissue(self, clock, state, tissue):
-        return {"cxcl12_signal": state["cxcl12"]}
-
-    def coefficients(self, clock, state, tissue):
-        return {"car_t.velocity": attraction(tissue["cxcl12_signal"], 0.3, 2.0, state, tissue)}
 
 
 #: doses that act within two days; sizes are free choices
@@ -66,9 +51,7 @@ def float64():
 def model(float64):
     """A slab with a tumour of 440 µm and CAR-T cells at its margin."""
     grid = tme.Grid.line(800.0, 20)
-    model = tme.library.solid_tumour(
-        grid, radius=220.0, milieu=tuple(MILIEU["immunity"]), processes={"cxcl12_retention": Retention()}
-    )
+    model = tme.library.solid_tumour(grid, radius=220.0, milieu=(*MILIEU["immunity"], "cxcl12_retention"))
     near = abs(model.tissue["region_margin_distance"])
     old = model.species["car_t"]
     start = 4e3 / (1.0 + (near / 80.0) ** 2)

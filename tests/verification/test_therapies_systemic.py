@@ -124,9 +124,9 @@ def test_programming_makes_car_t_cells_of_host_t_cells(lab):
 
 
 def test_a_receptor_made_from_messenger_is_lost_and_one_from_dna_is_not(lab):
-    assert _gain(lab, "mrna", "car_t.loss", programmed=10.0) == pytest.approx(0.4 / 24, rel=1e-3)
+    assert _gain(lab, "mrna", "car_t.loss", programmed=0.5) == pytest.approx(0.2 / 24)
     assert not np.any(_gain(lab, "mrna", "car_t.loss", programmed=0.0))
-    assert not np.any(_gain(lab, "dna", "car_t.loss", programmed=10.0))
+    assert not np.any(_gain(lab, "dna", "car_t.loss", programmed=0.5))
 
 
 def test_ligands_bind_their_cells_and_nobody_else(lab):

@@ -20,7 +20,14 @@ from tmepde.interventions.chemokines import (
     Cxcr4Antagonist,
 )
 from tmepde.interventions.cytotoxic import NabPaclitaxel, Radiotherapy
-from tmepde.interventions.engineering import Cd28Costimulation, Cd137Costimulation, Sialidase, TnfCarT
+from tmepde.interventions.engineering import (
+    Cd28Costimulation,
+    Cd137Costimulation,
+    IcosCostimulation,
+    Il21CarT,
+    Sialidase,
+    TnfCarT,
+)
 from tmepde.interventions.immune import CheckpointBlockade, Pd1Nanocluster, PdL1ScfvCarT
 from tmepde.interventions.interleukins import Il12CarT, Il12Therapy
 from tmepde.interventions.metabolism import ArginineSupplement, Buffer, GlutamineAntagonist, GlycolysisInhibitor
@@ -38,6 +45,7 @@ from tmepde.interventions.vasculature import (
     AntiVEGF,
     EdbTargeting,
     EndothelialMetabolism,
+    NitricOxideDonor,
     Pak4Inhibitor,
     VascularDisruption,
 )
@@ -69,6 +77,7 @@ REGISTRY: dict[str, type[Intervention]] = {
     "hyaluronidase_particle": HyaluronidaseParticle,
     "magnetic_guidance": MagneticGuidance,
     "nab_paclitaxel": NabPaclitaxel,
+    "nitric_oxide_donor": NitricOxideDonor,
     "pak4_inhibitor": Pak4Inhibitor,
     "photodynamic": Photodynamic,
     "photothermal": Photothermal,
@@ -85,8 +94,10 @@ REGISTRY: dict[str, type[Intervention]] = {
     "csf1r_inhibitor": Csf1rInhibitor,
     "cxcr3_receptor": Cxcr3Receptor,
     "cxcr4_antagonist": Cxcr4Antagonist,
+    "icos_costimulation": IcosCostimulation,
     "il12_car_t": Il12CarT,
     "il12_therapy": Il12Therapy,
+    "il21_car_t": Il21CarT,
     "mdsc_depletion": MdscDepletion,
     "oncolytic_virus": OncolyticVirus,
     "pd1_nanocluster": Pd1Nanocluster,

@@ -31,10 +31,13 @@ def _association(default: float = 0.05) -> Any:
 
 
 def capture(association: Any, sites: Any, state: Any) -> dict[str, Any]:
-    """k (B − b)₊ from free to bound particles, split into gain and loss so that b never overshoots its sites."""
+    """k (B − b)₊ from free to bound particles, split into gain and loss so that b never overshoots its sites.
+
+    Written so that its derivative is 0 too where there is no site: implicit steps read it.
+    """
     free, bound = state["nanoparticle"], state["nanoparticle_bound"]
     return {
-        "nanoparticle.loss": association * positive(sites - bound),
+        "nanoparticle.loss": association * jnp.where(sites > bound, sites - bound, 0.0),
         "nanoparticle_bound.source": association * sites * free,
         "nanoparticle_bound.loss": association * jnp.minimum(1.0, sites / jnp.maximum(bound, 1e-6)) * free,
     }
@@ -43,14 +46,15 @@ def capture(association: Any, sites: Any, state: Any) -> dict[str, Any]:
 class TargetedCarrier(Intervention):
     """B = sites · N/N₀: a ligand on the model's nanoparticle binds one kind of cell.
 
-    Folate binds tumour cells, hyaluronic acid (CD44) tumour cells and T cells, ganglioside GM3 (CD169) macrophages, for
-    which the resident stroma cells stand. More sites hold more particles at the entry and let fewer through
+    Folate (and lipoprotein for SCARB1) binds tumour cells, an antibody (EGFR, HER2, CEA) those with the antigen,
+    hyaluronic acid (CD44) tumour cells and T cells, ganglioside GM3 (CD169, SIGLEC1) macrophages, for which the
+    resident stroma cells stand. More sites hold more particles at the entry and let fewer through
     (binding-site barrier).
     """
 
     reviews = (17, 46)
 
-    ligand: str = choice("folate", "hyaluronic_acid", "ganglioside", doc="what the particle wears")
+    ligand: str = choice("folate", "hyaluronic_acid", "ganglioside", "antibody", doc="what the particle wears")
     sites: Any = _sites(500.0)
     association: Any = _association()
 
@@ -58,6 +62,8 @@ class TargetedCarrier(Intervention):
         tumour = sum(state[name] for name in TUMOUR)
         if self.ligand == "folate":
             cells = tumour
+        elif self.ligand == "antibody":
+            cells = state["tumour"]
         elif self.ligand == "hyaluronic_acid":
             cells = tumour + state["car_t"] + state["car_t_exhausted"]
         else:
@@ -130,10 +136,11 @@ def _trigger(unit: str, doc: str, default: float, bounds: tuple[float, float]) -
 class DrugCarrier(Intervention):
     """k_rel = Σ_t k_t x_t/(K_t + x_t), s_c = m k_rel (n + b): a drug in the model's nanoparticle, let go on a trigger.
 
-    Triggers: acid, glutathione (in proportion to tumour cells), peroxide (its production), heat (where a model carries
-    ``temperature``) and matrix enzymes (in proportion to hyaluronan, whose turnover they are); on top of the constant
-    release of ``payload_release``. What the drug does is a choice. Limits: one kind of nanoparticle per model, whose
-    cargo is that of all carriers together.
+    Triggers: acid, glutathione (GSH, which cuts disulfide bonds; in proportion to tumour cells), peroxide (its
+    production), heat (where a model carries ``temperature``) and enzymes (MMP, CTSS, plasmin; in proportion to
+    hyaluronan, whose turnover they are); on top of the constant release of ``payload_release``. What
+    the drug does is a choice; ``cytotoxic`` is chemotherapy such as doxorubicin. Limits: one kind of nanoparticle per
+    model, whose cargo is that of all carriers together.
     """
 
     reviews = (12, 17, 46)

@@ -13,7 +13,7 @@ from tmepde.physiology.rates import secretion
 
 
 class Secretes(eqx.Module):
-    """Armour: s = q E/φ_i. What every CAR-T cell makes unasked (molecules/cell/s), as 7×19 CAR-T cells (IL-7, CCL19).
+    """Armour: s = q E/φ_i. What every CAR-T cell makes unasked (molecules/cell/s): 7×19 (IL-7, CCL19), CXCL9.
 
     Good values: 7×19 cells ``chemokine`` 3, ``growth_factor`` 10; IL-15 cells ``growth_factor`` 10 to 50.
     """

@@ -28,8 +28,6 @@ class Radiotherapy(Intervention):
 
     reviews: ClassVar[tuple[int, ...]] = (16, 37)
 
-    reviews = (16, 37)
-
     dose: Any = dose("Gy", doc="fractions; 2 Gy each is usual")
     alpha: Any = param(
         "1/Gy",
@@ -101,9 +99,9 @@ class Radiotherapy(Intervention):
 class NabPaclitaxel(Intervention):
     """λ = k e/(e + K) for tumour cells, fibroblasts and T cells, each with its k; P and e as any drug through the wall.
 
-    Albumin particles kill tumour cells and the fibroblasts that keep vessels compressed: within days hyaluronan falls,
-    perfusion rises. T cells die too while the drug lasts, 1–3 days: give it before CAR-T cells, not with them. Where no
-    vessel is perfused there is no drug. Limits: SPARC is not resolved, resistance does not arise.
+    Chemotherapy on albumin kills tumour cells and the fibroblasts that keep vessels compressed: within days hyaluronan
+    falls, perfusion rises. T cells die too while the drug lasts, 1–3 days: give it before CAR-T cells, not with them.
+    Where no vessel is perfused there is no drug. Limits: SPARC is not resolved, resistance does not arise.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("fibroblasts",)

@@ -52,6 +52,23 @@ class Cd137Costimulation(_Costimulation):
     memory: Any = _factor("the formation of memory", 2.0)
 
 
+class IcosCostimulation(_Costimulation):
+    """r ← r, ε ← 0.8 ε, a_EM ← 1.5 a_EM: an ICOS domain makes CAR-T cells persist (Guedan 2018, direction only)."""
+
+    exhaustion: Any = _factor("exhaustion", 0.8)
+    memory: Any = _factor("the formation of memory", 1.5)
+
+
+class Il21CarT(_Costimulation):
+    """r ← r, ε ← 0.8 ε, a_EM ← 2 a_EM: CAR-T cells that secrete IL-21 stay young (memory bias, direction only).
+
+    What they secrete acts on themselves; IL-21 is not a field.
+    """
+
+    exhaustion: Any = _factor("exhaustion", 0.8)
+    memory: Any = _factor("the formation of memory", 2.0)
+
+
 class TnfCarT(Intervention):
     """λ_C₋ += k I/(I + K), a ← a (1 + g I/(I + K)): bystander killing and open vessels by TNF of engaged CAR-T cells.
 

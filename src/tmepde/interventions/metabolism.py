@@ -105,10 +105,11 @@ class Buffer(Intervention):
 
 
 class GlycolysisInhibitor(Intervention):
-    """u_C ← u_C K_C/(K_C + e), u_T ← u_T K_T/(K_T + e), r_E ← r_E K_T/(K_T + e): 2-deoxyglucose blocks glycolysis.
+    """u_C ← u_C K_C/(K_C + e), r_C ← r_C (1 − γ_C e/(K_C + e)), T cells alike with K_T: 2-deoxyglucose.
 
-    Less lactate of the tumour frees T cells from acid, but T cells live of glycolysis themselves: above a best dose
-    their own division falls faster than acid does.
+    γ is the share of division that glucose carries (``glycolysis``), so that cells without glucose, or that live of
+    other fuel, have nothing to lose. Less lactate of the tumour frees T cells from acid, but T cells live of glycolysis
+    themselves: above a best dose their own division falls faster than acid does.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("glycolysis",)
@@ -120,9 +121,6 @@ class GlycolysisInhibitor(Intervention):
     )
     lymphocyte_half: Any = param(
         "mM", doc="level that halves that of T cells", default=3.0, bounds=(1e-4, 1e3), status="assumed"
-    )
-    tumour_dependence: Any = param(
-        "1", doc="share of tumour division that glycolysis carries", default=0.5, bounds=(0, 1), status="assumed"
     )
     diameter: Any = diameter_parameter(0.8, "0.16 kDa")
     diffusivity: Any = diffusivity_parameter(300.0)
@@ -138,13 +136,13 @@ class GlycolysisInhibitor(Intervention):
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         level = state["glycolysis_inhibitor"]
-        lymphocytes = inhibition(level, self.lymphocyte_half)
+        tumour, lymphocytes = (saturation(level, k) for k in (self.tumour_half, self.lymphocyte_half))
         return Effects(
             scale={
-                "tumour_glycolysis": inhibition(level, self.tumour_half),
-                "tumour_division": 1.0 - self.tumour_dependence * saturation(level, self.tumour_half),
-                "car_t_glycolysis": lymphocytes,
-                "car_t_division": lymphocytes,
+                "tumour_glycolysis": 1.0 - tumour,
+                "tumour_division": 1.0 - tissue["tumour_glucose_share"] * tumour,
+                "car_t_glycolysis": 1.0 - lymphocytes,
+                "car_t_division": 1.0 - tissue["car_t_glucose_share"] * lymphocytes,
             },
             add={"glycolysis_inhibitor_plasma.source": clock.rate(self.dose) / self.volume},
         )

@@ -38,9 +38,9 @@ def _particles(state: Any) -> Any:
 class Photothermal(Intervention):
     """S_T = a I (n + b): particles (gold, ICG, black phosphorus, carbon) turn light into heat.
 
-    Mild heat (40–43 °C) loosens matrix, opens vessels and calls T cells; above 48 °C it kills and shuts vessels: what
-    heat does is in the process ``bioheat``. Without particles, or in the dark, nothing happens. Limits: light is even
-    over the tissue and tissue alone absorbs none.
+    Mild heat (40–43 °C) loosens matrix, opens vessels and calls T cells (CXCL13, CCL3); above 48 °C it kills and shuts
+    vessels: what heat does is in the process ``bioheat``. Without particles, or in the dark, nothing happens. Limits:
+    light is even over the tissue and tissue alone absorbs none.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("bioheat",)

@@ -8,16 +8,20 @@ from typing import Any
 from tmepde.interventions.base import Effects, Intervention, choice, dose
 from tmepde.interventions.delivery import plasma, volume_parameter
 from tmepde.parameter import param
-from tmepde.physiology.rates import saturation
+from tmepde.physiology.rates import positive
 from tmepde.species import Species
+
+#: cells/µL below which nobody asks what share of them was programmed
+_TRACE = 1e-3
 
 
 class InSituProgramming(Intervention):
-    """dT/dt += f k v H, dH/dt −= k v H, dv/dt = dose/V − k_el v: particles with a gene turn host T cells into CAR-T.
+    """dT/dt += m − δ p T, m = f k v H, dH/dt −= k v H, dv/dt = dose/V − k_el v: a gene turns host T cells into CAR-T.
 
-    With ``"mrna"`` (CD5-targeted lipid particles) the receptor is diluted and lost at 0.4/day in blood and tissue, so
-    that doses must be repeated; ``"dna"`` (PBAE with a transposon) lasts. Limits: the dilution takes all CAR-T cells of
-    the model once any were programmed; transfection of other cells is not followed.
+    With ``"mrna"`` (CD5-targeted lipid particles) the receptor is diluted and lost at δ = 0.4/day, so that doses must
+    be repeated; ``"dna"`` (PBAE with a transposon) lasts. p is the share of the CAR-T cells in blood whose receptor is
+    transient, dp/dt = (1 − p)(m/T − δ p), since all expand alike: CAR-T cells that were there before keep theirs.
+    Limits: tissue has the share of blood, and a later infusion does not lower it; other cells are not transfected.
     """
 
     requires = ("host_t_cells",)
@@ -55,8 +59,8 @@ class InSituProgramming(Intervention):
     volume: Any = volume_parameter()
 
     def species(self, grid: Any) -> dict[str, Any]:
-        made = Species(0.0, kind="compartment", unit="cells/uL", long_name="CAR-T cells programmed", negligible=1e-3)
-        return {"vector_plasma": plasma("Gene carrier in plasma"), "programmed": made}
+        share = Species(0.0, kind="compartment", unit="1", long_name="Share with a transient CAR", negligible=1e-3)
+        return {"vector_plasma": plasma("Gene carrier in plasma"), "programmed": share}
 
     def kinetics(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         return {"vector_plasma.loss": self.elimination}
@@ -64,13 +68,17 @@ class InSituProgramming(Intervention):
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         rate = self.transfection * state["vector_plasma"]
         made = self.functional * rate * state["host_t_plasma"]
-        lost = self.dilution * saturation(state["programmed"], 1e-3) if self.vector == "mrna" else 0.0
+        transient = float(self.vector == "mrna")
+        dilution, share = transient * self.dilution, state["programmed"]
+        lost = dilution * share
+        fresh = made / (state["car_t_plasma"] + state["car_t_plasma_memory"] + _TRACE)
         return Effects(
             add={
                 "vector_plasma.source": clock.rate(self.dose) / self.volume,
                 "host_t_plasma.loss": rate,
                 "car_t_plasma.source": made,
-                "programmed.source": made,
+                "programmed.source": transient * fresh,
+                "programmed.loss": fresh + dilution * positive(1.0 - share),
                 **{f"{n}.loss": lost for n in ("car_t", "car_t_exhausted", "car_t_plasma", "car_t_plasma_memory")},
             }
         )

@@ -144,6 +144,42 @@ class EndothelialMetabolism(_Normaliser):
     volume: Any = distribution_parameter()
 
 
+class NitricOxideDonor(Intervention):
+    """f_p ← f_p (1 + g e/(K + e)), de/dt = dose/V − k e: nitroglycerin class; vessels widen and more blood passes.
+
+    What is perfused brings more oxygen, T cells and particles (enhanced permeability and retention); where no vessel
+    is perfused nothing comes of it. Limits: the nitric oxide of suppressor cells is in ``arginine_metabolism``; that
+    of the drug is too little to hold T cells, and pressure in the rest of the body is not followed.
+    """
+
+    reviews: ClassVar[tuple[int, ...]] = (17,)
+
+    dose: Any = dose("nmol", doc="drug into plasma; 10 mg of nitroglycerin is 4.4e4 nmol")
+    gain: Any = param(
+        "1",
+        doc="largest rise of perfusion",
+        default=0.5,
+        bounds=(0, 10),
+        ref="Seki 2009, direction",
+        status="assumed",
+    )
+    half: Any = _half(5.0)
+    elimination: Any = elimination_parameter(0.5, "patches hold levels for hours")
+    volume: Any = distribution_parameter()
+
+    def species(self, grid: Any) -> dict[str, Any]:
+        return {"nitric_oxide_donor_plasma": plasma("Nitric oxide donor in plasma")}
+
+    def kinetics(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        return {"nitric_oxide_donor_plasma.loss": self.elimination}
+
+    def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
+        return Effects(
+            scale={"perfusion": 1.0 + self.gain * saturation(state["nitric_oxide_donor_plasma"], self.half)},
+            add={"nitric_oxide_donor_plasma.source": clock.rate(self.dose) / self.volume},
+        )
+
+
 class VascularDisruption(Intervention):
     """f_p ← f_p (1 − 0.8 t x̂), x̂ = min(x, 1), dx/dt = dose/standard − x/24 h: CA4P class, tumour vessels collapse.
 

@@ -34,7 +34,8 @@ class Glycolysis(Process):
 
     u_C = q_C (1 + (h − 1) K_O/(K_O + O)), a = 1 − x O/(K_O + O): hypoxia raises uptake h-fold and leaves nothing to
     burn. Division of tumour and CAR-T cells falls with w + (1 − w) G/(G + K), relative to plasma glucose, so that a
-    glucose-hungry tumour starves its T cells. Drugs scale ``tumour_glycolysis`` and ``car_t_glycolysis`` (base 1).
+    glucose-hungry tumour starves its T cells. Drugs scale ``tumour_glycolysis`` and ``car_t_glycolysis`` (base 1);
+    ``tumour_glucose_share`` and ``car_t_glucose_share`` say how much of division they can take: 1 − w/(w + (1 − w) …).
     Acid follows from lactate in :class:`~tmepde.physiology.AcidBalance`.
     """
 
@@ -139,9 +140,16 @@ class Glycolysis(Process):
 
         return share(glucose) / share(self.plasma_glucose)
 
+    def share(self, glucose: Any, other: Any) -> Any:
+        """(1 − w) G/(G + K)/(w + (1 − w) G/(G + K)): the share of division that glucose carries, 0…1."""
+        carried = (1.0 - other) * saturation(glucose, self.division_half)
+        return carried / (other + carried + 1e-30)
+
     def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         glucose = state["glucose"]
         return {
+            "tumour_glucose_share": self.share(glucose, self.tumour_other_fuel),
+            "car_t_glucose_share": self.share(glucose, self.lymphocyte_other_fuel),
             "tumour_glycolysis": 1.0,
             "car_t_glycolysis": 1.0,
             "tumour_division": self.fuel(glucose, self.tumour_other_fuel) - 1.0,
