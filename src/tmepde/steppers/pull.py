@@ -125,3 +125,12 @@ def _slow(names: tuple[str, ...], here: Evaluation, cells: tuple[int, ...]) -> S
     largest = {n: jnp.max(jnp.stack([jnp.max(jnp.abs(d)) for d in jax.tree.leaves(found[n])])) for n in names}
     limit = apart_if_large(cells, lambda d: jnp.max(d) / _FASTER, jnp.stack(list(largest.values())))
     return {n: jnp.where(d < limit, 1.0, 0.0) for n, d in largest.items()}
+
+
+def foreseen(problem: SemiDiscrete, state: State, pull: Pull | None, later: Any) -> State:
+    """The quasi-steady fields after ``later`` hours by their slopes, where the search for their balance starts."""
+    if pull is None or not pull.balance:
+        return {n: state[n] for n in problem.quasi_steady}
+    found = {n: state[n] + later * pull.balance[n] for n in problem.quasi_steady}
+    species = problem.system.species
+    return {n: q if species[n].signed else jnp.maximum(q, 0.1 * state[n]) for n, q in found.items()}

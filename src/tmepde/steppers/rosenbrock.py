@@ -46,7 +46,7 @@ from tmepde.steppers.account import (
     weighted_error,
 )
 from tmepde.steppers.control import StepControl
-from tmepde.steppers.pull import Pull, linearised
+from tmepde.steppers.pull import foreseen, linearised
 from tmepde.steppers.quasi_steady import relax_quasi_steady
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 from tmepde.steppers.stage import StageSolver
@@ -197,7 +197,7 @@ class RosenbrockW(Stepper):
         implicit = {n: table.gamma * dt * slope[n] for n in slope}
         added = contribution(problem, first, state, implicit, extra, first, solver.swept(slope))
         carry = _Progress(
-            steady=_foreseen(problem, state, pull, table.times[1] * dt),
+            steady=foreseen(problem, state, pull, table.times[1] * dt),
             amounts={n: table.weights[0] * a for n, a in added.items()},
             coming=coming,
             converged=solved,
@@ -246,15 +246,6 @@ class RosenbrockW(Stepper):
 
         store, carry = jax.lax.fori_loop(1, table.stages, one, (store, carry))
         return _unstack(store, table.stages), carry
-
-
-def _foreseen(problem: SemiDiscrete, state: State, pull: Pull | None, later: Any) -> State:
-    """The quasi-steady fields after ``later`` hours by their slopes, where the search for their balance starts."""
-    if pull is None or not pull.balance:
-        return {n: state[n] for n in problem.quasi_steady}
-    found = {n: state[n] + later * pull.balance[n] for n in problem.quasi_steady}
-    species = problem.system.species
-    return {n: q if species[n].signed else jnp.maximum(q, 0.1 * state[n]) for n, q in found.items()}
 
 
 def _bounded(problem: SemiDiscrete, here: Evaluation, values: State, first: Evaluation) -> Evaluation:
