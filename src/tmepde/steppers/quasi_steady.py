@@ -18,10 +18,13 @@ import numpy as np
 from tmepde._types import State, freeze
 from tmepde.elliptic import LinearControl, prepare
 from tmepde.elliptic.solve import Operator, differentiable_solve
+from tmepde.schedule import Clock
 from tmepde.steppers.semidiscrete import SemiDiscrete, flux_divergence
 
 _LIMIT = 30
 _INNER = LinearControl(relative=0.05, limit=40)
+#: solves for the slopes of the balances: one for each field by itself, one more for what links them
+_SWEEPS = 2
 
 
 class _Balance(eqx.Module):
@@ -106,6 +109,39 @@ def relax_quasi_steady(
     if differentiable:
         q = _with_derivatives(balance, freeze(q), 1e-2 * tolerance if adjoint is None else adjoint)
     return balance.place(q), converged, linear
+
+
+def balance_slope(
+    problem: SemiDiscrete, clock: Any, state: State, slopes: State, adjoint: Any = None
+) -> tuple[State, Any]:
+    """How fast the quasi-steady fields change (unit/h) where the others have the ``slopes``, and the iterations.
+
+    Each field by its own linearisation, the links between them by a second sweep; to a few per cent, since it serves as
+    a guess and in the matrix of a W-method.
+
+    Args:
+        adjoint: relative error of the solves that carry derivatives; ``None``: none are carried.
+    """
+    balance = _Balance(problem, clock, problem.positive(state))
+    q = jnp.stack([state[n] for n in balance.names])
+    _, loss, laplacian = balance.residual(q)
+    op = balance.operator(q, loss, laplacian)
+    solve = prepare(freeze(op), problem.solver)
+
+    def defect(moving: State, local: Any) -> Any:
+        now = Clock(clock.base, local, clock.start, clock.step)
+        return _Balance(problem, now, {**balance.state, **moving}).residual(q)[0]
+
+    _, forced = jax.jvp(defect, ({n: state[n] for n in slopes}, clock.local), (slopes, jnp.ones_like(clock.local)))
+    change, count = jnp.zeros_like(q), jnp.asarray(0)
+    for sweep in range(_SWEEPS):
+        rest = forced
+        if sweep:
+            rest = rest + jax.jvp(lambda q: balance.residual(q)[0], (q,), (change,))[1] + op(change)
+        found = solve(freeze(rest), freeze(change), control=_INNER)
+        count, value = count + found.iterations, found.value
+        change = value if adjoint is None else differentiable_solve(op, solve, rest, value, adjoint)
+    return {n: change[i] for i, n in enumerate(balance.names)}, count
 
 
 def _with_derivatives(balance: _Balance, q: Any, relative: Any) -> Any:

@@ -46,9 +46,10 @@ from tmepde.steppers.account import (
     weighted_error,
 )
 from tmepde.steppers.control import StepControl
+from tmepde.steppers.pull import foreseen, linearised
 from tmepde.steppers.quasi_steady import relax_quasi_steady
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
-from tmepde.steppers.stage import StageSolver, linearised
+from tmepde.steppers.stage import StageSolver
 from tmepde.steppers.tableau import EULER, ROS34PW2, Tableau, ros2
 
 __all__ = ["BUDGET", "BackwardEuler", "Rosenbrock2", "Rosenbrock3", "RosenbrockW", "StepResult", "Stepper"]
@@ -177,7 +178,12 @@ class RosenbrockW(Stepper):
         table, dt = self.tableau, clock.step
         if table.power > table.order:  # the estimate is one of the result itself
             control = control.sharpened(1.0 / table.order, _ROUND_OFF * jnp.finfo(jnp.asarray(dt).dtype).eps)
-        first, pull = linearised(problem, clock, state) if self.coupled else (problem.evaluate(clock, state), None)
+        pull, spent = None, jnp.asarray(0)
+        if self.coupled:
+            adjoint = control.adjoint * control.rtol if differentiable else None
+            first, pull, spent = linearised(problem, clock, state, table.gamma * dt, adjoint)
+        else:
+            first = problem.evaluate(clock, state)
         coming = expected(problem, first)
         scale = scales(problem, control, state, state, first, coming)
         begun = (clock, state) if self.coupled else None
@@ -191,11 +197,11 @@ class RosenbrockW(Stepper):
         implicit = {n: table.gamma * dt * slope[n] for n in slope}
         added = contribution(problem, first, state, implicit, extra, first, solver.swept(slope))
         carry = _Progress(
-            steady={n: state[n] for n in problem.quasi_steady},
+            steady=foreseen(problem, state, pull, table.times[1] * dt),
             amounts={n: table.weights[0] * a for n, a in added.items()},
             coming=coming,
             converged=solved,
-            iterations=count,
+            iterations=spent + count,
             courant=first.active if solver.flow else first.courant,
         )
         frame = _Step(problem, control, clock, state, differentiable, balanced if table.order <= 2 else None)

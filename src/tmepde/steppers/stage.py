@@ -3,22 +3,23 @@
 A is block-triangular: compartments (dense among themselves), then local fields (loss rates, or the exact Jacobian of
 their reactions in every cell, see :meth:`StageSolver.couple`), then transported fields (diffusion and loss rate, one
 stacked elliptic solve; with the drift of a flow, where one carries them, and then apart), each row knowing the pull of
-the rows above it. Among the transported fields the fast know the pull C of the slow (cells make cytokines), with the
-slow ones' slope taken before diffusion, r/(1 + γΔt λ), so that one stacked solve suffices:
+the rows above it (:mod:`tmepde.steppers.pull`). Among the transported fields the fast know the pull C of the slow
+(cells make cytokines), with the slow ones' slope taken before diffusion, r/(1 + γΔt λ), so that one stacked solve
+suffices:
 
     (I − γΔt (D_f − λ_f)) k_f = r_f + γΔt C r_s/(1 + γΔt λ_s)
 
 which is again one matrix for all stages. Without it a cytokine in balance with growing cells lags by 0.7 of its change.
+Once the transported fields have their slopes, those of the pointwise species are solved for again with the pull of
+these. How fast quasi-steady fields change is found once a step and counts as a slope of time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Literal
 
 from tmepde._types import State, freeze
 from tmepde.elliptic import LinearControl, prepare
@@ -28,72 +29,11 @@ from tmepde.operators.apart import apart_if_large
 from tmepde.schedule import Clock
 from tmepde.steppers.control import StepControl
 from tmepde.steppers.flow import FlowSolver, carried_names
+from tmepde.steppers.pull import Pull
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 
-#: a field is slow beside one that diffuses this many times faster: what the estimate above makes of its short waves is
-#: then gone from the fast field
-_FASTER = 100.0
 #: weight of an error where none is acceptable
 _NONE = 1e15
-
-
-class Pull(NamedTuple):
-    """Derivatives of the transported tendencies: ``outer`` along (pointwise fields, time), and of their reactions along
-    the slow among them, ``inner``, with ``slow`` 1 or 0 for each; ``None`` where there is nothing to depend on."""
-
-    outer: Callable[[State, Any], State] | None
-    inner: Callable[[State], State] | None
-    slow: State
-
-
-def linearised(problem: SemiDiscrete, clock: Clock, state: State) -> tuple[Evaluation, Pull | None]:
-    """The evaluation at ``state``, and how transported tendencies are pulled by what is solved for before them.
-
-    How D follows pointwise fields (the matrix, say) is left out of the pull, which the order of W-methods allows:
-    with 69 species on 64³ cells the linearisation then takes two thirds as long.
-    """
-    names = problem.transported
-    here = problem.evaluate(clock, state)
-    if not names:
-        return here, None
-
-    def transported(pointwise: State, local: Any) -> State:
-        now = Clock(clock.base, local, clock.start, clock.step)
-        there = problem.evaluate(now, {**state, **pointwise}, here.laplacian)
-        return {n: there.tendency[n] for n in names}
-
-    outer: Callable[[State, Any], State] | None = None
-    if problem.pointwise or _depends(lambda local: transported({}, local), clock.local):
-        _, outer = jax.linearize(transported, {n: state[n] for n in problem.pointwise}, clock.local)
-    if len(names) == 1:
-        return here, None if outer is None else Pull(outer, None, {})
-
-    def reacting(moving: State) -> State:
-        rates = problem.reaction(names, clock, problem.positive({**state, **moving}))
-        return {n: rates.gain(n) - rates.rate(n) * state[n] for n in names}
-
-    _, inner = jax.linearize(reacting, {n: state[n] for n in names})
-    return here, Pull(outer, inner, _slow(names, here, problem.grid.shape))
-
-
-def _depends(function: Callable[[Any], Any], value: Any) -> bool:
-    """Whether the program of ``function`` uses its argument for what it returns (an operation with several results
-    counts as a whole)."""
-    program = jax.make_jaxpr(function)(value).jaxpr
-    reached = set(program.invars)
-    for equation in program.eqns:
-        if any(x in reached for x in equation.invars if not isinstance(x, Literal)):
-            reached.update(equation.outvars)
-    return any(x in reached for x in program.outvars if not isinstance(x, Literal))
-
-
-def _slow(names: tuple[str, ...], here: Evaluation, cells: tuple[int, ...]) -> State:
-    """1 for each field beside one that diffuses :data:`_FASTER` times faster, else 0. The limit stands apart from what
-    uses it: fused, every cell took the maximum of all fields again, which was a seventh of a step of 28 of them."""
-    found = freeze({n: here.rates.coefficients.diffusivity[n] for n in names})
-    largest = {n: jnp.max(jnp.stack([jnp.max(jnp.abs(d)) for d in jax.tree.leaves(found[n])])) for n in names}
-    limit = apart_if_large(cells, lambda d: jnp.max(d) / _FASTER, jnp.stack(list(largest.values())))
-    return {n: jnp.where(d < limit, 1.0, 0.0) for n, d in largest.items()}
 
 
 def pointwise_jacobian(problem: SemiDiscrete, names: tuple[str, ...], clock: Clock, state: State) -> Any:
@@ -203,20 +143,17 @@ class StageSolver:
         ``time``: the slope of time itself at this stage. ``known``: the slopes of the transported fields, ``(S,
         *cells)``, where this system has been solved before.
         """
-        problem = self.problem
-        extra: State = {}
-        out = {n: rhs[n] / self.rate[n] for n in problem.pointwise}
-        if self.block is not None:
-            self._compartments(rhs, out, extra)
-        if self.local:
-            self._local(rhs, out, extra)
+        problem, given = self.problem, rhs
+        out, extra = self._pointwise(rhs)
         names = problem.transported
         if not names:
             return out, extra, jnp.asarray(True), jnp.asarray(0)
         if self.pull is not None:
             like = rhs[names[0]]
+            later = jnp.asarray(time, like.dtype)
+            steady = {n: later * change for n, change in self.pull.balance.items()}
             if self.pull.outer is not None:
-                pulled = self.pull.outer(out, jnp.asarray(time, like.dtype))
+                pulled = self.pull.outer({**out, **steady}, later)
             else:
                 pulled = {n: jnp.zeros_like(like) for n in names}
             if self.pull.inner is not None:
@@ -232,8 +169,22 @@ class StageSolver:
             value, converged, count = self._stack(b, start, known)
         else:
             value, converged, count = self._parts(b, start, known)
-        out.update({n: value[i] for i, n in enumerate(names)})
-        return out, extra, converged, count
+        moving = {n: value[i] for i, n in enumerate(names)}
+        if self.pull is not None and self.pull.back is not None:
+            added = {n: self.weight * f for n, f in self.pull.back({**moving, **steady}, later).items()}
+            out, more = self._pointwise({**given, **{n: given[n] + f for n, f in added.items()}})
+            extra.update({n: more[n] + f if n in more else f for n, f in added.items()})
+        return {**out, **moving}, extra, converged, count
+
+    def _pointwise(self, rhs: State) -> tuple[State, State]:
+        """Slopes of local fields and compartments, and their coupling terms."""
+        extra: State = {}
+        out = {n: rhs[n] / self.rate[n] for n in self.problem.pointwise}
+        if self.block is not None:
+            self._compartments(rhs, out, extra)
+        if self.local:
+            self._local(rhs, out, extra)
+        return out, extra
 
     def _stack(self, b: Any, start: Any, known: Any, fields: Any = None) -> tuple[Any, Any, Any]:
         """One elliptic solve, of all fields or of those that nothing carries."""
