@@ -63,7 +63,7 @@ def linearised(problem: SemiDiscrete, clock: Clock, state: State) -> tuple[Evalu
         return {n: there.tendency[n] for n in names}
 
     outer: Callable[[State, Any], State] | None = None
-    if problem.pointwise or _depends(lambda local: transported({}, local), clock.local):
+    if problem.pointwise or depends(lambda local: transported({}, local), clock.local):
         _, outer = jax.linearize(transported, {n: state[n] for n in problem.pointwise}, clock.local)
     if len(names) == 1:
         return here, None if outer is None else Pull(outer, None, {})
@@ -76,7 +76,7 @@ def linearised(problem: SemiDiscrete, clock: Clock, state: State) -> tuple[Evalu
     return here, Pull(outer, inner, _slow(names, here, problem.grid.shape))
 
 
-def _depends(function: Callable[[Any], Any], value: Any) -> bool:
+def depends(function: Callable[[Any], Any], value: Any) -> bool:
     """Whether the program of ``function`` uses its argument for what it returns (an operation with several results
     counts as a whole)."""
     program = jax.make_jaxpr(function)(value).jaxpr
