@@ -146,7 +146,8 @@ def _short(value: Any) -> str:
 
 
 def cast(tree: Any, dtype: Any) -> Any:
-    """Cast every floating leaf of a pytree to ``dtype``; integers, booleans and static data stay.
+    """Cast every floating leaf of a pytree to ``dtype``; integers, booleans and static data stay, and so do arrays that
+    have it already.
 
     Nodes with a ``cast`` of their own are left to it.
     """
@@ -155,7 +156,7 @@ def cast(tree: Any, dtype: Any) -> Any:
         if hasattr(x, "cast"):
             return x.cast(dtype)
         if hasattr(x, "dtype") and np.issubdtype(x.dtype, np.floating):
-            return x.astype(dtype)
+            return x if x.dtype == dtype else x.astype(dtype)
         return x
 
     return jax.tree.map(leaf, tree, is_leaf=lambda x: hasattr(x, "cast"))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._cache import keep_programs
+from tmepde._heap import keep_memory
 from tmepde._types import cast, is_traced
 from tmepde.adjoint import advance_reversible, segment_size
 from tmepde.coefficients import unknown
@@ -67,6 +68,7 @@ def simulate(
     Raises:
         ValueError: for settings that cannot work, with all problems in one message.
     """
+    keep_memory()
     keep_programs()
     control = StepControl() if control is None else control
     times = save_times(scenario, save)
@@ -112,6 +114,7 @@ def follow(
     Raises:
         ValueError: for settings that cannot work, or a `snapshot` of another run, naming what differs.
     """
+    keep_memory()
     keep_programs()
     control = StepControl() if control is None else control
     times = save_times(scenario, save)
@@ -151,8 +154,9 @@ def _runner(
     devices: Devices = None,
 ) -> _Runner:
     dtype = _DTYPES[precision]
+    scenario = cast(scenario, dtype)
     return _Runner(
-        scenario=cast(scenario, dtype),
+        scenario=scenario,
         control=cast(control, dtype),
         stepper=_stepper(scenario, stepper, solver, dtype),
         solver=solver,

@@ -180,13 +180,15 @@ def test_gradients_are_those_of_differences():
 @pytest.mark.parametrize("boundary", [None, {"x": tme.Dirichlet(0.7)}])
 def test_fields_taken_one_by_one_give_what_they_give_together(monkeypatch, boundary):
     """Large fields are transformed one by one; small ones here, to have both. With an open side bases differ by field,
-    and sums run in another order: the last digits of float64 may differ, in 20 steps."""
+    and sums run in another order: the last digits of float64 may differ, in 20 steps, and those of a transform are
+    digits of the largest value, wherever it is."""
     together = fisher(tme.Exponential2(), dt=0.1, boundary=boundary)
     monkeypatch.setattr("tmepde.steppers.exponential.LARGE", 1)
     jax.clear_caches()
     alone = fisher(tme.Exponential2(), dt=0.1, boundary=boundary)
     jax.clear_caches()
     for name in ("u", "o", "plasma"):
-        np.testing.assert_allclose(alone.fields[name], together.fields[name], rtol=1e-11)
+        largest = np.max(np.abs(together.fields[name]))
+        np.testing.assert_allclose(alone.fields[name], together.fields[name], rtol=1e-11, atol=20 * 2.3e-16 * largest)
         for label, amount in together.budgets[name].items():
             assert alone.budgets[name][label] == pytest.approx(amount, rel=1e-10, abs=1e-11)

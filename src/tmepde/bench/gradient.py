@@ -1,19 +1,24 @@
 """gradient: d log(tumour cells after 14 days)/d log(ten parameters) on 64² cells, in reverse.
 
     cost        seconds of value and gradient over seconds of the time loop of the run itself, compilation apart
-    memory      peak of the process that takes it, what it held before, and after compiling
+    memory      peak of a process that compiles the program, and of one that finds it in the cache of programs; and what
+                XLA itself sets aside for arguments, results and everything between, for the gradient and for the run
     agreement   with central differences in float64, with fixed steps, so that both sides see the same ones
 
-The gradient runs in a process of its own, because a peak of memory belongs to a process.
+The gradient runs in processes of its own, because a peak of memory belongs to a process: the first compiles, the second
+takes the program from the cache that the first has filled.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -41,7 +46,11 @@ def measure(name: str, options: Options) -> Record:
     """``wall_s`` is value and gradient in float32; ``error`` the largest difference over the largest derivative."""
     n, days = options.size(64, 12), options.length(14.0, 0.25)
     quick = options.quick
-    cost = _child({"what": "cost", "cells": n, "days": days, "small": quick, "repeats": 1 if quick else 2})
+    job = {"what": "cost", "cells": n, "days": days, "small": quick, "repeats": 1 if quick else 2}
+    with tempfile.TemporaryDirectory() as folder:
+        compiling = _child(job, folder)
+        cost = _child(job, folder)
+    cost |= {"compile_s": compiling["compile_s"], "peak_compiling_mib": compiling["peak_mib"]}
     # with the doses inside, and few cells: twenty runs are needed for the differences
     agreement = _child({"what": "agreement", "cells": min(n, 24), "days": min(days, 1.0), "small": quick})
     where = f"{n}{'' if quick else '²'} cells with respect to {len(cost['gradient'])} parameters"
@@ -55,20 +64,43 @@ def measure(name: str, options: Options) -> Record:
         agreement["error"],
         rows=[cost, agreement],
         notes=[
-            f"{cost['forward_runs']:.1f} forward runs, peak memory {cost['peak_mib'] / 1024:.2f} GiB "
-            f"({cost['before_mib'] / 1024:.2f} before, {cost['compiled_mib'] / 1024:.2f} once compiled), "
-            f"{cost['steps']} steps"
+            f"{cost['forward_runs']:.1f} forward runs, {cost['steps']} steps",
+            f"peak memory {cost['peak_mib'] / 1024:.2f} GiB with the program from the cache "
+            f"({cost['before_mib'] / 1024:.2f} before it was asked for, {cost['compiled_mib'] / 1024:.2f} once it was "
+            f"there), {cost['peak_compiling_mib'] / 1024:.2f} GiB where it is compiled; arrays of the gradient "
+            f"{cost['arrays_mib'] / 1024:.2f} GiB, of the run {cost['forward_arrays_mib'] / 1024:.3f} GiB",
         ],
     )
 
 
-def _child(job: dict[str, Any]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", __name__, json.dumps(job)], capture_output=True, text=True, timeout=7200
-    )
+def _child(job: dict[str, Any], cache: str | None = None) -> dict[str, Any]:
+    environment = dict(os.environ) if cache is None else {**os.environ, "TMEPDE_CACHE": cache}
+    if cache is not None:
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    command = [sys.executable, "-m", __name__, json.dumps(job)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=7200, env=environment)
     if done.returncode != 0:
         raise RuntimeError(f"The gradient's process failed: {done.stderr.strip()[-500:]}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def peak_mib() -> float:
+    """Most memory that this process has held. What ``getrusage`` calls so includes, on Linux, what the process that
+    started this one held."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def arrays_mib(program: Any) -> float:
+    """What XLA sets aside for a compiled program: arguments, results, and everything between."""
+    found = program.memory_analysis()
+    parts = (found.argument_size_in_bytes, found.output_size_in_bytes, found.temp_size_in_bytes)
+    return sum(parts) / 2**20
 
 
 def scenario(n: int, days: float) -> tme.Scenario:
@@ -151,13 +183,15 @@ def cost(job: dict[str, Any]) -> dict[str, Any]:
         return burden(base, factors, save=times)
 
     factors = jnp.zeros(len(parameters(base)), jnp.float32)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak_mib()
     began = time.perf_counter()
     program = jax.jit(jax.value_and_grad(value, has_aux=True)).lower(factors).compile()
     compile_s = time.perf_counter() - began
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    after = peak_mib()
     (_, counts), slope = program(factors)
     wall = seconds(lambda: program(factors), job["repeats"])
+    peak = peak_mib()
+    forward = jax.jit(value).lower(factors).compile()
     return {
         "what": "cost",
         "forward_s": plain["stepping_s"],
@@ -166,7 +200,9 @@ def cost(job: dict[str, Any]) -> dict[str, Any]:
         "forward_runs": wall / plain["stepping_s"],
         "before_mib": before,
         "compiled_mib": after,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peak,
+        "arrays_mib": arrays_mib(program),
+        "forward_arrays_mib": arrays_mib(forward),
         "steps": int(counts["steps"]),
         "forward_steps": plain["steps"],
         "gradient": [float(g) for g in slope],

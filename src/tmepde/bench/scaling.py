@@ -1,5 +1,6 @@
 """w5: one stencil and one linear solve from small to large cubes, and the iterations that the solve takes.
 
+    copy      u ← 1.0000001 u on as many cells: what the memory gives that a field of this size lies in
     stencil   u ← u + a ∇·(D∇u), one field, D one number or an array per face
     solve     (1 − s h²/D̄ ∇·D∇) u = b by conjugate gradients with multigrid V-cycles, the preconditioned
               residual reduced by 1e-4
@@ -36,7 +37,7 @@ def measure(name: str, options: Options) -> Record:
         sizes: tuple[int, ...] = (options.cells,)
     else:
         sizes = (16, 24) if options.quick else (32, 48, 64, 96, 128, 160)
-    rows = [row for n in sizes for row in stencil_rows(n, options)]
+    rows = [row for n in sizes for row in [copy_row(n, options), *stencil_rows(n, options)]]
     for n in sizes:
         for kind in KINDS[1:] if not options.quick else KINDS[1:2]:
             rows += solve_rows(n, kind, options)
@@ -46,6 +47,7 @@ def measure(name: str, options: Options) -> Record:
         r for r in rows if r.get("kernel") == "solve" and r["diffusivity"] == "smooth" and r["cells_axis"] == sizes[-1]
     ]
     stencils = [r for r in rows if r.get("kernel") == "stencil" and r["diffusivity"] == "uniform"]
+    growth = [grown(rows, *which) for which in (("stencil", "uniform"), ("stencil", "variable"), ("copy", None))]
     counts = [r["iterations"] for r in rows if r.get("kernel") == "solve"]
     return Record(
         name,
@@ -57,8 +59,30 @@ def measure(name: str, options: Options) -> Record:
         None,
         stencils[-1]["updates_per_s"],
         rows=rows,
-        notes=[f"iterations between {min(counts)} and {max(counts)} over all sizes, kinds and strengths"],
+        notes=[f"iterations between {min(counts)} and {max(counts)} over all sizes, kinds and strengths", *growth],
     )
+
+
+def grown(rows: list[dict[str, Any]], kernel: str, kind: str | None) -> str:
+    """How the seconds of a cell grow from the smallest cube to the largest, and from the size where they are least."""
+    cost = {
+        r["cells_axis"]: 1e9 * r["wall_s"] / r["cells_axis"] ** 3
+        for r in rows
+        if r["kernel"] == kernel and r.get("diffusivity") == kind
+    }
+    first, last, best = min(cost), max(cost), min(cost, key=lambda n: cost[n])
+    name = kernel if kind is None else f"{kernel}, {kind} D"
+    return (
+        f"{name}: {cost[first]:.3f} ns a cell at {first}³, {cost[best]:.3f} at {best}³, {cost[last]:.3f} at {last}³: "
+        f"{cost[last] / cost[first]:.2f} times that of {first}³"
+    )
+
+
+def copy_row(n: int, options: Options) -> dict[str, Any]:
+    """Seconds of one pass that reads and writes a field in place."""
+    trips = max(20, int(4e7 / n**3))
+    wall = loop_seconds(lambda v, _: v * 1.0000001, jnp.ones((n,) * 3, jnp.float32), None, trips, options.repeats)
+    return {"kernel": "copy", "cells_axis": n, "wall_s": wall, "least_gb_s": 8e-9 * n**3 / wall}
 
 
 def diffusivity(n: int, kind: str) -> np.ndarray:

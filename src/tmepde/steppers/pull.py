@@ -81,7 +81,7 @@ def linearised(
         return {n: rates.gain(n) - rates.rate(n) * state[n] for n in names}
 
     outer = inner = back = None
-    if pointwise or steady or _depends(lambda local: transported({}, local), clock.local):
+    if pointwise or steady or depends(lambda local: transported({}, local), clock.local):
         _, outer = jax.linearize(transported, {n: state[n] for n in pointwise + steady}, clock.local)
     if pointwise:
         _, back = jax.linearize(still, {n: state[n] for n in names + steady}, clock.local)
@@ -107,7 +107,7 @@ def _balance(
     return balance_slope(problem, clock, state, slopes, adjoint)
 
 
-def _depends(function: Callable[[Any], Any], value: Any) -> bool:
+def depends(function: Callable[[Any], Any], value: Any) -> bool:
     """Whether the program of ``function`` uses its argument for what it returns (an operation with several results
     counts as a whole)."""
     program = jax.make_jaxpr(function)(value).jaxpr

@@ -206,11 +206,14 @@ class SemiDiscrete(eqx.Module):
         zero = jnp.zeros((len(names), *self.grid.shape), faces[0].dtype)
         return EllipticOperator(zero, faces, self.grid.periodic, links, offsets, self.grid.aspect)
 
-    def evaluate(self, clock: Any, state: State, laplacian: Operator | None = None) -> Evaluation:
+    def evaluate(
+        self, clock: Any, state: State, laplacian: Operator | None = None, diffusing: bool = True
+    ) -> Evaluation:
         """Tendencies of all dynamic species at ``clock`` (quasi-steady fields already relaxed).
 
         Rate laws see the state without undershoots; transport and loss act on the state itself, so that nothing is
         created where a value has fallen slightly below zero. ``laplacian``: take this one, whatever D is here.
+        ``diffusing``: whether the tendencies hold ∇·(D∇u).
         """
         rates = self.reaction(self.dynamic, clock, self.positive(state))
         tendency = {n: rates.gain(n) - rates.rate(n) * state[n] for n in self.dynamic}
@@ -220,7 +223,7 @@ class SemiDiscrete(eqx.Module):
         if self.transported:
             if laplacian is None:
                 laplacian = self.laplacian(self.transported, rates.coefficients, state)
-            for name, spread in self._spread(laplacian, state).items():
+            for name, spread in self._spread(laplacian, state).items() if diffusing else ():
                 tendency[name] = tendency[name] + spread
             drift, courant, active = self._drift(rates.coefficients, clock, state, courant)
             tendency = {n: f + drift[n] if n in drift else f for n, f in tendency.items()}

@@ -1,0 +1,44 @@
+"""Memory that arrays have given back stays with the process, so that the next call need not ask the system for it.
+
+The GNU C library returns large blocks to the system as soon as they are freed and asks for new ones, whose pages the
+system clears and maps one by one on first touch. A program of XLA takes one such block for everything between its
+arguments and its results: a step of ten fields of 100³ cells on two cores spent a third of its time on that.
+
+What stays is bounded by :data:`KEPT`. Nothing is done where another C library is used, where the user has set
+``GLIBC_TUNABLES`` or one of the ``MALLOC_…`` variables, or with ``TMEPDE_HEAP=off``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+
+from tmepde._cache import cores
+
+#: bytes that are kept at most, and up to which a block is one that is kept
+KEPT = 2**29
+#: parameters of mallopt (malloc.h)
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+#: cores up to which all threads share one heap: the others' heaps do not hold large blocks
+_FEW = 8
+_OFF = ("off", "0", "no", "false")
+
+
+@functools.cache
+def keep_memory() -> str:
+    """Switch this on, once per process, and say in a word what holds."""
+    if os.environ.get("TMEPDE_HEAP", "").lower() in _OFF:
+        return "off"
+    if "malloc" in os.environ.get("GLIBC_TUNABLES", "") or any(name.startswith("MALLOC_") for name in os.environ):
+        return "left to the settings of the C library in the environment"
+    try:
+        library = ctypes.CDLL(None)
+        if not hasattr(library, "gnu_get_libc_version"):
+            return "off, another C library"
+        settings = [(_MMAP_THRESHOLD, KEPT), (_TRIM_THRESHOLD, KEPT)]
+        settings += [(_ARENA_MAX, 1)] if cores() <= _FEW else []
+        done = [library.mallopt(which, value) for which, value in settings]
+    except (OSError, AttributeError, TypeError):
+        return "off, another C library"
+    return f"up to {KEPT // 2**20} MiB" if all(done) else "off, refused by the C library"
