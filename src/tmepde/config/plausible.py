@@ -47,7 +47,13 @@ def _widths(grid: Any) -> list[str]:
 
 def _nodule(config: Any) -> list[str]:
     grid, tissue = config.grid, config.tissue
-    if grid is None or grid.kind != "box" or tissue.kind != "nodule" or tissue.radius <= 0.5 * max(grid.extent):
+    if (
+        grid is None
+        or tissue is None
+        or grid.kind != "box"
+        or tissue.kind != "nodule"
+        or tissue.radius <= 0.5 * max(grid.extent)
+    ):
         return []
     return [
         f"`tissue.radius` is {tissue.radius:g} um and reaches beyond the grid ({max(grid.extent):g} um). "
@@ -56,9 +62,10 @@ def _nodule(config: Any) -> list[str]:
 
 
 def _far_parameters(config: Any) -> list[str]:
-    known = catalogue()
-    found = _far("model", config.model, known["models"][config.model.kind])
-    for name in type(config.model.processes).model_fields:
+    known, kind = catalogue(), config.model.kind
+    of_library = known["models"].get(kind)
+    found = _far("model", config.model, of_library or known["published"].get(kind, {"parameters": {}}))
+    for name in type(config.model.processes).model_fields if of_library else ():
         section = getattr(config.model.processes, name)
         if section is not None:
             found += _far(f"model.processes.{name}", section, known["processes"][name])
