@@ -91,8 +91,8 @@ def _nodule(grid: Any, tissue: Any) -> list[Problem]:
                 Problem("tissue.center", "has no meaning on a radial grid, whose nodule sits at r = 0. Leave it out.")
             ]
         if tissue.radius > grid.radius:
-            message = f"must be at most the grid's {grid.radius:g} um, but {tissue.radius:g} um was given. Enlarge it."
-            return [Problem("tissue.radius", message)]
+            message = f"must be at most the grid's {grid.radius:g} um, but {tissue.radius:g} um was given."
+            return [Problem("tissue.radius", f"{message} Enlarge the grid.")]
         nearest, width = grid.inner + 0.5 * (grid.radius - grid.inner) / grid.cells, 0.0
         width = (grid.radius - grid.inner) / grid.cells
         return _reaches(tissue.radius, nearest, width)
@@ -213,6 +213,9 @@ def _sides(path: str, boundary: Any, grid: Any) -> list[Problem]:
             continue
         if side[0] not in axes:
             message = f"is no side of this grid. {suggest(side, [a + s for a in axes for s in ('', '-', '+')])}"
+            found.append(Problem(f"{path}.{side}", message))
+        elif side == "r-" and grid.inner == 0.0 and condition.kind != "no_flux":
+            message = "is the centre, which has no area: nothing crosses it. Write r+, or give the grid an `inner`."
             found.append(Problem(f"{path}.{side}", message))
         elif wraps[side[0]] and condition.kind != "no_flux":
             message = f"must be left out: the grid is periodic along {side[0]}. Drop it, or set grid.periodic = false."
