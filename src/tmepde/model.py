@@ -133,6 +133,11 @@ def _check_species(name: str, species: Species, grid: Grid) -> None:
     for k, pair in enumerate(sides(species.boundary, grid.axes)):
         for sign, condition in zip("-+", pair, strict=True):
             _check_side(f"{name}.boundary.{grid.axes[k]}{sign}", condition, species, grid, k)
+    if isinstance(species.boundary, Mapping) and "r-" in species.boundary and _has_centre(grid):
+        raise ValueError(
+            f"`{name}.boundary.r-` must be left out: it is the centre r = 0, which has no area: nothing crosses it. "
+            "Write 'r+', give the grid an `inner` radius, or hold the cells there with `held`."
+        )
     wanted = () if species.kind == "compartment" else grid.shape
     checked = (
         ("initial", species.initial, -np.inf if species.signed else 0.0, wanted),
@@ -159,6 +164,12 @@ def _check_species(name: str, species: Species, grid: Grid) -> None:
             f"`{name}.held` must be a boolean array of shape {grid.shape}, but has shape {species.held.shape} "
             f"and dtype {species.held.dtype}. Write `mask > 0`."
         )
+
+
+def _has_centre(grid: Grid) -> bool:
+    """Whether the radial axis begins at r = 0."""
+    first = _known(grid.origin[-1])
+    return grid.symmetry != "slab" and first is not None and float(first) == 0.0
 
 
 def _check_side(path: str, condition: Any, species: Species, grid: Grid, k: int) -> None:

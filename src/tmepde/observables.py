@@ -48,6 +48,17 @@ class Total(Observable):
         return grid.integrate(_sum(state, self.species)) * (_CUBIC * self.depth ** (3 - grid.resolved))
 
 
+class Mean(Observable):
+    """∫ u dV/∫ dV: mean of a species over the tissue."""
+
+    species: str = eqx.field(static=True)
+    long_name: str = eqx.field(static=True)
+    unit: str = eqx.field(static=True)
+
+    def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
+        return tissue.grid.mean(state[self.species])
+
+
 class NestMean(Observable):
     """∫ u w dV/∫ w dV: mean over the tumour nests, of a species or of a tissue quantity such as ``"acidity"``."""
 

@@ -225,7 +225,7 @@ VALUES: dict[str, tuple[dict[str, object], str, str]] = {
         "grid",
         "brings its own",
     ),
-    "10 a tag is text": ({"model__kind": "!!python/object:os.system"}, "model.kind", "Known: solid_tumour"),
+    "10 a tag is text": ({"model__kind": "!!python/object:os.system"}, "model.kind", "--allow-code"),
     "10 code in a kind": ({"interventions__rt__kind": "os:system"}, "interventions.rt.kind", "--allow-code"),
     "16 include": ({"include": "../../etc/passwd"}, "include", "not a known section"),
     "43 crop out of order": (
@@ -245,6 +245,14 @@ VALUES: dict[str, tuple[dict[str, object], str, str]] = {
         {"model__species__oxygen__boundary": {"z-": {"kind": "no_flux"}}},
         "model.species.oxygen.boundary.z-",
         "no side of this grid",
+    ),
+    "46 the centre": (
+        {
+            "grid": {"kind": "radial", "radius": "800 um", "cells": 8},
+            "model__species__oxygen__boundary": {"r-": {"kind": "dirichlet", "value": "40 mmHg"}},
+        },
+        "model.species.oxygen.boundary.r-",
+        "no area",
     ),
     "51 picture missing": (
         {"tissue": {"kind": "image", "image": "none.png", "pixel_size": "1 um", "cell_size": "4 um"}},
@@ -323,6 +331,11 @@ ABSURD: dict[str, tuple[dict[str, object], str, str]] = {
         {"grid__extent": ["1 m", "1 m"], "tissue__radius": "300 mm"},
         "grid.cells[0]",
         "0.05 to 5000 um per cell",
+    ),
+    "33 square metres": (
+        {"model__species__oxygen__diffusivity": "2 m^2/h"},
+        "model.species.oxygen.diffusivity",
+        "0.001 to 1e+10 um^2/h",
     ),
     "33 too many cells infused": ({"interventions__car_t__dose__amount": 1e20}, "dose.amount", "1 to 1e+13 cells"),
     "33 centuries": ({"run__until": "1e5 week", "run__save__every": "1e4 week"}, "run.until", "20 years"),

@@ -114,6 +114,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: one(Grid.line(1.0, 4, periodic=True), boundary={"x-": Dirichlet(1.0)}),
         "`u.boundary.x-` must be left out",
     ),
+    "46 the centre": (lambda: one(Grid.radial(1.0, 10), boundary={"r-": Dirichlet(1.0)}), "which has no area"),
     "46 unknown side": (lambda: one(boundary={"y": tme.NoFlux()}), "no side 'y'"),
     "47 negative transfer": (lambda: Robin(-1.0, 1.0), "`transfer` must be at least 0"),
     "50 side of another length": (lambda: one(SQUARE, boundary={"x-": Dirichlet(np.ones(5))}), "8 values of the side"),

@@ -37,6 +37,14 @@ from tmepde.config.units import factor, parse, text
         ("0.1 1/(nM h)", "1/(nM h)", 0.1),
         ("  7   um ", "um", 7.0),
         ("-3 um/h", "um/h", -3.0),
+        # other programs (pint, UDUNITS) and papers write these
+        ("30 um**2/min", "um^2/h", 1800.0),
+        ("30 um2/min", "um^2/h", 1800.0),
+        ("1.75e-5 cm2 s-1", "um^2/h", 6.3e6),
+        ("3 cells/mm3", "cells/mm^3", 3.0),
+        ("10^8 cells", "cells", 1e8),
+        ("-2.5 x 10^-3 um/h", "um/h", -2.5e-3),
+        ("5×10^6 cells", "cells", 5e6),
     ],
 )
 def test_text_with_a_unit_is_converted(given_text: str, unit: str, value: float) -> None:
@@ -48,7 +56,7 @@ def test_a_bare_number_is_in_the_internal_unit() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["5 __import__('os')", "5 um^99", "5 um**2", "5 (", "um", "", "5 um 3", "5; um", "0x10 um"]
+    "bad", ["5 __import__('os')", "5 um^99", "5 um**2", "5 (", "um", "", "5 um 3", "5; um", "0x10 um", "1 um**22"]
 )
 def test_malformed_text_is_refused_with_a_sentence(bad: str) -> None:
     with pytest.raises(ValueError, match="Write|Did you mean|Known"):

@@ -232,3 +232,19 @@ def test_blood_without_cells_has_no_panel(dataset):
     empty = dataset.assign(car_t_plasma=0.0 * dataset["car_t_plasma"])
     titles = [title for title, *_ in curves._overview_panels(empty, arms(empty))]
     assert "CAR-T cells in blood" not in titles
+
+
+def test_a_model_without_a_tumour_is_told_by_its_fields(dataset):
+    """Nothing is said of CAR-T cells or margins; every field has its mean and its ends; series are open to see."""
+    fields = [n for n in maps.field_names(dataset) if n != "oxygen"]
+    regions = [n for n in dataset if n.startswith("region_")]
+    own = dataset.drop_vars([*fields, *regions]).rename({"oxygen": "u"})
+    own["u"].attrs["long_name"] = "Activator"
+    told = render(own)
+    assert "Activator" in told and "day" in told and "CAR-T cells inside" not in told
+    assert "tumour margin" not in told and "<details><summary>All stored time series" not in told
+    arm = next(iter(arms(own).values()))
+    inside = own["u"].isel(scenario=0, time=-1).values[arm.volume.reshape(own["cell_volume"].shape) > 0]
+    mean, low, high = arm.spread("u", -1)
+    assert (low, high) == (inside.min(), inside.max())
+    assert f"{number(mean)} <small>({number(low)} … {number(high)})</small>" in told

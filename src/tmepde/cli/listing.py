@@ -39,7 +39,7 @@ def listing(what: str, name: str | None, as_json: bool) -> None:
 
 def _entries(what: str) -> list[Row]:
     group = dict(catalogue()[what])
-    if what == "models":  # those of the literature are for Python: tme.library.published(name)
+    if what == "models":  # and those of the literature
         group |= catalogue()["published"]
     if what == "interventions":
         group |= {name: _foreign(name) for name in foreign_kinds() if name not in group}

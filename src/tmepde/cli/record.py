@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from tmepde.io.root import MARK, StoreError
 
 #: attribute that says from which store and time a run was branched
 BRANCHED = "branched_from"
+#: attribute with the SHA-256 of each Python file that the config names
+CODE = "code_sha256"
 #: states of an arm that is not at its end
 OPEN = ("waiting", "running", "stopped", "damaged")
 
@@ -43,6 +46,13 @@ def check_resume(out: Path, config: Any) -> dict[str, Any] | None:
         raise Stop(
             BAD_INPUT,
             f"{out} must go on with the config it was made with, but this one differs:\n{changed}\n"
+            "Take back the change, or choose another output.",
+        )
+    before, now = json.loads(attributes.get(CODE, "{}")), config.code
+    if edited := sorted(name for name in {*before, *now} if before.get(name) != now.get(name)):
+        raise Stop(
+            BAD_INPUT,
+            f"{out} must go on with the code it was begun with, but {', '.join(edited)} was edited since. "
             "Take back the change, or choose another output.",
         )
     if attributes.get("tmepde_version") != version("tmepde"):
@@ -201,6 +211,8 @@ class Recorder:
             parts[name] = self._solution(run_like, nothing, row.fields, row.observables)
         template = combine_arms(parts, region=build.region, config_text=self.config.toml(), name=self.config.name)
         template.attrs["precision"] = build.precision
+        if self.config.code:
+            template.attrs[CODE] = json.dumps(self.config.code)
         if self.begin is not None:
             template.attrs[BRANCHED] = self.begin[0]
             template.attrs["history"] += f"; from {self.begin[0]}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tmepde.config.errors import Problem, suggest
-from tmepde.config.modules import carried, catalogue
+from tmepde.config.modules import carried, catalogue, of_library
 from tmepde.config.schema import PICTURES
 from tmepde.config.section import dotted, shown
 
@@ -38,7 +38,7 @@ def species_of(parts: Mapping[str, Any]) -> set[str]:
     """Names of the species of a model and of the interventions chosen, as far as the catalogue knows them."""
     model = parts.get("model")
     names: set[str] = set()
-    if model is not None:
+    if model is not None and of_library(model):
         entry = catalogue()["models"][model.kind]
         absent = set(entry["optional"]) - carried(model, parts.get("interventions") or {})
         kept = {s for n, own in entry["brought"].items() if n not in absent for s in own}
@@ -53,7 +53,9 @@ def _quoted(name: str) -> str:
 
 
 def _foreign(parts: Mapping[str, Any]) -> bool:
-    """Whether an intervention is of another package, which may bring anything."""
+    """Whether an intervention is of another package, or the model no one of the library: they may bring anything."""
+    if parts.get("model") is not None and not of_library(parts["model"]):
+        return True
     kinds = [getattr(s, "kind", "") for s in (parts.get("interventions") or {}).values()]
     return any(kind not in catalogue()["interventions"] for kind in kinds)
 
@@ -89,8 +91,8 @@ def _nodule(grid: Any, tissue: Any) -> list[Problem]:
                 Problem("tissue.center", "has no meaning on a radial grid, whose nodule sits at r = 0. Leave it out.")
             ]
         if tissue.radius > grid.radius:
-            message = f"must be at most the grid's {grid.radius:g} um, but {tissue.radius:g} um was given. Enlarge it."
-            return [Problem("tissue.radius", message)]
+            message = f"must be at most the grid's {grid.radius:g} um, but {tissue.radius:g} um was given."
+            return [Problem("tissue.radius", f"{message} Enlarge the grid.")]
         nearest, width = grid.inner + 0.5 * (grid.radius - grid.inner) / grid.cells, 0.0
         width = (grid.radius - grid.inner) / grid.cells
         return _reaches(tissue.radius, nearest, width)
@@ -140,23 +142,26 @@ def _picture(tissue: Any, folder: str) -> list[Problem]:
     if crop is not None and not (0 <= crop[0] < crop[1] and 0 <= crop[2] < crop[3]):
         message = f"must be [row0, row1, column0, column1] with row0 < row1 and column0 < column1, but {list(crop)} was"
         found.append(Problem("tissue.crop", f"{message} given. Reorder it."))
-    if getattr(tissue, "kind", "") != "image" or tissue.image == BUNDLED:
+    kind = getattr(tissue, "kind", "")
+    if kind == "labels":
+        return found + _file("tissue.file", "a file of labels", tissue.file, folder)
+    if kind != "image" or tissue.image == BUNDLED:
         return found
-    path, given = Path(folder) / tissue.image, shown(tissue.image)
+    return found + _file("tissue.image", "a picture file", tissue.image, folder)
+
+
+def _file(key: str, what: str, name: str, folder: str) -> list[Problem]:
+    path, given = Path(folder) / name, shown(name)
     try:
-        if not tissue.image or "\x00" in tissue.image or not path.is_file():
-            message = (
-                f"must be a picture file (paths start at the config's folder), but {given} is none. Check the path."
-            )
-            found.append(Problem("tissue.image", message))
-        elif path.stat().st_size > LARGEST_PICTURE:
+        if not name or "\x00" in name or not path.is_file():
+            message = f"must be {what} (paths start at the config's folder), but {given} is none. Check the path."
+            return [Problem(key, message)]
+        if path.stat().st_size > LARGEST_PICTURE:
             message = f"must be at most {LARGEST_PICTURE / 2**30:g} GiB, but {given} is larger. Crop or bin it."
-            found.append(Problem("tissue.image", message))
+            return [Problem(key, message)]
     except OSError as error:
-        found.append(
-            Problem("tissue.image", f"must be readable, but {given} is not: {error.strerror}. Check the path.")
-        )
-    return found
+        return [Problem(key, f"must be readable, but {given} is not: {error.strerror}. Check the path.")]
+    return []
 
 
 def _fields(parts: Mapping[str, Any]) -> list[Problem]:
@@ -174,7 +179,7 @@ def _fields(parts: Mapping[str, Any]) -> list[Problem]:
 def _species(parts: Mapping[str, Any]) -> list[Problem]:
     """Changes to species that the model does not carry, and sides that the grid does not have."""
     model, grid = parts.get("model"), parts.get("grid")
-    if model is None or model.species is None or _foreign(parts):
+    if model is None or _foreign(parts) or model.species is None:
         return []
     known, found = species_of(parts), []
     for name in sorted(model.species.model_fields_set):
@@ -208,6 +213,9 @@ def _sides(path: str, boundary: Any, grid: Any) -> list[Problem]:
             continue
         if side[0] not in axes:
             message = f"is no side of this grid. {suggest(side, [a + s for a in axes for s in ('', '-', '+')])}"
+            found.append(Problem(f"{path}.{side}", message))
+        elif side == "r-" and grid.inner == 0.0 and condition.kind != "no_flux":
+            message = "is the centre, which has no area: nothing crosses it. Write r+, or give the grid an `inner`."
             found.append(Problem(f"{path}.{side}", message))
         elif wraps[side[0]] and condition.kind != "no_flux":
             message = f"must be left out: the grid is periodic along {side[0]}. Drop it, or set grid.periodic = false."

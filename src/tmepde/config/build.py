@@ -14,11 +14,13 @@ from tmepde.boundary import Dirichlet, NoFlux, PrescribedFlux, Robin
 from tmepde.config.catalogue import describe
 from tmepde.config.dosing import schedule
 from tmepde.config.errors import ConfigError, Problem
-from tmepde.config.modules import catalogue
+from tmepde.config.modules import catalogue, of_library
+from tmepde.config.schema import PICTURES
 from tmepde.config.section import Section
 from tmepde.config.units import text
 from tmepde.grid import Grid
 from tmepde.interventions import REGISTRY, resolve
+from tmepde.library import own
 from tmepde.model import Model
 from tmepde.observables import standard, systemic
 from tmepde.physiology import MILIEU
@@ -37,7 +39,7 @@ class Build:
     arms: dict[str, tuple[str, ...]]
     save: Any
     fields: tuple[str, ...] | None
-    region: Region
+    region: Region | None
     precision: str
     rtol: float
     max_steps: int
@@ -52,12 +54,18 @@ def build(config: Any, region: Region | None = None) -> Build:
     Raises:
         ConfigError: where the objects refuse what the config alone could not know (a picture without tissue, say).
     """
-    region = _at("tissue", lambda: region_of(config)) if region is None else region
-    model = _at("model", lambda: model_of(config.model, region, config.interventions, config.folder))
+    if region is None and config.tissue is not None:
+        region = _at("tissue", lambda: region_of(config))
+    if of_library(config.model):
+        model = _at("model", lambda: model_of(config.model, region, config.interventions, config.folder))
+        watched = standard() | (systemic(model) if set(MILIEU["systemic"]) & set(model.processes) else {})
+    else:
+        grid = region.grid if region is not None else _at("grid", lambda: grid_of(config.grid))
+        model = _at("model", lambda: own_model_of(config, grid, region))
+        watched = own.watched(model)
     plan = {}
     for name, section in config.interventions.items():
         plan[name] = _at(f"interventions.{name}", functools.partial(intervention_of, section, config.folder))
-    watched = standard() | (systemic(model) if set(MILIEU["systemic"]) & set(model.processes) else {})
     scenario = _at("", lambda: Scenario(model, interventions=plan, until=config.run.until, observables=watched))
     save = config.run.save
     return Build(
@@ -103,6 +111,10 @@ def region_of(config: Any) -> Region:
 
         keys = {name: value for name, value in _values(tissue).items() if name != "kind"}
         return retina(**keys) if tissue.kind == "retina" else brain_mni(**keys)
+    if tissue.kind == "labels":
+        from tmepde.region import labels
+
+        return labels.from_file(Path(config.folder) / tissue.file, tissue.pixel_size, tissue.cell_size, tissue.classes)
     from tmepde.region import histology
 
     keys = {"pixel_size": tissue.pixel_size, "cell_size": tissue.cell_size, "crop": tissue.crop}
@@ -128,6 +140,19 @@ def model_of(section: Any, region: Region, interventions: Any = (), folder: str 
             raise ValueError(f"The species {name!r} is of a process that this model does not carry. Name its process.")
         species[name] = dataclasses.replace(species[name], **_species(getattr(section.species, name)))
     return Model(model.grid, species, model.processes, model.tissue)
+
+
+def own_model_of(config: Any, grid: Grid, region: Region | None) -> Model:
+    """A model of the literature, or of a class in a file beside the config."""
+    section = config.model
+    cls = own.builder(section.kind, config.folder)
+    needs = own.takes_region(cls)
+    if needs and region is None:
+        raise ConfigError([Problem("tissue", f"must be given: the model {section.kind!r} is built from it. Add it.")])
+    if not needs and region is not None and config.tissue.kind not in PICTURES:
+        message = f"must be left out: the model {section.kind!r} takes nothing of it but a grid. Drop it."
+        raise ConfigError([Problem("tissue", message)])
+    return own.built(cls(**_arguments(section, describe(cls))), grid, region)
 
 
 def _values(section: Section) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, PrivateAttr, ValidationError
 
 from tmepde.config.agreement import disagreements
 from tmepde.config.errors import ConfigError, Problem, suggest
-from tmepde.config.modules import intervention_section, model_section
+from tmepde.config.modules import intervention_section, model_section, of_library
 from tmepde.config.plausible import warnings_of
 from tmepde.config.schema import GRIDS, TISSUES, Run
 from tmepde.config.section import Section, by_kind, dotted, problems_of, shown
@@ -68,6 +70,13 @@ class Config(Section):
         return build(self)
 
     @property
+    def code(self) -> dict[str, str]:
+        """SHA-256 of each Python file that the config names (``kind = "mine.py:Therapy"``), by its name."""
+        kinds = {one.kind for one in (self.model, *self.interventions.values()) if one is not None}
+        files = sorted(kind.rpartition(":")[0] for kind in kinds if ".py:" in kind)
+        return {name: hashlib.sha256((Path(self._folder) / name).read_bytes()).hexdigest() for name in files}
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What is legal but surprising."""
         return tuple(_warnings(self))
@@ -105,7 +114,7 @@ def validate(raw: Mapping[str, Any], source: str = "", folder: str = ".", code: 
     for key, read in _READERS.items():
         if key in raw or key in ("model", "run"):
             given = raw.get(key, {})
-            value, found = read(given, key, folder, code) if key == "interventions" else read(given, key, folder)
+            value, found = read(given, key, folder, code) if key in _RUNS_CODE else read(given, key, folder)
             problems += found
             if not found:
                 parts[key] = value
@@ -115,7 +124,7 @@ def validate(raw: Mapping[str, Any], source: str = "", folder: str = ".", code: 
         problems += sweep_problems(raw, parts["sweep"], arms, lambda tables: validate(tables, folder=folder))
     if problems:
         raise ConfigError(problems, source)
-    if "tissue" not in parts:
+    if "tissue" not in parts and of_library(parts["model"]):
         parts["tissue"] = _default_tissue(parts["grid"])
     config = Config.model_construct(_fields_set=set(parts), **parts)
     config._folder = folder
@@ -205,12 +214,16 @@ _READERS: dict[str, Any] = {
     "description": _text,
     "grid": lambda v, k, _: _with(by_kind(GRIDS, default="box"), v, k),
     "tissue": lambda v, k, _: _with(by_kind(TISSUES), v, k),
-    "model": lambda v, k, _: _with(model_section, v, k),
+    "model": lambda v, k, folder, code: _with(lambda t: model_section(t, folder, code), v, k),
     "interventions": _interventions,
     "arms": _arms,
     "run": lambda v, k, _: _with(Run.model_validate, v, k),
     "sweep": lambda v, k, _: _with(Sweep.model_validate, v, k),
 }
+
+
+#: sections that may name Python files
+_RUNS_CODE = ("interventions", "model")
 
 
 def _warnings(config: Config) -> list[str]:

@@ -89,22 +89,31 @@ def intervention_section(table: Any, beside: str = ".", code: bool = False) -> S
     kinds: dict[str, type[Section]] = dict(intervention_kinds())
     kind = table.get("kind") if isinstance(table, Mapping) else None
     if isinstance(kind, str) and kind not in kinds and is_foreign(kind):
-        if ":" in kind and not (code or code_allowed()):
-            raise at(
-                "kind",
-                f"would run Python code, {shown(kind)}, which a config may not do by itself. If you trust that file, "
-                "write `tmepde --allow-code COMMAND …`, or config.load(path, code=True).",
-                kind,
-            )
-        # a class that is not in the catalogue must be imported to be known, which starts JAX
-        from tmepde.config.catalogue import describe
-        from tmepde.interventions import resolve
 
-        try:
-            kinds[kind] = section_of("Intervention_foreign", describe(resolve(kind, beside)), kind=kind)
-        except ValueError as error:
-            raise at("kind", f"cannot be used: {error}", kind) from None
+        def find() -> Any:
+            from tmepde.interventions import resolve
+
+            return resolve(kind, beside)
+
+        kinds[kind] = _foreign_section("Intervention_foreign", kind, find, code)
     return by_kind(kinds)(table)
+
+
+def _foreign_section(name: str, kind: str, find: Callable[[], Any], code: bool) -> type[Section]:
+    """The section of a class that is not in the catalogue: it must be imported to be known, which starts JAX."""
+    if ":" in kind and not (code or code_allowed()):
+        raise at(
+            "kind",
+            f"would run Python code, {shown(kind)}, which a config may not do by itself. If you trust that file, "
+            "write `tmepde --allow-code COMMAND …`, or config.load(path, code=True).",
+            kind,
+        )
+    from tmepde.config.catalogue import describe
+
+    try:
+        return section_of(name, describe(find()), kind=kind)
+    except ValueError as error:
+        raise at("kind", f"cannot be used: {error}", kind) from None
 
 
 def code_allowed() -> bool:
@@ -182,12 +191,36 @@ def carried(model: Section, interventions: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def model_section(table: Any) -> Section:
-    """Validate ``[model]``: presets first put in their values where none are given."""
+@functools.cache
+def published_kinds() -> dict[str, type[Section]]:
+    """Section classes of the models of the literature: their numbers alone."""
+    return {k: section_of(f"Model_{k}", e, kind=k) for k, e in catalogue()["published"].items()}
+
+
+def model_section(table: Any, beside: str = ".", code: bool = False) -> Section:
+    """Validate ``[model]``, whose presets first put in their values where none are given.
+
+    It is a model of the library, one of the literature, or ``"file.py:Class"`` in ``beside``, which runs the file (see
+    :func:`intervention_section`).
+    """
     kind = table.get("kind", "solid_tumour") if isinstance(table, Mapping) else None
+    kinds = {**model_kinds(), **published_kinds()}
     if isinstance(kind, str) and kind in catalogue()["models"]:
         table = _with_presets(dict(table), catalogue()["models"][kind])
-    return by_kind(model_kinds(), default="solid_tumour")(table)
+    elif isinstance(kind, str) and ":" in kind:
+
+        def find() -> Any:
+            from tmepde.library.own import builder
+
+            return builder(kind, beside)
+
+        kinds[kind] = _foreign_section("Model_foreign", kind, find, code)
+    return by_kind(kinds, default="solid_tumour")(table)
+
+
+def of_library(model: Any) -> bool:
+    """Whether a section of ``[model]`` is of a model with tissue, processes and presets, which a config can change."""
+    return model.kind in catalogue()["models"]
 
 
 def _with_presets(table: dict[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:

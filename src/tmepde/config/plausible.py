@@ -14,6 +14,8 @@ from tmepde.config.modules import catalogue
 FAR = 1e5
 #: plausible single doses by unit (assumed): CAR-T infusions are 1e6 to 1e10 cells, clinical fractions 0.1 to 30 Gy
 DOSES = {"cells": (1.0, 1e13), "Gy": (1e-3, 200.0)}
+#: plausible diffusivities in um^2/h (assumed): 1e-3 is 2 um a month, heat has 5e8
+DIFFUSIVITIES = (1e-3, 1e10)
 #: plausible widths of a cell of the grid in um, and lengths of a run in h (assumed): 1 h is a test, 20 years a life
 WIDTHS, DURATION = (0.05, 5e3), 20 * 365 * 24.0
 
@@ -47,7 +49,13 @@ def _widths(grid: Any) -> list[str]:
 
 def _nodule(config: Any) -> list[str]:
     grid, tissue = config.grid, config.tissue
-    if grid is None or grid.kind != "box" or tissue.kind != "nodule" or tissue.radius <= 0.5 * max(grid.extent):
+    if (
+        grid is None
+        or tissue is None
+        or grid.kind != "box"
+        or tissue.kind != "nodule"
+        or tissue.radius <= 0.5 * max(grid.extent)
+    ):
         return []
     return [
         f"`tissue.radius` is {tissue.radius:g} um and reaches beyond the grid ({max(grid.extent):g} um). "
@@ -56,12 +64,18 @@ def _nodule(config: Any) -> list[str]:
 
 
 def _far_parameters(config: Any) -> list[str]:
-    known = catalogue()
-    found = _far("model", config.model, known["models"][config.model.kind])
-    for name in type(config.model.processes).model_fields:
+    known, kind = catalogue(), config.model.kind
+    of_library = known["models"].get(kind)
+    found = _far("model", config.model, of_library or known["published"].get(kind, {"parameters": {}}))
+    for name in type(config.model.processes).model_fields if of_library else ():
         section = getattr(config.model.processes, name)
         if section is not None:
             found += _far(f"model.processes.{name}", section, known["processes"][name])
+    changes = config.model.species if of_library else None
+    for name in sorted(changes.model_fields_set) if changes is not None else ():
+        diffusivity = getattr(getattr(changes, name), "diffusivity", None)
+        if diffusivity:
+            found += _outside(f"model.species.{name}.diffusivity", diffusivity, "um^2/h", *DIFFUSIVITIES)
     for name, section in config.interventions.items():
         found += _far(f"interventions.{name}", section, known["interventions"].get(section.kind, {"parameters": {}}))
     return found

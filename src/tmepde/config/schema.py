@@ -14,6 +14,7 @@ MOST_CELLS, MOST_SAVES = 1_000_000_000, 100_000
 _LENGTH = Quantity("um", above=0.0, bare=False)
 _LENGTHS = Quantity("um", above=0.0, bare=False, many="must")
 _PLACE = Quantity("um", bare=False, many="must")
+_SIZES = Quantity("um", above=0.0, bare=False, many="may")
 _TIME = Quantity("h", above=0.0, bare=False)
 _TIMES = Quantity("h", low=0.0, bare=False, many="must")
 Count = Annotated[StrictInt, Field(ge=1)]
@@ -128,6 +129,31 @@ class Image(_Picture):
     crop: Crop | None = None
 
 
+class Labels(Section):
+    """A label image made elsewhere, in one, two or three dimensions; it brings its own grid.
+
+    ``file`` is a NumPy array, a grey picture or a NIfTI volume; labels in no class are outside of the tissue.
+    """
+
+    kind: Literal["labels"] = "labels"
+    file: str
+    pixel_size: Annotated[Any, _SIZES] = None
+    cell_size: Annotated[Any, _SIZES] = None
+    classes: dict[str, StrictInt | list[StrictInt]] | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> Labels:
+        if self.pixel_size is None and not self.file.lower().endswith((".nii", ".nii.gz")):
+            raise at("pixel_size", 'must be given: only NIfTI volumes state it. Write for instance "10 um".')
+        names = self.classes or {"tumour": 1}
+        for name in names:
+            if name not in ("tumour", "stroma", "vessel"):
+                raise at("classes", f"names {name!r}. Known: tumour, stroma, vessel.")
+        if "tumour" not in names:
+            raise at("classes", "must say which labels are tumour. Write for instance { tumour = 1, stroma = 2 }.")
+        return self
+
+
 class Retina(_Picture):
     """The vessels of the retina bundled with scikit-image, and a round nodule among them; it brings its own grid."""
 
@@ -223,8 +249,9 @@ TISSUES: dict[str, type[Section]] = {
     "uniform": Uniform,
     "colon_ihc": ColonIhc,
     "image": Image,
+    "labels": Labels,
     "retina": Retina,
     "brain_mni": BrainMni,
 }
 #: tissues that bring their own grid
-PICTURES = ("colon_ihc", "image", "retina", "brain_mni")
+PICTURES = ("colon_ihc", "image", "labels", "retina", "brain_mni")

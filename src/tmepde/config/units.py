@@ -69,6 +69,10 @@ _ALIKE = {
     "Gy": ("Gy", "cGy"),
 }
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+#: "10^8" and "5 x 10^6", as papers print them
+_POWER = re.compile(r"([+-]?)(?:(\d+(?:\.\d*)?|\.\d+)\s*[*x×·]\s*)?10\^([+-]?\d{1,3})(?!\d)")
+#: the exponent in "um2/s" and "cm2 s-1"
+_EXPONENT = re.compile(r"(?<=[A-Za-zµμ])(-?\d)(?![\d.])")
 _SAFE = re.compile(r"[A-Za-zµμ°%0-9²³⁻¹\s^*/().·-]{1,80}")
 #: float32 holds magnitudes between these
 _SMALLEST, _LARGEST = 1.2e-38, 3.4e38
@@ -86,7 +90,7 @@ def _unit(text: str) -> Any:
     """The pint unit of ``text``; raises ValueError with the remedy."""
     import pint
 
-    cleaned = text.replace("%", "percent").replace("·", "*").strip()
+    cleaned = _EXPONENT.sub(r"^\1", text.replace("%", "percent").replace("·", "*").replace("**", "^").strip())
     if not _SAFE.fullmatch(text) or re.search(r"\^\s*-?\d{2,}|\*\*", cleaned):
         raise ValueError(f'has the unit "{text}", which cannot be read. Write units such as "um^2/min".')
     if re.search(r"(?<![A-Za-zµμ°])M(?![A-Za-z])", cleaned):
@@ -145,10 +149,16 @@ def parse(value: Any, internal: str, bare: bool = True) -> float:
     return _finite(_from_text(value.strip(), internal, wanted), value)
 
 
+def _e_notation(text: str) -> str:
+    """``"5 x 10^6 cells"`` as ``"5e6 cells"``."""
+    return _POWER.sub(lambda found: f"{found[1]}{found[2] or 1}e{found[3]}", text, count=1) if "10^" in text else text
+
+
 def _from_text(text: str, internal: str, wanted: str) -> float:
     if len(text) > 120 or not text.isprintable():
         given = repr(text[:60]) + ("…" if len(text) > 60 else "")
         raise ValueError(f"must be {wanted}, but {given} was given. Write {examples(internal)}.")
+    text = _e_notation(text)
     match = _NUMBER.match(text)
     if text.lower().lstrip("+-").split(" ")[0] in ("nan", "inf", "infinity"):
         raise ValueError(f'must be finite, but "{text}" was given. Write a number.')
@@ -157,9 +167,9 @@ def _from_text(text: str, internal: str, wanted: str) -> float:
     number, unit = float(match.group()), text[match.end() :].strip()
     unit = f"1{unit}" if unit.startswith("/") else unit
     if unit.startswith(","):
+        decimal = f' for thousands or "{text.replace(",", ".", 1)}" for a decimal' if text.count(",") == 1 else ""
         raise ValueError(
-            f'must be {wanted}, but "{text}" was given. Write it without a comma: '
-            f'"{text.replace(",", "")}" for thousands or "{text.replace(",", ".", 1)}" for a decimal.'
+            f'must be {wanted}, but "{text}" was given. Write it without a comma: "{text.replace(",", "")}"{decimal}.'
         )
     if re.fullmatch(r"[+-].*[ij]|[ij]", unit):
         raise ValueError(f'must be real, but the complex number "{text}" was given. Write a real number.')
@@ -206,7 +216,8 @@ def split(value: Any) -> tuple[float, str] | None:
     """Number and unit of a value as a config writes it (``""`` without a unit); ``None`` if it is no number."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value, ""
-    match = _NUMBER.match(value.strip()) if isinstance(value, str) else None
+    text = _e_notation(value.strip()) if isinstance(value, str) else ""
+    match = _NUMBER.match(text)
     if not match:
         return None
-    return float(match.group()), value.strip()[match.end() :].strip()
+    return float(match.group()), text[match.end() :].strip()

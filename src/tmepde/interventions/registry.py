@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,7 @@ def resolve_from(builtin: Mapping[str, Any], kind: str, beside: str) -> Any:
         if point.name == kind:
             return _checked(point.load(), kind)
     if ":" in kind:
-        where, _, name = kind.rpartition(":")
-        module = _from_file(where, beside) if where.endswith(".py") else _from_module(where)
-        if not hasattr(module, name):
-            known = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, Intervention)]
-            raise ValueError(unknown(f"class in {where!r}", name, known))
-        return _checked(getattr(module, name), kind)
+        return _checked(load(kind, beside, Intervention), kind)
     raise ValueError(unknown("intervention kind", kind, names(builtin)))
 
 
@@ -44,6 +40,23 @@ def _checked(found: Any, kind: str) -> Any:
     return found
 
 
+def load(kind: str, beside: str, base: type) -> Any:
+    """What ``"file.py:Class"`` (a file in ``beside``) or ``"package.module:Class"`` names; runs that code.
+
+    Args:
+        base: of the classes that are named where there is no such class.
+
+    Raises:
+        ValueError: if the file or the name does not exist, or the file cannot be run, with its line.
+    """
+    where, _, name = kind.rpartition(":")
+    module = _from_file(where, beside) if where.endswith(".py") else _from_module(where)
+    if not hasattr(module, name):
+        own = [n for n, v in vars(module).items() if isinstance(v, type) and issubclass(v, base) and v is not base]
+        raise ValueError(unknown(f"class in {where!r}", name, own))
+    return getattr(module, name)
+
+
 def _from_file(where: str, beside: str) -> Any:
     path = (Path(beside) / where).resolve()
     if not path.is_file():
@@ -51,8 +64,24 @@ def _from_file(where: str, beside: str) -> Any:
     spec = importlib.util.spec_from_file_location(f"_tmepde_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the author's code raises
+        raise ValueError(f"The file {where!r} must run, but{_line(error, path)} {_said(error)}. Correct it.") from error
     return module
+
+
+def _line(error: Exception, path: Path) -> str:
+    """``" in line N:"``, the last line of ``path`` that the error went through."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return f" in line {error.lineno}:"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f" in line {lines[-1]}:" if lines else ""
+
+
+def _said(error: Exception) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}".rstrip(".: ")
 
 
 def _from_module(where: str) -> Any:

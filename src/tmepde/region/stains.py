@@ -60,7 +60,7 @@ def _open(path: Path) -> np.ndarray:
             f"`image` must be {BUNDLED!r} or the path of a picture, but {str(path)!r} is not a file. "
             "Paths are taken relative to the working directory."
         )
-    pixels = _declared(path)
+    pixels = declared(path)
     if pixels > MOST_PIXELS:
         raise ValueError(
             f"`image` must have at most {MOST_PIXELS:.0e} pixels, but {str(path)!r} has {pixels:.3g}. Crop or bin it."
@@ -76,7 +76,7 @@ def _open(path: Path) -> np.ndarray:
         ) from error
 
 
-def _declared(path: Path) -> float:
+def declared(path: Path) -> float:
     """Pixels that the header of a picture states, before any is unpacked; 0 where no header can be read."""
     from PIL import Image
 

@@ -75,7 +75,7 @@ class Arm:
     @property
     def last(self) -> int:
         """Index of the last time with a result (an arm that stopped early is padded with NaN)."""
-        name = next((n for n in (*TUMOUR, *CAR_T, "oxygen") if self.has(n)), None)
+        name = next((n for n in (*TUMOUR, *CAR_T, "oxygen", *map(str, self.dataset.data_vars)) if self.has(n)), None)
         if name is None:
             return len(self.days) - 1
         field = self.dataset[name]
@@ -85,6 +85,19 @@ class Arm:
     def has(self, name: str) -> bool:
         """Whether ``name`` was saved as a field over time and space."""
         return name in self.dataset and self.dataset[name].ndim > 1 and self.dataset[name].dims[0] == "time"
+
+    @property
+    def of_a_tumour(self) -> bool:
+        """Whether anything is there that the measures of tumours and CAR-T cells speak of."""
+        return any(self.has(n) for n in (*TUMOUR, *CAR_T, "oxygen"))
+
+    def spread(self, name: str, index: int) -> tuple[float, float, float]:
+        """Mean over the tissue, smallest and largest value of a field."""
+        values = np.asarray(self.dataset[name].isel(time=index).values, float).ravel()
+        inside = (self.volume > 0) & np.isfinite(values)
+        if not inside.any():
+            return (float("nan"),) * 3
+        return _mean(values[inside], self.volume[inside]), float(values[inside].min()), float(values[inside].max())
 
     def field(self, name: str, index: int) -> np.ndarray:
         return np.nan_to_num(np.asarray(self.dataset[name].isel(time=index).values, float)).ravel()

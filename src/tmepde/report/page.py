@@ -78,14 +78,17 @@ def render(dataset: xr.Dataset) -> str:
     """The report as HTML text."""
     _check(dataset)
     shown = arms(dataset)
+    known = any(arm.of_a_tumour for arm in shown.values())
+    results = tables.key_results(dataset, shown) + _reading() if known else ""
     with style.figures():
+        series = curves.observables(dataset, shown)
         sections = [
-            ("results", "What came out", _lead(shown) + tables.key_results(dataset, shown) + _reading()),
+            ("results", "What came out", _lead(shown) + (results or _means(dataset, shown))),
             ("tissue", "Tissue", maps.tissue(dataset) + _tissue_note(dataset)),
             ("time", "Over time", curves.overview(dataset, shown)),
             ("infiltration", "Infiltration", _infiltration(dataset, shown)),
             ("fields", "Fields", _fields(dataset, shown)),
-            ("observables", "Observables", _folded("All stored time series", curves.observables(dataset, shown))),
+            ("observables", "Observables", _folded("All stored time series", series) if known else series),
             ("conservation", "What was conserved", _conserved(dataset, shown)),
             ("parameters", "Parameters", tables.parameters(dataset)),
             ("configuration", "Configuration", _configuration(dataset)),
@@ -153,6 +156,11 @@ def _reading() -> str:
     )
 
 
+def _means(dataset: xr.Dataset, shown: Mapping[str, Arm]) -> str:
+    names = maps.field_names(dataset)
+    return tables.fields(dataset, shown, names) if names else ""
+
+
 def _tissue_note(dataset: xr.Dataset) -> str:
     volume = dataset["cell_volume"].values.astype(float)
     if "region_tumour" not in dataset or volume.sum() <= 0:
@@ -188,10 +196,11 @@ def _fields(dataset: xr.Dataset, shown: Mapping[str, Arm]) -> str:
     if not parts:
         return ""
     note = "Rows are times, columns are arms" if len(maps.space(dataset)) > 1 else "Columns are arms"
-    line = "white line" if len(maps.space(dataset)) > 1 else "dashed line"
-    return f'<p class="note">{note}; one colour scale per field; {line}: the tumour margin at the start.</p>' + "".join(
-        parts
-    )
+    note += "; one colour scale per field"
+    if "region_margin_distance" in dataset:
+        line = "white line" if len(maps.space(dataset)) > 1 else "dashed line"
+        note += f"; {line}: the tumour margin at the start"
+    return f'<p class="note">{note}.</p>' + "".join(parts)
 
 
 def _title(dataset: xr.Dataset, name: str) -> str:

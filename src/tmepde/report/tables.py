@@ -101,6 +101,24 @@ def key_results(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
     return table(head, rows, "key-results")
 
 
+def fields(dataset: xr.Dataset, arms: Mapping[str, Arm], names: Sequence[str]) -> str:
+    """For models without tumour and CAR-T cells: mean (smallest … largest) of every field, at the start and the end."""
+
+    def told(arm: Arm, name: str, index: int) -> str:
+        mean, low, high = arm.spread(name, index)
+        return f"{number(mean)} <small>({number(low)} … {number(high)})</small>"
+
+    rows = []
+    for name in names:
+        words, unit = str(dataset[name].attrs.get("long_name", name)), str(dataset[name].attrs.get("units", "1"))
+        heading = escape(words) + (f"<small>{escape(pretty(unit))}</small>" if unit != "1" else "")
+        first = told(next(iter(arms.values())), name, 0)
+        rows.append([heading, first, *(told(arm, name, arm.last) for arm in arms.values())])
+    rows.append(["status", "", *(status(arm.dataset) for arm in arms.values())])
+    ends = [f"{escape(name)}<small>day {number(arm.days[arm.last])}</small>" for name, arm in arms.items()]
+    return table(["mean (smallest … largest)", "start", *ends], rows)
+
+
 def _color(index: int) -> str:
     return ARMS[index % len(ARMS)]
 

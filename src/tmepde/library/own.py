@@ -1,0 +1,65 @@
+"""Models that build themselves: those of the literature by name, and classes in a file beside the config.
+
+Such a class is a process with a method ``build(grid) -> Model``. Where it takes a ``region`` as well, it is given the
+tissue classes of the config's ``[tissue]``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from tmepde.interventions.registry import load
+from tmepde.library.published import PUBLISHED
+from tmepde.model import Model
+from tmepde.observables import Level, Mean
+from tmepde.process import Process
+
+
+def builder(kind: str, beside: str = ".") -> type[Process]:
+    """The class that ``kind`` stands for: ``"kuznetsov_1994"``, ``"file.py:Class"`` or ``"module:Class"``.
+
+    Raises:
+        ValueError: if there is none, or it cannot build a model.
+    """
+    if kind in PUBLISHED:
+        return PUBLISHED[kind]
+    found = load(kind, beside, Process)
+    if not (isinstance(found, type) and issubclass(found, Process) and callable(getattr(found, "build", None))):
+        raise ValueError(
+            f"{kind!r} must be a subclass of tmepde.Process with a method `build(grid)` that returns a tmepde.Model, "
+            f"but it is {found!r}."
+        )
+    return found
+
+
+def takes_region(process: Any) -> bool:
+    """Whether the model is built from tissue classes, not from the grid alone."""
+    return "region" in inspect.signature(process.build).parameters
+
+
+def built(process: Any, grid: Any, region: Any = None) -> Model:
+    """The model of a process on ``grid``.
+
+    Raises:
+        ValueError: if it returns something else.
+    """
+    model = process.build(grid, region=region) if takes_region(process) else process.build(grid)
+    if not isinstance(model, Model):
+        given = type(model).__name__
+        raise ValueError(
+            f"`{type(process).__name__}.build` must return a tmepde.Model, but {given} came. Return Model(…)."
+        )
+    return model
+
+
+def watched(model: Model) -> dict[str, Any]:
+    """What is followed over time in a model that nothing is known about: means of fields, levels of compartments."""
+    found: dict[str, Any] = {}
+    for name, one in model.species.items():
+        words = one.long_name or name
+        if one.kind == "compartment":
+            found[f"level_{name}"] = Level(name, words, one.unit)
+        else:
+            found[f"mean_{name}"] = Mean(name, f"Mean of {words}", one.unit)
+    return found

@@ -1,0 +1,199 @@
+"""Regions from label images that were made elsewhere: NumPy arrays, grey pictures, NIfTI volumes.
+
+Every pixel holds a whole number that says what it is. Axes are those of the array, in the order (z, y, x); a NIfTI
+volume, whose file order is (x, y, z), is turned round. Pixels that belong to no class are outside of the tissue.
+
+**Coarser cells** average the classes exactly by area: a cell has the share of tumour nest that its pixels have, and is
+tissue where at least half of it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tmepde.grid import MOST_CELLS, Grid
+from tmepde.region.distance import signed_distance
+from tmepde.region.histology import overlap
+from tmepde.region.region import Region
+
+#: what the numbers mean unless it is said
+USUAL = {"tumour": 1, "stroma": 2, "vessel": 3}
+#: file name endings of volumes, whose header has the size of a voxel
+VOLUMES = (".nii", ".nii.gz")
+_PICTURES = (".png", ".tif", ".tiff", ".bmp")
+
+
+def from_file(
+    file: str | Path,
+    pixel_size: float | Sequence[float] | None = None,
+    cell_size: float | Sequence[float] | None = None,
+    classes: Mapping[str, int | Sequence[int]] | None = None,
+) -> Region:
+    """A region on the grid of a label image in one, two or three dimensions.
+
+    Args:
+        file: ``.npy``, a grey ``.png`` or ``.tif`` (its pages are z), ``.nii`` or ``.nii.gz``.
+        pixel_size: µm, one number or one per axis; of a NIfTI volume that of its header where it is left out.
+        cell_size: µm of the grid's cells, the same; at least ``pixel_size``, which is the default. The last pixels that
+            do not fill a cell are left out.
+        classes: which labels mean ``"tumour"``, ``"stroma"`` and ``"vessel"`` (counted as stroma with four times the
+            vessels of its surroundings); default :data:`USUAL`.
+
+    Raises:
+        ValueError: for a file that holds no labels, sizes that do not fit it, or labels without tissue.
+    """
+    labels, header = _read(Path(file))
+    pixels = _sizes("pixel_size", header if pixel_size is None else pixel_size, labels.ndim)
+    cells = pixels if cell_size is None else _sizes("cell_size", cell_size, labels.ndim)
+    if np.any(cells < pixels * (1 - 1e-9)):
+        raise ValueError(
+            f"`cell_size` must be at least the size of a pixel, {_text(pixels)} µm, but {_text(cells)} µm was given. "
+            "Enlarge it: smaller cells add no information."
+        )
+    counts = tuple(int(n * p / c + 1e-9) for n, p, c in zip(labels.shape, pixels, cells, strict=True))
+    if min(counts) < 1 or float(np.prod([float(n) for n in counts])) > MOST_CELLS:
+        raise ValueError(
+            f"`cell_size` must give 1 to {MOST_CELLS} cells, but {_text(cells)} µm makes {counts} of {labels.shape} "
+            f"pixels of {_text(pixels)} µm. Change it."
+        )
+    chosen = USUAL if classes is None else classes
+    grid = Grid.box(tuple(n * c for n, c in zip(counts, cells, strict=True)), counts)
+    if counts == labels.shape and np.allclose(cells, pixels):
+        return _with_labels(lambda: Region.from_labels(grid, labels, chosen), labels)
+    fine = Grid.box(tuple(n * p for n, p in zip(labels.shape, pixels, strict=True)), labels.shape)
+    return _with_labels(lambda: averaged(Region.from_labels(fine, labels, chosen), grid, cells / pixels), labels)
+
+
+def averaged(fine: Region, grid: Grid, ratios: Sequence[float]) -> Region:
+    """``fine`` on the coarser ``grid``, whose cells are ``ratios`` pixels long; exact averages by area."""
+    weights = [overlap(n, m, r) for n, m, r in zip(fine.grid.shape, grid.shape, ratios, strict=True)]
+
+    def average(values: np.ndarray) -> np.ndarray:
+        for axis, one in enumerate(weights):
+            values = np.moveaxis(np.tensordot(one, values, (1, axis)), 0, axis)
+        return values
+
+    tumour, stroma = average(fine.tumour), average(fine.stroma)
+    mask = tumour + stroma >= 0.5 - 1e-9
+    if not mask.any():
+        raise ValueError("`cell_size` must leave tissue, but no cell is half tissue. Choose smaller cells.")
+    tissue = np.where(mask, tumour + stroma, 1.0)
+
+    def share(values: np.ndarray) -> np.ndarray:
+        return np.where(mask, average(values) / tissue, 0.0)
+
+    centers = [np.asarray(fine.grid.centers(k)) for k in range(fine.grid.ndim)]
+    distance = average(signed_distance(fine.tumour > 0.5, fine.stroma > 0.5, centers))
+    reach = float(np.sqrt(sum(float(np.sum(np.asarray(w))) ** 2 for w in grid.widths)))
+    masked = Grid(grid.widths, grid.origin, mask)
+    found = np.clip(distance, -reach, reach)
+    return Region(masked, share(fine.tumour), share(fine.stroma), share(fine.vessels), mask.astype(float), found)
+
+
+def _with_labels(make: Any, labels: np.ndarray) -> Region:
+    """What ``make()`` returns; a refusal also says which labels there are."""
+    try:
+        return make()
+    except ValueError as error:
+        there = np.unique(labels)
+        listed = ", ".join(map(str, there[:12])) + (", …" if len(there) > 12 else "")
+        raise ValueError(f"{error} Labels in the file: {listed}. Say what they mean with `classes`.") from error
+
+
+def _read(path: Path) -> tuple[np.ndarray, Any]:
+    """Whole numbers in one to three dimensions, and the size of a voxel in µm if the file states it."""
+    name = path.name.lower()
+    if not path.is_file():
+        raise ValueError(f"`file` must be a file of labels, but {str(path)!r} is none. Check the path.")
+    size = None
+    try:
+        if name.endswith(".npy"):
+            values = np.load(path, mmap_mode="r", allow_pickle=False)
+        elif name.endswith(VOLUMES):
+            values, size = _volume(path)
+        elif name.endswith(_PICTURES):
+            values = _picture(path)
+        else:
+            known = ", ".join((".npy", *_PICTURES, *VOLUMES))
+            raise ValueError(f"`file` must end in one of {known}, but {path.name!r} does not. Convert it.")
+    except ImportError:
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith("`file`"):
+            raise
+        raise ValueError(
+            f"`file` must be readable, but {path.name!r} is not ({type(error).__name__}: {error}). Write it again."
+        ) from error
+    return _whole(values, path.name), size
+
+
+def _whole(values: Any, name: str) -> np.ndarray:
+    if not 1 <= np.ndim(values) <= 3 or np.size(values) == 0:
+        raise ValueError(f"`file` must have 1, 2 or 3 axes, but {name!r} has shape {np.shape(values)}. Reshape it.")
+    if np.size(values) > MOST_CELLS:
+        raise ValueError(f"`file` must have at most {MOST_CELLS} pixels, but {name!r} has {np.size(values)}. Bin it.")
+    if values.dtype.kind not in "iubf":
+        raise ValueError(f"`file` must hold whole numbers, but {name!r} holds {values.dtype}. Save it as integers.")
+    values = np.asarray(values)
+    if values.dtype.kind == "f":
+        if not np.all(np.isfinite(values)) or np.any(values != np.round(values)) or np.max(np.abs(values)) > 2**31:
+            raise ValueError(
+                f"`file` must hold whole numbers, but {name!r} holds fractions or NaN. Threshold it first, as in "
+                "`(probability > 0.5).astype(int)`."
+            )
+        return values.astype(np.int64)
+    return values.astype(np.uint8) if values.dtype.kind == "b" else values
+
+
+def _picture(path: Path) -> np.ndarray:
+    from tmepde.region.stains import MOST_PIXELS, declared, require_skimage
+
+    require_skimage()
+    from skimage.io import imread
+
+    if declared(path) > MOST_PIXELS:
+        raise ValueError(f"`file` must have at most {MOST_PIXELS:.0e} pixels, but {path.name!r} has more. Bin it.")
+    values = np.asarray(imread(str(path)))
+    if values.ndim == 3 and values.shape[-1] in (3, 4) and path.suffix.lower() not in (".tif", ".tiff"):
+        if np.any(values[..., :3] != values[..., :1]):
+            raise ValueError(
+                f"`file` must be grey, one number a pixel, but {path.name!r} has colours. Save it as grey."
+            )
+        return values[..., 0]
+    return values
+
+
+def _volume(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
+    """Axes (z, y, x) and µm; axes of a single voxel are dropped."""
+    import importlib.util
+
+    if importlib.util.find_spec("nibabel") is None:
+        raise ImportError("NIfTI volumes need nibabel. Install it with `pip install 'tmepde[image]'`.")
+    import nibabel
+
+    image: Any = nibabel.load(path)
+    if float(np.prod([float(n) for n in image.shape])) > MOST_CELLS:
+        raise ValueError(f"`file` must have at most {MOST_CELLS} voxels, but {path.name!r} has more. Bin it.")
+    unit = {"meter": 1e6, "micron": 1.0}.get(image.header.get_xyzt_units()[0], 1e3)  # mm where none is stated
+    values = np.asarray(image.dataobj).T
+    sizes = [float(s) * unit for s in image.header.get_zooms()][::-1]
+    kept = [k for k, n in enumerate(values.shape) if n > 1] or [0]
+    return values.reshape([values.shape[k] for k in kept]), tuple(sizes[k] for k in kept)
+
+
+def _sizes(name: str, given: Any, axes: int) -> np.ndarray:
+    """One length per axis in µm."""
+    if given is None:
+        raise ValueError(f"`{name}` must be given: only NIfTI volumes state it. Write the µm of a pixel.")
+    sizes = np.asarray(given, float).ravel()
+    if sizes.size not in (1, axes) or not np.all(np.isfinite(sizes)) or np.any(sizes <= 0):
+        raise ValueError(f"`{name}` must be 1 or {axes} positive lengths in µm, but {given!r} was given.")
+    return np.broadcast_to(sizes, (axes,))
+
+
+def _text(sizes: np.ndarray) -> str:
+    return " × ".join(f"{s:g}" for s in (sizes[:1] if np.all(sizes == sizes[0]) else sizes))

@@ -1,0 +1,144 @@
+"""Label images become regions: every format, every number of axes, exact averages, refusals with a remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tmepde import config
+from tmepde.region.labels import from_file
+
+#: 1 tumour, 2 stroma, 0 outside; odd sizes, a hole, and a bridge one cell wide
+LABELS = np.array(
+    [
+        [0, 2, 2, 2, 2, 0, 2],
+        [2, 2, 1, 1, 2, 0, 2],
+        [2, 1, 1, 0, 1, 2, 2],
+        [2, 2, 1, 1, 2, 0, 2],
+        [0, 2, 2, 2, 2, 0, 2],
+    ],
+    np.uint8,
+)
+
+
+def saved(tmp_path: Path, labels: Any, name: str, **options: Any) -> Path:
+    path = tmp_path / name
+    if name.endswith(".npy"):
+        np.save(path, labels)
+    elif ".nii" in name:
+        nibabel = pytest.importorskip("nibabel")
+        image = nibabel.Nifti1Image(np.asarray(labels).T, np.diag([*options["zooms"], 1.0]))
+        image.header.set_xyzt_units(options.get("unit", "mm"))
+        nibabel.save(image, path)
+    else:
+        imsave = pytest.importorskip("skimage.io").imsave
+        imsave(path, labels, check_contrast=False)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.png", "a.tif"])
+def test_every_format_holds_the_same_region(tmp_path: Path, name: str) -> None:
+    region = from_file(saved(tmp_path, LABELS, name), pixel_size=10.0)
+    assert region.grid.shape == (5, 7) and np.allclose(region.grid.widths[1], 10.0)
+    assert np.array_equal(region.tumour, LABELS == 1) and np.array_equal(region.stroma, LABELS == 2)
+    assert np.array_equal(region.grid.mask, LABELS > 0)
+
+
+def test_a_nifti_volume_is_turned_to_z_y_x_and_brings_its_size(tmp_path: Path) -> None:
+    volume = np.stack([LABELS, np.where(LABELS == 1, 2, LABELS)]).astype(np.int16)  # (z, y, x)
+    region = from_file(saved(tmp_path, volume, "a.nii.gz", zooms=(0.01, 0.02, 0.05)))
+    assert region.grid.shape == (2, 5, 7)
+    assert [float(w[0]) for w in region.grid.widths] == pytest.approx([50.0, 20.0, 10.0], rel=1e-6)
+    assert np.array_equal(region.tumour, volume == 1)
+    flat = from_file(saved(tmp_path, volume[:1].astype(np.float32), "b.nii", zooms=(5, 5, 9), unit="micron"))
+    assert flat.grid.shape == (5, 7) and float(flat.grid.widths[0][0]) == 5.0  # one voxel thick: a section
+
+
+def test_boolean_masks_lines_and_other_numbers(tmp_path: Path) -> None:
+    line = from_file(saved(tmp_path, np.array([True, False, True, True]), "a.npy"), 5.0)
+    assert line.grid.shape == (4,) and list(line.tumour) == [1, 0, 1, 1] and list(line.stroma) == [0, 0, 0, 0]
+    black = from_file(saved(tmp_path, 255 * (LABELS == 1), "b.npy"), 5.0, None, {"tumour": 255, "stroma": 0})
+    assert black.tumour.sum() == (LABELS == 1).sum() and black.grid.mask.all()
+
+
+def test_coarser_cells_hold_exact_shares(tmp_path: Path) -> None:
+    """Tumour and tissue of the whole image are kept where every cell is tissue, whatever the ratio of sizes."""
+    rng = np.random.default_rng(1)
+    labels = rng.integers(1, 3, (12, 18))
+    region = from_file(saved(tmp_path, labels, "a.npy"), 2.0, (3.0, 4.5))
+    assert region.grid.shape == (8, 8)
+    assert np.sum(region.grid.volumes() * region.tumour) == pytest.approx(4.0 * np.sum(labels == 1), rel=1e-12)
+    assert np.allclose(region.tumour + region.stroma, 1.0)
+    halves = from_file(saved(tmp_path, np.repeat(LABELS, 2, 0).repeat(2, 1), "b.npy"), 5.0, 10.0)
+    assert np.array_equal(halves.tumour, LABELS == 1) and np.array_equal(halves.grid.mask, LABELS > 0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "said"),
+    [
+        (LABELS * 0.5, {"pixel_size": 1.0}, "fractions or NaN"),
+        (np.full((3, 3), np.nan), {"pixel_size": 1.0}, "fractions or NaN"),
+        (LABELS[None, None], {"pixel_size": 1.0}, "1, 2 or 3 axes"),
+        (LABELS + 6, {"pixel_size": 1.0}, "Labels in the file: 6, 7, 8"),
+        (LABELS, {}, "only NIfTI volumes state it"),
+        (LABELS, {"pixel_size": -1.0}, "positive lengths"),
+        (LABELS, {"pixel_size": (1.0, 2.0, 3.0)}, "1 or 2 positive lengths"),
+        (LABELS, {"pixel_size": 2.0, "cell_size": 1.0}, "at least the size of a pixel"),
+        (LABELS, {"pixel_size": 1.0, "cell_size": 9.0}, "1 to"),
+        (np.array(["a"]), {"pixel_size": 1.0}, "whole numbers"),
+        (np.array([{}]), {"pixel_size": 1.0}, "readable"),
+    ],
+)
+def test_bad_labels_are_refused(tmp_path: Path, labels: Any, options: Any, said: str) -> None:
+    path = saved(tmp_path, labels, "a.npy")
+    with pytest.raises(ValueError, match=said):
+        from_file(path, **options)
+
+
+def test_broken_files_are_refused(tmp_path: Path) -> None:
+    for name in ("a.npy", "a.png", "a.nii", "a.doc"):
+        (tmp_path / name).write_bytes(b"nothing of the kind")
+        with pytest.raises(ValueError, match="`file` must"):
+            from_file(tmp_path / name, 1.0)
+
+
+CONFIG = """\
+schema = 1
+[tissue]
+kind = "labels"
+file = "mask.npy"
+pixel_size = "20 um"
+classes = { tumour = 1, stroma = [2, 3] }
+[run]
+until = "1 hour"
+"""
+
+
+def test_a_config_takes_a_label_image(tmp_path: Path) -> None:
+    saved(tmp_path, LABELS, "mask.npy")
+    (tmp_path / "a.toml").write_text(CONFIG)
+    loaded = config.load(tmp_path / "a.toml")
+    assert config.loads(loaded.toml(), folder=str(tmp_path)) == loaded
+    build = loaded.build()
+    assert build.scenario.model.grid.shape == (5, 7) and np.array_equal(build.region.tumour, LABELS == 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("mask.npy", "none.npy", "`tissue.file` must be a file of labels"),
+        ('pixel_size = "20 um"\n', "", "`tissue.pixel_size` must be given"),
+        ("tumour = 1", "tumor = 1", "`tissue.classes` names 'tumor'"),
+        ("tumour = 1, ", "", "`tissue.classes` must say which labels are tumour"),
+        ('"20 um"', "20", "`tissue.pixel_size` must have a unit"),
+        ("[run]", '[grid]\nextent = ["1 mm"]\ncells = [9]\n[run]', "`grid` must be left out"),
+    ],
+)
+def test_a_config_refuses_what_does_not_fit(tmp_path: Path, old: str, new: str, said: str) -> None:
+    saved(tmp_path, LABELS, "mask.npy")
+    with pytest.raises(config.ConfigError) as refused:
+        config.loads(CONFIG.replace(old, new), folder=str(tmp_path))
+    assert said in str(refused.value)
