@@ -170,18 +170,22 @@ def test_ten_thousand_damages_are_never_read_as_data(half, tmp_path):
     assert not wrong and found > 5000
 
 
-def test_repair_keeps_what_is_good_and_the_run_goes_on(half, tmp_path):
+@pytest.mark.parametrize("where, rows, told", [("1/1", 11, "are committed from their checkpoints"), ("1/0", 0, None)])
+def test_repair_keeps_what_is_good_and_the_run_goes_on(half, tmp_path, where, rows, told):
+    """The last row of eleven is in its checkpoint too; a damaged chunk of the first ten takes all after it along."""
     path = tmp_path / "run.zarr"
     shutil.copytree(half, path)
-    chunk = path / "oxygen" / "c" / "1" / "1" / "0" / "0"
+    chunk = path / "oxygen" / "c" / where / "0" / "0"
     chunk.write_bytes(chunk.read_bytes()[:-1])
     with pytest.raises(StoreError, match="repair"):
         open_store(path).load()
-    assert list(verify(path).damaged) == ["oxygen/c/1/1/0/0"]
-    assert "rows 10 to 10 are lost" in " ".join(repair(path))
-    assert verify(path).good and committed(path) == [grown.ROWS, 10] and grown.checkpoint_rows(path) == [10]
+    assert list(verify(path).damaged) == [f"oxygen/c/{where}/0/0"]
+    said = " ".join(repair(path))
+    assert f"rows {10 * int(where[-1])} to 10 are cut off" in said and (told or "") in said
+    assert verify(path).good and committed(path) == [grown.ROWS, rows]
     with open_store(path) as there:
-        grown.check_prefix(there, [grown.ROWS, 10])
+        grown.check_prefix(there, [grown.ROWS, rows])
+    assert repair(path) == []
     grown.write(path)
     with open_store(path) as there:
         grown.check_prefix(there, [grown.ROWS] * 2)
@@ -246,7 +250,7 @@ def test_rows_that_waited_for_their_commit_are_there_after_a_resume_and_after_a_
         with open_store(path) as there:
             grown.check_prefix(there, [grown.ROWS, 10])
         if how == "repair":
-            assert "b: rows 10 to 10 were computed and are committed now" in repair(path)
+            assert "b: rows 10 to 10 are committed from their checkpoints" in repair(path)
         else:
             grown.write(path, until=11)
         assert committed(path) == [grown.ROWS, 11] and not torn.exists() and not verify(path).waiting

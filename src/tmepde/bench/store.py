@@ -41,7 +41,7 @@ _SMALL = {"tissue.cell_size": "32 um", "run.until": "2 day", "sweep.batch": 20}
 
 def measure(name: str, options: Options) -> Record:
     """``wall_s`` is that of ``tmepde run``; ``share`` in the rows is the part that writing adds."""
-    days = options.length(10.0, 0.25)
+    days = options.length(35.0, 0.25)  # as the config has it
     changes = {"run.until": f"{days} day"}
     if options.quick:
         changes |= {"tissue.cell_size": "16 um", "run.save.every": "3 hour"}

@@ -30,16 +30,17 @@ _DIGEST = 65
 
 def packed(arrays: Mapping[str, Any]) -> list[bytes | memoryview]:
     """The file in pieces, the values not copied."""
-    table, pieces = [], []
+    table: list[tuple[str, str, tuple[int, ...]]] = []
+    pieces: list[bytes | memoryview] = []
     for name, given in arrays.items():
         values = np.asarray(given)
         values = np.asarray(values, values.dtype.newbyteorder("<"), order="C")
         if values.dtype.hasobject:
             raise TypeError(f"`arrays` must hold numbers, but {name!r} has {values.dtype}. Leave it out.")
         table.append((name, values.dtype.str, values.shape))
-        pieces.append(memoryview(values.reshape(-1).view(np.uint8)))
+        pieces.append(values.reshape(-1).view(np.uint8).data)
     text = json.dumps(table).encode()
-    body = [len(text).to_bytes(8, "little") + text, *pieces]
+    body: list[bytes | memoryview] = [len(text).to_bytes(8, "little") + text, *pieces]
     digest = hashlib.sha256()
     for piece in body:
         digest.update(piece)

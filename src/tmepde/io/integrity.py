@@ -93,7 +93,7 @@ def repair(path: str | os.PathLike[str]) -> list[str]:
 
     A damaged root document is replaced by its copy, which is one commit older while a run goes on. Every scenario is
     cut before its first damaged row, damaged checkpoints and leftovers are dropped. Rows that a killed run had computed
-    are committed. Fields of the rows that stay are as committed. The run can go on (``--resume``).
+    are committed, damaged ones again if their checkpoints are there. The run can go on (``--resume``).
 
     Raises:
         StoreError: where what is damaged is not rows (coordinates, masks, root and copy): run the scenario again.
@@ -152,7 +152,7 @@ def _commit_waiting(target: Path, document: dict[str, Any], lock: Lock) -> list[
     writer.close(False)
     rows = writer.mark["rows"]
     return [
-        f"{name}: rows {before} to {now - 1} were computed and are committed now"
+        f"{name}: rows {before} to {now - 1} are committed from their checkpoints"
         for name, before, now in zip(mark["arms"], mark["rows"], rows, strict=True)
         if now > before
     ]
@@ -172,7 +172,7 @@ def _cut(document: dict[str, Any], damaged: dict[str, str]) -> list[str]:
         arm, chunk = (int(i) for i in place.split("/")[:2])
         good = chunk * root.chunk_shape(metas[name])[1]
         if good < mark["rows"][arm]:
-            told.append(f"{mark['arms'][arm]}: rows {good} to {mark['rows'][arm] - 1} are lost ({key} is damaged)")
+            told.append(f"{mark['arms'][arm]}: rows {good} to {mark['rows'][arm] - 1} are cut off ({key} is damaged)")
             mark["rows"][arm], mark["states"][arm], mark["finished"] = good, "damaged", False
     mark["checkpoints"] = [one for one in mark["checkpoints"] if one["rows"] <= mark["rows"][one["arm"]]]
     return told

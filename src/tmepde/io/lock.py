@@ -20,6 +20,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from tmepde.io.durable import WriteError
+
 HEARTBEAT = 30.0
 STALE = 900.0
 _CLAIM = 60.0
@@ -42,6 +44,7 @@ class Lock:
 
     Raises:
         LockedError: naming host and process, at once, if somebody else has it.
+        WriteError: if the lock file cannot be made.
     """
 
     def __init__(self, target: str | os.PathLike[str]):
@@ -125,7 +128,7 @@ class Lock:
             return False
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
-                raise
+                raise WriteError(error, path, len(self._content())) from error
             return self._exclusive(path)
         finally:
             temporary.unlink(missing_ok=True)
