@@ -2,9 +2,9 @@
 
 The error is the largest relative L2 difference at t = 1, 5, 20, 60 min from our own float64 run at rtol 1e-6; in a
 full run with peers, from Devito's explicit float64 program with 96,000 steps, which owes nothing to our code, and the
-difference of the two references is stated. One unit of the library's clock stands for a minute. The last row is a grid of
-twice as many cells along each axis, at the default tolerance; its error is that from float64 at rtol 1e-5, which on 64³
-cells is right to 3e-6.
+difference of the two references is stated. One unit of the library's clock stands for a minute. The last row is a grid
+of twice as many cells along each axis, at the default tolerance; its error is that from float64 at rtol 1e-5, which on
+64³ cells is right to 3e-6.
 """
 
 from __future__ import annotations
