@@ -67,7 +67,7 @@ def measure(name: str, options: Options) -> Record:
         notes=[
             f"{cost['forward_runs']:.1f} forward runs, {cost['steps']} steps",
             f"peak memory {cost['peak_mib'] / 1024:.2f} GiB with the program from the cache, in {cost['cached_s']:.0f} "
-            f"s ({cost['before_mib'] / 1024:.2f} before it was asked for, {cost['compiled_mib'] / 1024:.2f} once it was "
+            f"s ({cost['before_mib'] / 1024:.2f} before, {cost['compiled_mib'] / 1024:.2f} once it was "
             f"there), {cost['peak_compiling_mib'] / 1024:.2f} GiB where it is compiled; arrays of the gradient "
             f"{cost['arrays_mib'] / 1024:.2f} GiB, of the run {cost['forward_arrays_mib'] / 1024:.3f} GiB",
         ],
