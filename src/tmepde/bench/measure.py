@@ -154,7 +154,7 @@ def call(scenario: Any, repeats: int, **options: Any) -> tuple[Any, dict[str, An
     began = time.perf_counter()
     first = tme.simulate(scenario, **options)
     cold = time.perf_counter() - began
-    best, solution = float("inf"), first
+    best, solution = (float("inf") if repeats else cold), first
     for _ in range(repeats):
         began = time.perf_counter()
         now = tme.simulate(scenario, **options)

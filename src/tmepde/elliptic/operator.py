@@ -76,7 +76,10 @@ class EllipticOperator(eqx.Module):
 
     def inflow(self, u: Any) -> Any:
         """w Σ_f Φ_f u_j of each cell i: what its neighbours add to A u, with the other sign. Without links."""
-        ghosts = ghosted(u, self.periodic)
+        return self.inflow_from(ghosted(u, self.periodic))
+
+    def inflow_from(self, ghosts: Any) -> Any:
+        """The same from a :func:`ghosted` u."""
         total: Any = 0.0
         for k in range(self.ndim):
             first, last = self.sides(k)
