@@ -57,6 +57,7 @@ def build(config: Any, region: Region | None = None) -> Build:
     if region is None and config.tissue is not None:
         region = _at("tissue", lambda: region_of(config))
     if of_library(config.model):
+        assert region is not None  # validation gives such models a tissue
         model = _at("model", lambda: model_of(config.model, region, config.interventions, config.folder))
         watched = standard() | (systemic(model) if set(MILIEU["systemic"]) & set(model.processes) else {})
     else:
