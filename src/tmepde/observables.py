@@ -136,6 +136,18 @@ class Level(Observable):
         return state[self.species]
 
 
+def every_species(model: Any) -> dict[str, Any]:
+    """What is followed over time in a model that nothing is known about: means of fields, levels of compartments."""
+    found: dict[str, Any] = {}
+    for name, one in model.species.items():
+        words = one.long_name or name
+        if one.kind == "compartment":
+            found[f"level_{name}"] = Level(name, words, one.unit)
+        else:
+            found[f"mean_{name}"] = Mean(name, f"Mean of {words}", one.unit)
+    return found
+
+
 def standard() -> dict[str, Observable]:
     """What is asked of :func:`tmepde.library.solid_tumour` by default."""
     return {

@@ -216,3 +216,21 @@ def test_adaptive_newton_krylov_takes_no_notice_of_the_courant_number():
     assert solution.ok and solution.statistics["steps"] < 25
     u, wanted = solution.fields["u"][-1], explicit.fields["u"][-1]
     assert np.linalg.norm(u - wanted) < 1e-2 * np.linalg.norm(wanted)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_newton_krylov_starts_a_chain_from_nothing(order):
+    """a → b → c → d with one rate k: Poisson's weights. d rises as t³, so that at first no step is small beside it."""
+
+    def chain(clock, state, tissue, k):
+        gains = {f"{after}.source": k * state[before] for before, after in zip("abc", "bcd", strict=True)}
+        return gains | {f"{name}.loss": k for name in "abc"}
+
+    species = {name: tme.Species(float(name == "a"), kind="local") for name in "abcd"}
+    model = tme.Model(tme.Grid.point(), species, {"chain": process(chain, k=0.5)})
+    run = tme.simulate(tme.Scenario(model, until=2.0), precision="f64", stepper=tme.NewtonKrylov(order))
+    assert run.ok, run.message
+    left = np.exp(-1.0)
+    exact = [left, left, 0.5 * left, 1 - 2.5 * left]
+    found = [run.fields[name][-1].item() for name in "abcd"]
+    np.testing.assert_allclose(found, exact, rtol=1e-2)  # ten times rtol: some 30 steps add up

@@ -22,7 +22,7 @@ from tmepde.grid import Grid
 from tmepde.interventions import REGISTRY, resolve
 from tmepde.library import own
 from tmepde.model import Model
-from tmepde.observables import standard, systemic
+from tmepde.observables import every_species, standard, systemic
 from tmepde.physiology import MILIEU
 from tmepde.region import Region
 from tmepde.scenario import Scenario
@@ -57,12 +57,13 @@ def build(config: Any, region: Region | None = None) -> Build:
     if region is None and config.tissue is not None:
         region = _at("tissue", lambda: region_of(config))
     if of_library(config.model):
+        assert region is not None  # validation gives such models a tissue
         model = _at("model", lambda: model_of(config.model, region, config.interventions, config.folder))
         watched = standard() | (systemic(model) if set(MILIEU["systemic"]) & set(model.processes) else {})
     else:
         grid = region.grid if region is not None else _at("grid", lambda: grid_of(config.grid))
         model = _at("model", lambda: own_model_of(config, grid, region))
-        watched = own.watched(model)
+        watched = every_species(model)
     plan = {}
     for name, section in config.interventions.items():
         plan[name] = _at(f"interventions.{name}", functools.partial(intervention_of, section, config.folder))

@@ -12,7 +12,6 @@ from typing import Any
 from tmepde.interventions.registry import load
 from tmepde.library.published import PUBLISHED
 from tmepde.model import Model
-from tmepde.observables import Level, Mean
 from tmepde.process import Process
 
 
@@ -51,15 +50,3 @@ def built(process: Any, grid: Any, region: Any = None) -> Model:
             f"`{type(process).__name__}.build` must return a tmepde.Model, but {given} came. Return Model(…)."
         )
     return model
-
-
-def watched(model: Model) -> dict[str, Any]:
-    """What is followed over time in a model that nothing is known about: means of fields, levels of compartments."""
-    found: dict[str, Any] = {}
-    for name, one in model.species.items():
-        words = one.long_name or name
-        if one.kind == "compartment":
-            found[f"level_{name}"] = Level(name, words, one.unit)
-        else:
-            found[f"mean_{name}"] = Mean(name, f"Mean of {words}", one.unit)
-    return found

@@ -88,8 +88,8 @@ class Arm:
 
     @property
     def of_a_tumour(self) -> bool:
-        """Whether anything is there that the measures of tumours and CAR-T cells speak of."""
-        return any(self.has(n) for n in (*TUMOUR, *CAR_T, "oxygen"))
+        """Whether anything is there that the measures of hypoxia and CAR-T cells speak of."""
+        return any(self.has(n) for n in (*CAR_T, "oxygen"))
 
     def spread(self, name: str, index: int) -> tuple[float, float, float]:
         """Mean over the tissue, smallest and largest value of a field."""

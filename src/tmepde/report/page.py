@@ -193,7 +193,7 @@ def _fields(dataset: xr.Dataset, shown: Mapping[str, Arm]) -> str:
     names = maps.field_names(dataset)
     parts = [f"<h3>{escape(_title(dataset, n))}</h3>" + maps.field(dataset, shown, n) for n in names[:OPEN_FIELDS]]
     parts += [_folded(_title(dataset, n), maps.field(dataset, shown, n)) for n in names[OPEN_FIELDS:]]
-    if not parts:
+    if not parts or all(dataset.sizes[axis] == 1 for axis in maps.space(dataset)):  # one cell: the time series say it
         return ""
     note = "Rows are times, columns are arms" if len(maps.space(dataset)) > 1 else "Columns are arms"
     note += "; one colour scale per field"

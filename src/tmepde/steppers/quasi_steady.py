@@ -21,7 +21,9 @@ from tmepde.elliptic.solve import Operator, differentiable_solve
 from tmepde.schedule import Clock
 from tmepde.steppers.semidiscrete import SemiDiscrete, flux_divergence
 
-_LIMIT = 30
+_LIMIT = 100
+#: iterations over the links between fields in a derivative, and contraction that is told from standing still
+_SWEEPS, _SLOWEST = 300, 0.99
 _INNER = LinearControl(relative=0.05, limit=40)
 #: solves for the slopes of the balances: one for each field by itself, one more for what links them
 _SWEEPS = 2
@@ -145,10 +147,11 @@ def balance_slope(
 
 
 def _with_derivatives(balance: _Balance, q: Any, relative: Any) -> Any:
-    """The solution q with derivatives: one solve carries a field's own, one more each link between fields.
+    """The solution q with derivatives: one solve carries a field's own, further ones the links between fields.
 
-    0 = R(q, θ) gives dq = A⁻¹(∂R/∂θ dθ + (A + ∂R/∂q) dq), of which the last bracket is the links alone. θ enters once,
-    so that its side of the rate laws is transposed once.
+    0 = R(q, θ) gives dq = A⁻¹(∂R/∂θ dθ + (A + ∂R/∂q) dq), of which the last bracket is the links alone: a chain of n
+    fields takes n solves, fields that act on each other as many as their mutual action asks for. θ enters once, so that
+    its side of the rate laws is transposed once.
     """
     still = freeze(balance)
     _, loss, laplacian = still.residual(q)
@@ -156,12 +159,37 @@ def _with_derivatives(balance: _Balance, q: Any, relative: Any) -> Any:
     solve = prepare(op, balance.problem.solver)
     defect, _, _ = balance.residual(q)
     defect = defect - freeze(defect)
+    if len(balance.names) == 1:
+        return q + differentiable_solve(op, solve, defect, jnp.zeros_like(defect), relative)
     _, along = jax.linearize(lambda q: still.residual(q)[0], q)
-    change = jnp.zeros_like(q)
-    for sweep in range(len(balance.names)):
-        rest = defect + along(change) if sweep else defect
-        change = change + differentiable_solve(op, solve, rest, jnp.zeros_like(rest), relative)
-    return q + change
+    relative = freeze(jnp.maximum(30 * jnp.finfo(q.dtype).eps, relative)).astype(q.dtype)
+    tight = LinearControl(relative=relative, limit=200)
+
+    def linked(product: Any, b: Any) -> Any:
+        return _linked(product, lambda r: solve(r, control=tight).value, b, relative)
+
+    return q + jax.lax.custom_linear_solve(lambda v: -along(v), defect, linked, linked)
+
+
+def _linked(product: Any, precondition: Any, b: Any, relative: Any) -> Any:
+    """Solve M x = b by x ← x + A⁻¹(b − M x), where A is M without the links between fields."""
+    axes = tuple(range(1, b.ndim))
+
+    def unfinished(carry: tuple[Any, ...]) -> Any:
+        _, moved, left, count = carry
+        return ~(left <= relative) & (count < _SWEEPS) & jnp.isfinite(moved)
+
+    def improve(carry: tuple[Any, ...]) -> tuple[Any, ...]:
+        x, before, _, count = carry
+        change = precondition(b - product(x))
+        x = x + change
+        size = jnp.max(jnp.abs(x), axis=axes)
+        moved = jnp.max(jnp.where(size > 0, jnp.max(jnp.abs(change), axis=axes) / jnp.where(size > 0, size, 1.0), 0.0))
+        pace = jnp.clip(moved / before, 0.1, _SLOWEST)
+        return x, moved, moved * pace / (1 - pace), count + 1
+
+    one = jnp.ones((), b.dtype)
+    return jax.lax.while_loop(unfinished, improve, (jnp.zeros_like(b), one, one * jnp.inf, jnp.asarray(0)))[0]
 
 
 def _newton(balance: _Balance, tolerance: Any) -> tuple[Any, Any, Any]:
@@ -169,18 +197,23 @@ def _newton(balance: _Balance, tolerance: Any) -> tuple[Any, Any, Any]:
     signed = np.asarray([species[n].signed for n in balance.names]).reshape((-1,) + (1,) * balance.problem.grid.ndim)
 
     def improve(carry: tuple[Any, ...]) -> tuple[Any, ...]:
-        q, _, count, linear, _ = carry
+        q, _, count, linear, _, before = carry
         defect, loss, laplacian = balance.residual(q)
         solved = prepare(balance.operator(q, loss, laplacian), balance.problem.solver)(defect, control=_INNER)
         updated = jnp.where(signed, q + solved.value, jnp.maximum(q + solved.value, 0.1 * q))
         change = balance.size(updated - q, q)
         left = change * jnp.maximum(2.0 * _INNER.relative, change)  # of the linear solve, of Newton's quadratic term
-        return updated, left, count + 1, linear + solved.iterations, jnp.all(solved.converged)
+        if len(balance.names) > 1:  # links between fields are left out of the slope: their iteration is no faster than
+            pace = jnp.clip(change / before, 0.0, _SLOWEST)  # what it was seen to be, above round-off
+            known = (count > 0) & (change > 30 * jnp.finfo(change.dtype).eps)
+            left = jnp.where(known, jnp.maximum(left, change * pace / (1 - pace)), left)
+        return updated, left, count + 1, linear + solved.iterations, jnp.all(solved.converged), change
 
     def unfinished(carry: tuple[Any, ...]) -> Any:
-        return ~(carry[1] <= tolerance) & (carry[2] < _LIMIT)
+        return ~(carry[1] <= tolerance) & (carry[2] < _LIMIT) & ~jnp.isnan(carry[5])
 
     start = jnp.stack([balance.state[n] for n in balance.names])
-    first = (start, jnp.asarray(jnp.inf, start.dtype), jnp.asarray(0), jnp.asarray(0), jnp.asarray(True))
-    q, size, _, linear, solved = jax.lax.while_loop(unfinished, improve, first)
+    far = jnp.asarray(jnp.inf, start.dtype)
+    first = (start, far, jnp.asarray(0), jnp.asarray(0), jnp.asarray(True), far)
+    q, size, _, linear, solved, _ = jax.lax.while_loop(unfinished, improve, first)
     return q, solved & (size <= tolerance), linear
