@@ -26,7 +26,7 @@ _LIMIT = 100
 _SWEEPS, _SLOWEST = 300, 0.99
 _INNER = LinearControl(relative=0.05, limit=40)
 #: solves for the slopes of the balances: one for each field by itself, one more for what links them
-_SWEEPS = 2
+_LINKED = 2
 
 
 class _Balance(eqx.Module):
@@ -136,7 +136,7 @@ def balance_slope(
 
     _, forced = jax.jvp(defect, ({n: state[n] for n in slopes}, clock.local), (slopes, jnp.ones_like(clock.local)))
     change, count = jnp.zeros_like(q), jnp.asarray(0)
-    for sweep in range(_SWEEPS):
+    for sweep in range(_LINKED):
         rest = forced
         if sweep:
             rest = rest + jax.jvp(lambda q: balance.residual(q)[0], (q,), (change,))[1] + op(change)
