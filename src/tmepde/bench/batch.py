@@ -17,8 +17,9 @@ import numpy as np
 
 import tmepde as tme
 from tmepde.bench import pinned
-from tmepde.bench.gradient import parameters, scenario, small
+from tmepde.bench.gradient import scenario, small
 from tmepde.bench.measure import call, compiled, kernel_seconds, seconds
+from tmepde.bench.members import drawn
 from tmepde.bench.record import Options, Record
 from tmepde.elliptic import EllipticOperator, LinearControl, prepare
 from tmepde.layout import platform
@@ -96,21 +97,6 @@ def runs(base: tme.Scenario, members: int, alone: int | None = None) -> list[dic
         warm = seconds(lambda: _states(tme.simulate_batch(scenarios, block=block)), 1)  # noqa: B023
         rows.append({"what": label, "wall_s": warm, "gain": single / warm, "compile_s": max(cold - warm, 0.0)})
     return rows
-
-
-def drawn(base: tme.Scenario, members: int) -> tuple[dict[str, np.ndarray], list[tme.Scenario]]:
-    """Numbers that differ from member to member, by path, and the members."""
-    paths = parameters(base)[:3]
-    factors = np.random.default_rng(1).uniform(0.5, 2.0, (members, len(paths)))
-    values = {p: np.stack([f * np.asarray(base.at(p)) for f in factors[:, i]]) for i, p in enumerate(paths)}
-
-    def member(i: int) -> tme.Scenario:
-        one = base
-        for path, column in values.items():
-            one = one.replace(path, column[i])
-        return one
-
-    return values, [member(i) for i in range(members)]
 
 
 def _processes(n: int, days: float, quick: bool, members: int, single: float) -> dict[str, Any]:

@@ -53,8 +53,8 @@ def main(words: Sequence[str]) -> None:
     n, days, quick = int(words[1]), float(words[2]), bool(int(words[3]))
     members, first, step = map(int, words[4:7])
     import tmepde as tme
-    from tmepde.bench.batch import drawn
     from tmepde.bench.gradient import scenario, small
+    from tmepde.bench.members import drawn
 
     scenarios: list[Any] = drawn((small if quick else scenario)(n, days), members)[1][first::step]
     tme.simulate_batch(scenarios[:1], block=1)

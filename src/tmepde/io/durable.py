@@ -163,6 +163,28 @@ def make_folders(paths: Iterable[Path]) -> None:
     _each(lambda f: _attempt(lambda: sync_folder(f), f, 0), {folder.parent for folder in missing})
 
 
+def replace_folder(partial: Path, target: Path, old: Path, overwrite: bool = True) -> None:
+    """Give ``partial`` the name ``target``; what is there gives way in one step and is then removed.
+
+    Raises:
+        WriteError: with nothing changed.
+    """
+    try:
+        if target.exists() and overwrite:
+            os.rename(target, old)
+            try:
+                os.rename(partial, target)
+            except OSError:
+                os.rename(old, target)
+                raise
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.rename(partial, target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise WriteError(error, target, 0) from error
+
+
 def sync_folder(folder: Path) -> None:
     """Make a folder's renames (or a file's content) last; where folders cannot be flushed there is nothing to do."""
     try:

@@ -21,11 +21,10 @@ import xarray as xr
 
 from tmepde.io import root
 from tmepde.io.chunks import space_chunks
-from tmepde.io.durable import make_folder, sync_tree
+from tmepde.io.durable import make_folder, replace_folder, sync_tree
 from tmepde.io.guard import hazards
 from tmepde.io.layout import codecs
 from tmepde.io.root import FORMAT, MARK, StoreError
-from tmepde.io.stream import replace_folder
 
 __all__ = ["StoreError", "open_store", "write_store"]
 

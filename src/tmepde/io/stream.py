@@ -12,7 +12,6 @@ a twentieth of the time: then those of up to :data:`LONGEST` seconds are committ
 from __future__ import annotations
 
 import json
-import os
 import queue
 import shutil
 import threading
@@ -26,11 +25,10 @@ import numpy as np
 
 from tmepde.io import checkpoint, chunks, root
 from tmepde.io.durable import (
-    WriteError,
     keep_before,
     make_folders,
+    replace_folder,
     sweep_temporaries,
-    sync_folder,
     write_files,
     write_new,
 )
@@ -339,25 +337,3 @@ def _dtype(meta: dict[str, Any]) -> np.dtype:
     if isinstance(kind, dict):  # text of a fixed width
         return np.dtype(f"<U{kind['configuration']['length_bytes'] // 4}")
     return np.dtype(kind)
-
-
-def replace_folder(partial: Path, target: Path, old: Path, overwrite: bool = True) -> None:
-    """Give ``partial`` the name ``target``; what is there gives way in one step and is then removed.
-
-    Raises:
-        WriteError: with nothing changed.
-    """
-    try:
-        if target.exists() and overwrite:
-            os.rename(target, old)
-            try:
-                os.rename(partial, target)
-            except OSError:
-                os.rename(old, target)
-                raise
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.rename(partial, target)
-        sync_folder(target.parent)
-    except OSError as error:
-        raise WriteError(error, target, 0) from error
