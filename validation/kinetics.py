@@ -13,6 +13,7 @@ from scipy.optimize import least_squares
 
 import tmepde as tme
 from tmepde.coefficients import Tissue
+from tmepde.library.tissue import SIGNALS
 from tmepde.model import System
 from tmepde.physiology import REGISTRY
 from tmepde.schedule import Clock
@@ -85,8 +86,8 @@ def killing_capacity() -> Iterator[Check]:
     targets, effectors = 2.3e5, 1e-6
     process = REGISTRY["killing"](anoxic_share=1.0)
     state = {"car_t": effectors, "tumour": targets, "oxygen": 0.0}
-    tissue = Tissue(tme.Grid.point(), {"tgf_beta_signal": 0.0, "pd1_engagement": 0.0})
-    loss = float(process.coefficients(_clock(), state, tissue)["tumour.loss"])
+    tissue = Tissue(tme.Grid.point(), {**SIGNALS, "tgf_beta_signal": 0.0, "pd1_engagement": 0.0})
+    loss = float(process.coefficients(_clock(), state, tissue)["tumour.death"])
     kills = loss * targets / effectors * day
     yield Check("kills per effector and day, 5 C/(h + C)", 5.0 * targets / (4e4 + targets), kills, 1e-6)
     yield Check("the same, in Halle's band", (2.0, 16.0), kills, rule="between")
