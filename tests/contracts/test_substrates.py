@@ -42,8 +42,8 @@ def _load(path):
 
 
 FAMILIES = {path.stem[5:]: _load(path) for path in sorted(Path(__file__).parent.glob("rows_*.py"))}
-#: families whose rows are part of the quick tests: the smaller models (the others are tried at one instant there)
-QUICK = ("vessels", "cells")
+#: families whose rows are part of the quick tests; `make test-slow` runs the others, a minute of compilation each
+QUICK = ("vessels",)
 KINDS = {cls: kind for kind, cls in REGISTRY.items()}
 ROWS = [
     pytest.param(family, label, id=label, marks=() if family in QUICK else pytest.mark.slow)
