@@ -20,9 +20,8 @@ _LAG = (
 )
 
 _CLIPPED = (
-    "linear solves end at 0.02 of the step tolerance (rtol 1e-3); what they leave below zero beside the edge of the "
-    "nest is set to zero and counted, 9e-5 of all tumour cells in four days; `StepControl(linear=1e-6)` makes it 2e5 "
-    "times less for 1.6 times the iterations"
+    "linear solves end at 1e-5 of the step tolerance (rtol 1e-3); what they leave below zero beside the edge of the "
+    "nest is set to zero and counted"
 )
 
 
