@@ -170,16 +170,16 @@ def test_ten_thousand_damages_are_never_read_as_data(half, tmp_path):
     assert not wrong and found > 5000
 
 
-@pytest.mark.parametrize("where, rows, told", [("1/1", 11, "are committed from their checkpoints"), ("1/0", 0, None)])
+@pytest.mark.parametrize("where, rows, told", [("1.1", 11, "are committed from their checkpoints"), ("1.0", 0, None)])
 def test_repair_keeps_what_is_good_and_the_run_goes_on(half, tmp_path, where, rows, told):
     """The last row of eleven is in its checkpoint too; a damaged chunk of the first ten takes all after it along."""
     path = tmp_path / "run.zarr"
     shutil.copytree(half, path)
-    chunk = path / "oxygen" / "c" / where / "0" / "0"
+    chunk = path / "oxygen" / f"c.{where}.0.0"
     chunk.write_bytes(chunk.read_bytes()[:-1])
     with pytest.raises(StoreError, match="repair"):
         open_store(path).load()
-    assert list(verify(path).damaged) == [f"oxygen/c/{where}/0/0"]
+    assert list(verify(path).damaged) == [f"oxygen/c.{where}.0.0"]
     said = " ".join(repair(path))
     assert f"rows {10 * int(where[-1])} to 10 are cut off" in said and (told or "") in said
     assert verify(path).good and committed(path) == [grown.ROWS, rows]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import importlib
 import json
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,6 +67,20 @@ def check_resume(out: Path, config: Any) -> dict[str, Any] | None:
     return document
 
 
+def load_ahead() -> None:
+    """Import in a thread what writes a store, while JAX starts, the tissue is made and programs are compiled.
+
+    What cannot be imported is said where it is used.
+    """
+
+    def load() -> None:
+        for name in ("xarray", "zarr.storage", "numcodecs", "google_crc32c"):
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
+
+    threading.Thread(target=load, name="tmepde-imports").start()
+
+
 class Recorder:
     """Runs every arm that is not at its end and writes its rows.
 
@@ -116,6 +133,7 @@ class Recorder:
                 outcomes[name] = self._arm(arm, name)
                 if outcomes[name].status.name == "stopped":
                     break
+            self.writer.flush()
             states = self.writer.mark["states"]
             self.writer.close(all(state not in OPEN for state in states))
         except BaseException:
@@ -158,7 +176,8 @@ class Recorder:
             if k == 0:
                 self.writer.state(arm, "running", {"status": "running", "message": ""})
             assert row.snapshot is not None  # asked for
-            self.writer.put(arm, row.index, self._values(row), row.snapshot.to_arrays())
+            observed = {self._prefixed.get(name, name): values for name, values in row.observables.items()}
+            self.writer.put(arm, row.index, {**row.fields, **observed}, row.snapshot.to_arrays())
             if self.report is not None and row.index > 0:
                 self.report(row.time, self.times[-1])
         self._conclude(arm, run)
@@ -170,17 +189,6 @@ class Recorder:
         outcome = run.outcome
         snapshot = None if outcome.snapshot is None else outcome.snapshot.to_arrays()
         self.writer.state(arm, outcome.status.name, outcome_values(self._solution(run, outcome, {}, {})), snapshot)
-        self.writer.flush()
-
-    def _values(self, row: Any) -> dict[str, np.ndarray]:
-        """Variables of a row as they are stored: NaN outside of the tissue, names as in the dataset."""
-        mask = self.build.scenario.model.grid.mask
-        found = {}
-        for name, values in row.fields.items():
-            if mask is not None and values.ndim:
-                values = np.where(np.asarray(mask), values, np.asarray(np.nan, values.dtype))
-            found[name] = values
-        return found | {self._prefixed.get(name, name): values for name, values in row.observables.items()}
 
     @property
     def _prefixed(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from tmepde import config as configs
 from tmepde.cli.devices import choose_device, number_of
 from tmepde.cli.exits import BAD_INPUT, DIVERGED, LIMIT_REACHED, Stop
 from tmepde.cli.progress import progress
-from tmepde.cli.record import BRANCHED, Recorder, check_resume
+from tmepde.cli.record import BRANCHED, Recorder, check_resume, load_ahead
 from tmepde.cli.stopping import Stopping
 from tmepde.io.durable import make_folder
 from tmepde.io.lock import Lock, refuse_locked
@@ -64,6 +64,7 @@ def run(
     make_folder(out.parent)
     with Lock(out) as lock, Stopping(limit) as stopping:
         document = check_resume(out, config) if resume else None  # nobody else writes it from here on
+        load_ahead()
         choose_device(device, config.run.precision)
         parts = number_of(devices)
         began = time.perf_counter()

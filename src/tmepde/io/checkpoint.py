@@ -3,7 +3,8 @@
 A file holds the state to go on from and the row that was saved with it (names that begin with ``row/``). It is on the
 disk before the run computes anything new, so that a row is kept even if its commit never comes: see
 :mod:`tmepde.io.stream`. As bytes: a line that names the format, a line with the SHA-256 of all that follows, the length
-of the table, the table (name, type, shape of each array; JSON), and the values one after the other, little-endian.
+of the table, the table (name, type, shape and place of each array; JSON), and the values one after the other,
+little-endian. One array under two names, as most fields of a row and of the state are, is written once.
 """
 
 from __future__ import annotations
@@ -18,31 +19,37 @@ from typing import Any
 
 import numpy as np
 
+from tmepde.io.durable import gathered
 from tmepde.io.root import StoreError
 
 FOLDER = ".checkpoints"
 ROW = "row/"
-_HEAD = b"tmepde checkpoint 2\n"
-#: until version 2 of the file: an uncompressed npz
-_NPZ = b"tmepde checkpoint 1\n"
+_HEAD = b"tmepde checkpoint 3\n"
+#: before: the values without their places, in the order of the table; before that: an uncompressed npz
+_IN_ORDER, _NPZ = b"tmepde checkpoint 2\n", b"tmepde checkpoint 1\n"
 _DIGEST = 65
 
 
 def packed(arrays: Mapping[str, Any]) -> list[bytes | memoryview]:
     """The file in pieces, the values not copied."""
-    table: list[tuple[str, str, tuple[int, ...]]] = []
+    table: list[tuple[str, str, tuple[int, ...], int]] = []
     pieces: list[bytes | memoryview] = []
+    known: dict[int, tuple[str, tuple[int, ...], int]] = {}
+    end = 0
     for name, given in arrays.items():
-        values = np.asarray(given)
-        values = np.asarray(values, values.dtype.newbyteorder("<"), order="C")
-        if values.dtype.hasobject:
-            raise TypeError(f"`arrays` must hold numbers, but {name!r} has {values.dtype}. Leave it out.")
-        table.append((name, values.dtype.str, values.shape))
-        pieces.append(values.reshape(-1).view(np.uint8).data)
+        if id(given) not in known:
+            values = np.asarray(given)
+            values = np.asarray(values, values.dtype.newbyteorder("<"), order="C")
+            if values.dtype.hasobject:
+                raise TypeError(f"`arrays` must hold numbers, but {name!r} has {values.dtype}. Leave it out.")
+            known[id(given)] = values.dtype.str, values.shape, end
+            pieces.append(values.reshape(-1).view(np.uint8).data)
+            end += values.nbytes
+        table.append((name, *known[id(given)]))
     text = json.dumps(table).encode()
-    body: list[bytes | memoryview] = [len(text).to_bytes(8, "little") + text, *pieces]
+    body = [len(text).to_bytes(8, "little") + text, *pieces]
     digest = hashlib.sha256()
-    for piece in body:
+    for piece in gathered(body):
         digest.update(piece)
     return [_HEAD + digest.hexdigest().encode() + b"\n", *body]
 
@@ -60,7 +67,7 @@ def unpacked(path: Path) -> dict[str, np.ndarray]:
     head, start = content[: len(_HEAD)], len(_HEAD) + _DIGEST
     body = memoryview(content)[start:]
     good = content[len(_HEAD) : start - 1] == hashlib.sha256(body).hexdigest().encode()
-    if head not in (_HEAD, _NPZ) or not good:
+    if head not in (_HEAD, _IN_ORDER, _NPZ) or not good:
         raise StoreError(f"The checkpoint {path} is damaged: it does not match its checksum.")
     if head == _NPZ:
         with np.load(io.BytesIO(body), allow_pickle=False) as found:
@@ -69,13 +76,14 @@ def unpacked(path: Path) -> dict[str, np.ndarray]:
 
 
 def _values(body: memoryview) -> Iterator[tuple[str, np.ndarray]]:
-    place = 8 + int.from_bytes(body[:8], "little")
-    for name, kind, shape in json.loads(bytes(body[8:place])):
+    begin = 8 + int.from_bytes(body[:8], "little")
+    end = begin
+    for name, kind, shape, *place in json.loads(bytes(body[8:begin])):
         dtype = np.dtype(kind)
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        values = np.frombuffer(body[place : place + size], dtype).reshape(shape)
+        start = begin + place[0] if place else end
+        end = start + int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        values = np.frombuffer(body[start:end], dtype).reshape(shape)
         yield name, values.astype(dtype.newbyteorder("="))
-        place += size
 
 
 def snapshot(path: Path) -> dict[str, np.ndarray]:

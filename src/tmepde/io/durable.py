@@ -236,7 +236,7 @@ def _temporary(path: Path) -> Path:
 def _put(path: Path, pieces: Sequence[bytes | memoryview], sync: bool) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o666)
     try:
-        for content in _gathered(pieces):
+        for content in gathered(pieces):
             view = memoryview(content)
             while view:
                 view = view[os.write(descriptor, view) :]
@@ -246,8 +246,8 @@ def _put(path: Path, pieces: Sequence[bytes | memoryview], sync: bool) -> None:
         os.close(descriptor)
 
 
-def _gathered(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    """Small pieces put together, large ones as they are."""
+def gathered(pieces: Sequence[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """Small pieces put together, so that one call takes many; large ones as they are."""
     small: list[bytes | memoryview] = []
     for piece in pieces:
         if len(piece) < _GATHER:

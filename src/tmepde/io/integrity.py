@@ -168,9 +168,9 @@ def _cut(document: dict[str, Any], damaged: dict[str, str]) -> list[str]:
         )
     told = []
     for key in damaged:
-        name, _, place = key.partition("/c/")
-        arm, chunk = (int(i) for i in place.split("/")[:2])
-        good = chunk * root.chunk_shape(metas[name])[1]
+        meta = metas[key.partition("/")[0]]
+        arm, chunk = root.chunk_place(meta, key)[:2]
+        good = chunk * root.chunk_shape(meta)[1]
         if good < mark["rows"][arm]:
             told.append(f"{mark['arms'][arm]}: rows {good} to {mark['rows'][arm] - 1} are cut off ({key} is damaged)")
             mark["rows"][arm], mark["states"][arm], mark["finished"] = good, "damaged", False
@@ -185,9 +185,8 @@ def _remove_uncommitted(target: Path, document: dict[str, Any]) -> list[str]:
     implied = {key for _, key in root.implied(document)}
     told = 0
     for name, meta in root.arrays(document).items():
-        folder = target / name / "c"
-        for file in folder.rglob("*") if root.by_row(meta) and folder.is_dir() else ():
-            if file.is_file() and str(file.relative_to(target)) not in implied:
+        for file in (target / name).rglob("*") if root.by_row(meta) else ():
+            if file.is_file() and file.name != root.NAME and str(file.relative_to(target)) not in implied:
                 file.unlink(missing_ok=True)
                 told += 1
     return [f"{told} chunks that were never committed removed"] if told else []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from tmepde.io import chunks, root
-from tmepde.io.root import FORMAT, MARK
+from tmepde.io.root import FORMAT, MARK, StoreError
 
 #: characters kept of texts per scenario
 _WIDTHS = {"status": 16, "message": 1200}
@@ -24,10 +25,12 @@ class Layout:
     Attributes:
         document: the root, its mark included.
         files: by key, the metadata of each array and the chunks that exist from the start.
+        mask: cells of the tissue, if not all cells of the grid are; fields are NaN elsewhere.
     """
 
     document: dict[str, Any]
     files: dict[str, bytes]
+    mask: np.ndarray | None = None
 
 
 def layout(template: xr.Dataset, times: np.ndarray, state: dict[str, Any] | None = None) -> Layout:
@@ -45,16 +48,40 @@ def layout(template: xr.Dataset, times: np.ndarray, state: dict[str, Any] | None
             template[name] = template[name].astype(f"<U{width}")
     files = written(template, {n: _encoding(str(n), v, len(times)) for n, v in template.variables.items()})
     document = json.loads(files.pop(root.NAME))
-    for key in [k for k in files if k.startswith("time/c")]:
-        del files[key]
-    chunk = np.full(root.chunk_shape(root.arrays(document)["time"]), np.nan)
+    meta = root.arrays(document)["time"]
+    chunk = np.full(root.chunk_shape(meta), np.nan)
     chunk[: len(times)] = times
-    files["time/c/0"] = chunks.encode(chunk)
+    files[root.chunk_key("time", meta, [0])] = chunks.encode(chunk)
     names = [str(n) for n in template["scenario"].values]
     mark: dict[str, Any] = {"format": FORMAT, "commit": 0, "planned": len(times), "finished": False, "checkpoints": []}
     mark |= {"arms": names, "rows": [0] * len(names), "states": ["waiting"] * len(names)} | (state or {})
     document["attributes"] |= {MARK: mark, "committed_rows": list(mark["rows"])}
-    return Layout(document, files)
+    return Layout(document, files, _partial(template["mask"].values) if "mask" in template else None)
+
+
+def mask_of(path: Path, document: dict[str, Any]) -> np.ndarray | None:
+    """The mask of a store that is there: see :class:`Layout`.
+
+    Raises:
+        StoreError: if it is damaged.
+    """
+    meta = root.arrays(document).get("mask")
+    if meta is None:
+        return None
+    chunk = root.chunk_shape(meta)
+    found = np.zeros(meta["shape"], meta["data_type"])
+    for place in root.chunk_places(meta, None):
+        key = root.chunk_key("mask", meta, place)
+        part = found[tuple(slice(i * n, (i + 1) * n) for i, n in zip(place, chunk, strict=True))]
+        try:
+            part[...] = chunks.decode((path / key).read_bytes(), found.dtype, chunk)[tuple(map(slice, part.shape))]
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path} is damaged: the chunk {key}: {error}. Run the scenario again.") from error
+    return _partial(found)
+
+
+def _partial(mask: np.ndarray) -> np.ndarray | None:
+    return None if np.all(mask) else np.asarray(mask, bool)
 
 
 def written(dataset: xr.Dataset, encoding: dict[Any, Any]) -> dict[str, bytes]:
@@ -85,6 +112,8 @@ def codecs() -> tuple[Any, ...]:
 
 def _encoding(name: str, variable: Any, planned: int) -> dict[str, Any]:
     one: dict[str, Any] = {"compressors": codecs()}
+    if variable.dims:  # no folders for chunks
+        one["chunk_key_encoding"] = {"name": "default", "separator": "."}
     item = variable.dtype.itemsize
     dims = tuple(variable.dims)
     if dims == ("time",):

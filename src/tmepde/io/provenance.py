@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import platform
@@ -51,6 +52,7 @@ def version(package: str) -> str:
         return "not installed"
 
 
+@functools.cache
 def git_commit() -> str:
     """Commit of the source tree that is running, with ``+changes`` if it was edited; ``"unknown"`` outside git."""
     here = Path(__file__).resolve().parent

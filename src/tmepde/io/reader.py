@@ -36,10 +36,10 @@ class CommittedStore(LocalStore):
     def get_sync(self, key: str, *, prototype: Any = None, byte_range: Any = None) -> Any:
         if key == root.NAME:
             return self._buffer(root.sealed(self.document), prototype, byte_range)
-        name, _, place = key.partition("/c")
+        name = key.partition("/")[0]
         if name not in self._arrays or key.endswith(root.NAME):
             return None
-        rows = self._committed(name, [int(i) for i in place.split("/") if i])
+        rows = self._committed(name, root.chunk_place(self._arrays[name], key))
         if rows is not None and rows <= 0:
             return None
         try:
@@ -48,7 +48,7 @@ class CommittedStore(LocalStore):
             content = None
         return self._buffer(self._checked(name, key, content, rows), prototype, byte_range)
 
-    def _committed(self, name: str, index: list[int]) -> int | None:
+    def _committed(self, name: str, index: tuple[int, ...]) -> int | None:
         """Committed rows within the chunk; ``None`` where that is no question."""
         meta = self._arrays[name]
         if self._rows is None or not root.by_row(meta):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,17 +97,28 @@ def implied(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """(array, key) of every chunk that must exist."""
     rows = document["attributes"][MARK].get("rows")
     for name, meta in arrays(document).items():
-        for key in chunk_keys(name, meta, rows if by_row(meta) else None):
-            yield name, key
+        for place in chunk_places(meta, rows if by_row(meta) else None):
+            yield name, chunk_key(name, meta, place)
 
 
-def chunk_keys(name: str, meta: dict[str, Any], rows: list[int] | None) -> Iterator[str]:
-    """Keys of the chunks of one array; with ``rows``, up to the committed row of every scenario."""
-    shape, chunk = meta["shape"], chunk_shape(meta)
-    if not shape:
-        yield f"{name}/c"
-        return
-    counts = [-(-n // c) for n, c in zip(shape, chunk, strict=True)]
+def chunk_places(meta: dict[str, Any], rows: list[int] | None) -> Iterator[tuple[int, ...]]:
+    """Places of the chunks of one array; with ``rows``, up to the committed row of every scenario."""
+    chunk = chunk_shape(meta)
+    counts = [-(-n // c) for n, c in zip(meta["shape"], chunk, strict=True)]
     for place in itertools.product(*map(range, counts)):
         if rows is None or place[1] * chunk[1] < rows[place[0]]:
-            yield "/".join([name, "c", *map(str, place)])
+            yield place
+
+
+def chunk_key(name: str, meta: dict[str, Any], place: Iterable[int]) -> str:
+    """The file of a chunk: ``name/c.0.3`` in the folder of its array, or ``name/c/0/3`` in folders of its own."""
+    return f"{name}/" + _separator(meta).join(["c", *map(str, place)])
+
+
+def chunk_place(meta: dict[str, Any], key: str) -> tuple[int, ...]:
+    """The inverse of :func:`chunk_key`."""
+    return tuple(int(i) for i in key.partition("/")[2].split(_separator(meta))[1:])
+
+
+def _separator(meta: dict[str, Any]) -> str:
+    return str(meta["chunk_key_encoding"].get("configuration", {}).get("separator", "/"))

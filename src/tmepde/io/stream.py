@@ -6,7 +6,7 @@
 The writer thread then commits: chunks, each in full under its name and on the disk; then the root document, replaced in
 one step. Until then nobody sees the rows; whatever happens in between, the store is as after the last commit, and
 :meth:`StoreWriter.resume` commits the rows that waited. Each row is committed at once, unless that would take more than
-a twentieth of the time: then those of up to :data:`LONGEST` seconds are committed together.
+a fiftieth of the time: then those of up to :data:`LONGEST` seconds are committed together, whole chunks first.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from tmepde.io.durable import (
     write_files,
     write_new,
 )
-from tmepde.io.layout import Layout, grown
+from tmepde.io.layout import Layout, grown, mask_of
 from tmepde.io.lock import Lock
 from tmepde.io.root import MARK
 
 #: a commit of c seconds is followed by at least SHARE·c seconds without one, but no more than LONGEST seconds
-SHARE, LONGEST = 20.0, 5.0
+SHARE, LONGEST = 50.0, 5.0
 #: rows that wait for the writer; a run that is faster waits for it
 WAITING = 2
 #: bytes of rows put into one commit at most
@@ -52,11 +52,20 @@ class StoreWriter:
         path: the store; made by :meth:`create`, or there already (:meth:`resume`).
         document: its root document.
         lock: held by the caller for as long as this writes.
+        mask: cells of the tissue, if not all are; fields become NaN elsewhere.
         waiting: rows to begin with, which are on the disk.
     """
 
-    def __init__(self, path: Path, document: dict[str, Any], lock: Lock, waiting: list[Any] | None = None):
+    def __init__(
+        self,
+        path: Path,
+        document: dict[str, Any],
+        lock: Lock,
+        mask: np.ndarray | None = None,
+        waiting: list[Any] | None = None,
+    ):
         self.path, self.lock = Path(path), lock
+        self._mask = mask
         self._document = document
         self._queue: queue.Queue[Any] = queue.Queue(WAITING)
         self._error: BaseException | None = None
@@ -83,13 +92,14 @@ class StoreWriter:
             replace_folder(partial, path, path.with_name(f".{path.name}.old-{token}"), overwrite)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        return cls(path, plan.document, lock)
+        return cls(path, plan.document, lock, plan.mask)
 
     @classmethod
     def resume(cls, path: Path, document: dict[str, Any], lock: Lock) -> StoreWriter:
         """Go on with a store: what a killed run left is removed, rows that waited for their commit are committed."""
         sweep_temporaries(path)
-        writer = cls(path, document, lock, checkpoint.waiting(path, document["attributes"][MARK]["rows"]))
+        rows = checkpoint.waiting(path, document["attributes"][MARK]["rows"])
+        writer = cls(path, document, lock, mask_of(path, document), rows)
         try:
             writer.flush()
             writer._drop_checkpoints(whole=True)
@@ -107,6 +117,7 @@ class StoreWriter:
         """Hand over row ``index`` of scenario ``arm``; it is on the disk when this returns, with ``snapshot``.
 
         Waits while the writer is behind. Without a snapshot there is nothing to go on from: the row waits in memory.
+        Arrays that are also in the snapshot are written once; none may be changed from here on.
 
         Raises:
             WriteError, LockedError: what went wrong, here or in the writer; the store is as after its last commit.
@@ -172,7 +183,7 @@ class StoreWriter:
                 try:
                     message = self._queue.get(timeout=self._patience())
                 except queue.Empty:
-                    self._commit()
+                    self._commit(chunks_only=True)
                     continue
                 if not self._handle(message):
                     return
@@ -188,7 +199,7 @@ class StoreWriter:
             self._heap.append(message[1:])
             heap = sum(v.nbytes for _, _, values, _ in self._heap for v in values.values())
             if time.monotonic() >= self._next or heap > HEAP:
-                self._commit()
+                self._commit(chunks_only=True)
             return True
         if kind == "abort":
             return False
@@ -206,16 +217,28 @@ class StoreWriter:
             self._finish(*message[1:])
         return kind != "close"
 
-    def _commit(self) -> None:
-        """All rows that wait, scenario by scenario."""
+    def _commit(self, chunks_only: bool = False) -> None:
+        """All rows that wait, scenario by scenario; with ``chunks_only`` those that begin a chunk of the largest array
+        wait for those that fill it up, if others can be committed."""
         began = time.monotonic()
-        for arm in dict.fromkeys(row[0] for row in self._heap):
-            self._commit_rows(arm, [row for row in self._heap if row[0] == arm])
-        if self._heap:
-            self._heap = []
+        heap, self._heap = self._heap, []
+        for arm in dict.fromkeys(row[0] for row in heap):
+            rows = [row for row in heap if row[0] == arm]
+            rest = (rows[-1][1] + 1) % self._length
+            if chunks_only and heap[-1][0] == arm and 0 < rest < len(rows):
+                self._heap = rows[len(rows) - rest :]
+                rows = rows[: len(rows) - rest]
+            self._commit_rows(arm, rows)
+        if heap:
             spent = time.monotonic() - began
             self._next = time.monotonic() + min(SHARE * spent, LONGEST)
             self.commits, self.seconds = self.commits + 1, self.seconds + spent
+
+    @property
+    def _length(self) -> int:
+        """Rows in a chunk of the largest array."""
+        shapes = [root.chunk_shape(meta) for meta in root.arrays(self._document).values() if root.by_row(meta)]
+        return int(max(shapes, key=np.prod)[1]) if shapes else 1
 
     def _commit_rows(self, arm: int, rows: list[Any]) -> None:
         mark = self._document["attributes"][MARK]
@@ -225,6 +248,8 @@ class StoreWriter:
         contents: dict[Path, bytes] = {}
         for name in [n for n, meta in root.arrays(self._document).items() if root.by_row(meta)]:
             block = np.stack([np.asarray(row[2][name]) for row in rows])
+            if self._mask is not None and block.shape[1:] == self._mask.shape:
+                block[:, ~self._mask] = np.nan
             contents |= self._array(name, arm, first, block)
         found = [
             {"arm": arm, "rows": row[1] + 1, "file": checkpoint.row_file(arm, row[1] + 1)} for row in rows if row[3]
@@ -241,8 +266,8 @@ class StoreWriter:
             block = np.concatenate([self._tail(name, arm, start, first, block), block])
         out = {}
         for place, values in chunks.pieces(block[None], chunk):
-            key = [str(arm), str(start // length + place[1]), *map(str, place[2:])]
-            out[self.path.joinpath(name, "c", *key)] = chunks.encode(values)
+            key = root.chunk_key(name, meta, [arm, start // length + place[1], *place[2:]])
+            out[self.path / key] = chunks.encode(values)
         rest = len(block) % length
         self._tail_of = arm
         self._tails[name] = block[len(block) - rest :].copy()
@@ -263,8 +288,8 @@ class StoreWriter:
         for name, value in outcome.items():
             meta = root.arrays(self._document)[name]
             values = np.asarray(value, _dtype(meta)).reshape(root.chunk_shape(meta))
-            places = [str(arm), *["0"] * (values.ndim - 1)]
-            contents[self.path.joinpath(name, "c", *places)] = chunks.encode(values)
+            key = root.chunk_key(name, meta, [arm, *[0] * (values.ndim - 1)])
+            contents[self.path / key] = chunks.encode(values)
         mark = self._document["attributes"][MARK]
         found, rows = list(mark["checkpoints"]), mark["rows"][arm]
         if snapshot is not None:
