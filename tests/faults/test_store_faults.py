@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -19,9 +20,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from tmepde.io import StoreError, checkpoint, open_store, repair, root, verify, write_store
+from tmepde.io import StoreError, checkpoint, open_store, repair, root, stream, verify, write_store
 from tmepde.io.durable import WriteError
+from tmepde.io.layout import layout
+from tmepde.io.lock import Lock
 from tmepde.io.root import MARK
+from tmepde.io.stream import StoreWriter
 
 PROGRAM = Path(grown.__file__)
 
@@ -172,14 +176,15 @@ def test_ten_thousand_damages_are_never_read_as_data(half, tmp_path):
 
 @pytest.mark.parametrize("where, rows, told", [("1.1", 11, "are committed from their checkpoints"), ("1.0", 0, None)])
 def test_repair_keeps_what_is_good_and_the_run_goes_on(half, tmp_path, where, rows, told):
-    """The last row of eleven is in its checkpoint too; a damaged chunk of the first ten takes all after it along."""
+    """Of two chunks of one place: the last row of eleven is in its checkpoint too; the first ten take all along."""
     path = tmp_path / "run.zarr"
     shutil.copytree(half, path)
-    chunk = path / "oxygen" / f"c.{where}.0.0"
-    chunk.write_bytes(chunk.read_bytes()[:-1])
+    for name in ("oxygen", "tumour"):
+        chunk = path / name / f"c.{where}.0.0"
+        chunk.write_bytes(chunk.read_bytes()[:-1])
     with pytest.raises(StoreError, match="repair"):
         open_store(path).load()
-    assert list(verify(path).damaged) == [f"oxygen/c.{where}.0.0"]
+    assert list(verify(path).damaged) == [f"{name}/c.{where}.0.0" for name in ("oxygen", "tumour")]
     said = " ".join(repair(path))
     assert f"rows {10 * int(where[-1])} to 10 are cut off" in said and (told or "") in said
     assert verify(path).good and committed(path) == [grown.ROWS, rows]
@@ -190,6 +195,34 @@ def test_repair_keeps_what_is_good_and_the_run_goes_on(half, tmp_path, where, ro
     with open_store(path) as there:
         grown.check_prefix(there, [grown.ROWS] * 2)
     assert repair(path) == []
+
+
+@pytest.mark.parametrize("which", ["half", "whole"])
+def test_any_one_chunk_is_restored_bit_by_bit(which, request, tmp_path):
+    """Coordinates, mask, how a scenario ended, rows, and the files that restore them."""
+    path = tmp_path / "run.zarr"
+    shutil.copytree(request.getfixturevalue(which), path)
+    random, done = np.random.default_rng(6), 0
+    for file in sorted(p for p in path.rglob("*") if p.is_file() and (p.name[0] == "c" or p.parent.name == ".parity")):
+        before = file.read_bytes()
+        if random.random() < 0.3:
+            file.unlink()
+        else:
+            file.write_bytes(before[:-3] if random.random() < 0.5 else bytes(len(before)))
+        assert len(verify(path).damaged) == 1, file
+        assert len(said := repair(path)) == 1 and file.name in said[0]
+        assert file.read_bytes() == before and verify(path).good
+        done += 1
+    assert done > 40 and committed(path)[0] == grown.ROWS
+
+
+def test_two_lost_chunks_of_what_never_changes_are_said(whole, tmp_path):
+    path = tmp_path / "run.zarr"
+    shutil.copytree(whole, path)
+    for name in ("mask/c.0.0", "time/c.0"):
+        (path / name).unlink()
+    with pytest.raises(StoreError, match="mask/c.0.0, time/c.0 belong to no single row"):
+        repair(path)
 
 
 @pytest.mark.parametrize("how", ["flipped", "deleted", "empty"])
@@ -262,21 +295,80 @@ def test_rows_that_waited_for_their_commit_are_there_after_a_resume_and_after_a_
 
 
 def test_checkpoints_of_older_stores_are_read(tmp_path):
-    """The first version of the file was an npz behind its SHA-256."""
+    """The first version was an npz behind its SHA-256; the second had its values in the order of a table."""
     arrays = {"signature": np.frombuffer(b"{}", np.uint8), "state/n": np.arange(6.0, dtype=np.float32).reshape(2, 3)}
     body = io.BytesIO()
     np.savez(body, **arrays)
-    content = b"tmepde checkpoint 1\n" + hashlib.sha256(body.getvalue()).hexdigest().encode() + b"\n" + body.getvalue()
+    table = json.dumps([(name, v.dtype.str, v.shape) for name, v in arrays.items()]).encode()
+    values = b"".join(v.tobytes() for v in arrays.values())
+    second = len(table).to_bytes(8, "little") + table + values
     file = tmp_path / "0000-000001-00000001.ckpt"
-    file.write_bytes(content)
-    for _ in range(2):
+    now = b"".join(checkpoint.packed(arrays))
+    for version, content in ((1, body.getvalue()), (2, second), (3, None)):
+        if content is not None:
+            digest = hashlib.sha256(content).hexdigest().encode()
+            content = b"tmepde checkpoint %d\n%s\n%s" % (version, digest, content)
+        file.write_bytes(content or now)
         found = checkpoint.snapshot(file)
         assert found.keys() == arrays.keys()
         for name, values in arrays.items():
             assert found[name].dtype == values.dtype and np.array_equal(found[name], values)
-        file.write_bytes(b"".join(checkpoint.packed(arrays)))  # the same as they are written now
     with pytest.raises(TypeError, match="must hold numbers"):
         checkpoint.packed({"a": np.asarray([{}])})
+
+
+def test_an_array_of_row_and_state_is_written_once(tmp_path):
+    values, other = np.arange(1000.0), np.ones(3)
+    file = tmp_path / "0000-000001.row"
+    file.write_bytes(
+        b"".join(checkpoint.packed({"state/a": values, "b": other, "row/a": values, "row/b": values[::2]}))
+    )
+    assert file.stat().st_size < 8 * 1500 + 400
+    found = checkpoint.unpacked(file)
+    assert all(np.array_equal(found[name], values) for name in ("state/a", "row/a"))
+    assert np.array_equal(found["b"], other) and np.array_equal(found["row/b"], values[::2])
+
+
+def test_rows_outside_of_the_tissue_are_not_data_however_they_were_committed(tmp_path):
+    """Rows are handed over whole; those committed at once, and those that waited when a run died, are NaN there."""
+    path, mask = tmp_path / "run.zarr", np.ones((grown.CELLS, grown.CELLS), np.int8)
+    mask[:7, 3:] = 0
+    template = grown.template()
+    template["mask"] = (("y", "x"), mask)
+    with Lock(path) as lock:
+        writer = StoreWriter.create(path, layout(template, grown.times()), lock)
+        for index in range(2):
+            writer.put(0, index, grown.row(0, index), {"rows": np.asarray(index + 1)})
+            writer.flush()
+        row = grown.row(0, 2)
+        writer.abort()
+        arrays = {checkpoint.ROW + name: values for name, values in row.items()}
+        (path / checkpoint.row_file(0, 3)).write_bytes(b"".join(checkpoint.packed(arrays)))  # the run died behind it
+    assert verify(path).waiting == {"a": 1} and repair(path)
+    with open_store(path) as there:
+        for index in range(3):
+            for name, values in grown.row(0, index).items():
+                wanted = np.where(mask, values, np.nan) if values.ndim else values
+                assert np.array_equal(there[name][0, index].values, wanted, equal_nan=True), (name, index)
+
+
+def test_whole_chunks_are_committed_first(tmp_path, monkeypatch):
+    """Ten rows of the largest array make a chunk: rows 10 and 11 wait, so that their chunk is not written twice."""
+    monkeypatch.setattr(stream, "SHARE", 10.0)
+    path, commits = tmp_path / "run.zarr", []
+    real = StoreWriter._commit_rows
+    monkeypatch.setattr(StoreWriter, "_commit_rows", lambda s, a, rows: (commits.append(len(rows)), real(s, a, rows)))
+    with Lock(path) as lock:
+        writer = StoreWriter.create(path, layout(grown.template(), grown.times()), lock)
+        writer._next = time.monotonic() + 1.0
+        for index in range(grown.ROWS):
+            writer.put(0, index, grown.row(0, index), {"rows": np.asarray(index + 1)})
+        while committed(path)[0] < grown.ROWS:
+            time.sleep(0.02)
+        writer.close(False)
+    assert commits == [10, 2]
+    with open_store(path) as there:
+        grown.check_prefix(there, [grown.ROWS, 0])
 
 
 def plain(path, rows):

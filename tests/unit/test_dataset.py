@@ -143,9 +143,10 @@ def test_provenance_is_complete(dataset):
 
 def test_commit_is_unknown_outside_git(monkeypatch, tmp_path):
     monkeypatch.setattr(provenance_module, "__file__", str(tmp_path / "provenance.py"))
-    assert provenance_module.git_commit() == "unknown"
+    commit = provenance_module.git_commit.__wrapped__  # asked once a process
+    assert commit() == "unknown"
     monkeypatch.setenv("PATH", "")
-    assert provenance_module.git_commit() == "unknown"
+    assert commit() == "unknown"
 
 
 # -- store ----------------------------------------------------------------------------------------------------------

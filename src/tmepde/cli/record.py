@@ -23,8 +23,6 @@ from tmepde.io.root import MARK, StoreError
 
 #: attribute that says from which store and time a run was branched
 BRANCHED = "branched_from"
-#: attribute with the SHA-256 of each Python file that the config names
-CODE = "code_sha256"
 #: states of an arm that is not at its end
 OPEN = ("waiting", "running", "stopped", "damaged")
 
@@ -35,7 +33,7 @@ def check_resume(out: Path, config: Any) -> dict[str, Any] | None:
     Raises:
         Stop: with exit code 2, if it is of another config (with the difference), version or kind.
     """
-    from tmepde.io.provenance import config_hash, version
+    from tmepde.io.provenance import config_hash, edited, version
 
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
@@ -51,13 +49,8 @@ def check_resume(out: Path, config: Any) -> dict[str, Any] | None:
             f"{out} must go on with the config it was made with, but this one differs:\n{changed}\n"
             "Take back the change, or choose another output.",
         )
-    before, now = json.loads(attributes.get(CODE, "{}")), config.code
-    if edited := sorted(name for name in {*before, *now} if before.get(name) != now.get(name)):
-        raise Stop(
-            BAD_INPUT,
-            f"{out} must go on with the code it was begun with, but {', '.join(edited)} was edited since. "
-            "Take back the change, or choose another output.",
-        )
+    if told := edited(attributes, config.code):
+        raise Stop(BAD_INPUT, f"{out} {told}")
     if attributes.get("tmepde_version") != version("tmepde"):
         raise Stop(
             BAD_INPUT,
@@ -200,6 +193,7 @@ class Recorder:
         """The store, once the first row says what there is to write."""
         from tmepde.io.dataset import combine_arms
         from tmepde.io.layout import layout
+        from tmepde.io.provenance import CODE
         from tmepde.io.stream import StoreWriter
         from tmepde.simulation import arm_of
 

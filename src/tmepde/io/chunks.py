@@ -18,12 +18,17 @@ LEVEL = 1
 
 def encode(values: np.ndarray) -> bytes:
     """One chunk, of the full chunk shape."""
-    import google_crc32c
     import numcodecs
 
     plain = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
-    packed = bytes(numcodecs.Zstd(level=LEVEL).encode(plain.tobytes()))
-    return packed + np.uint32(google_crc32c.value(packed)).astype("<u4").tobytes()
+    return sealed(bytes(numcodecs.Zstd(level=LEVEL).encode(plain.tobytes())))
+
+
+def sealed(content: bytes) -> bytes:
+    """With its CRC-32C at the end."""
+    import google_crc32c
+
+    return content + np.uint32(google_crc32c.value(content)).astype("<u4").tobytes()
 
 
 def decode(content: bytes, dtype: Any, shape: Sequence[int]) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tmepde.io import checkpoint, chunks, root
+from tmepde.io import checkpoint, chunks, parity, root
 from tmepde.io.durable import sweep_temporaries, write_files
 from tmepde.io.layout import grown
 from tmepde.io.lock import Lock
@@ -63,7 +63,7 @@ def verify(path: str | os.PathLike[str]) -> Finding:
         for arm, _, _ in checkpoint.waiting(target, mark["rows"]):
             name = mark["arms"][arm]
             finding.waiting[name] = finding.waiting.get(name, 0) + 1
-    for _, key in root.implied(document):
+    for key in [key for _, key in root.implied(document)] + list(_parities(document)):
         finding.chunks += 1
         wrong = _wrong(target / key)
         if wrong:
@@ -91,12 +91,13 @@ def _wrong(file: Path) -> str:
 def repair(path: str | os.PathLike[str]) -> list[str]:
     """Make of a store what is good of it; what was lost and found, in words.
 
-    A damaged root document is replaced by its copy, which is one commit older while a run goes on. Every scenario is
-    cut before its first damaged row, damaged checkpoints and leftovers are dropped. Rows that a killed run had computed
+    A damaged root document is replaced by its copy, which is one commit older while a run goes on. A damaged chunk is
+    made again from those it was committed with (:mod:`tmepde.io.parity`). Where that cannot be, every scenario is cut
+    before its first damaged row, damaged checkpoints and leftovers are dropped. Rows that a killed run had computed
     are committed, damaged ones again if their checkpoints are there. The run can go on (``--resume``).
 
     Raises:
-        StoreError: where what is damaged is not rows (coordinates, masks, root and copy): run the scenario again.
+        StoreError: where what is lost is not rows (coordinates, masks, root and copy): run the scenario again.
         LockedError: if a run is writing the store.
     """
     target = Path(path)
@@ -112,6 +113,7 @@ def repair(path: str | os.PathLike[str]) -> list[str]:
                     f"{target} cannot be repaired: it was written whole, and {', '.join(sorted(found.damaged))} are "
                     "damaged. Write it again."
                 )
+            told += _restore(target, document, found.damaged)
             told += _cut(document, found.damaged)
             bad = {file for file, state in found.checkpoints.items() if state != "good"}
             told += [f"checkpoint {file} is damaged and was dropped" for file in sorted(bad)]
@@ -158,6 +160,33 @@ def _commit_waiting(target: Path, document: dict[str, Any], lock: Lock) -> list[
     ]
 
 
+def _parities(document: dict[str, Any]) -> dict[str, list[str]]:
+    """The files of parity that must be there, and the chunks of each."""
+    return parity.groups(document) if document["attributes"][MARK].get("parity") else {}
+
+
+def _restore(target: Path, document: dict[str, Any], damaged: dict[str, str]) -> list[str]:
+    """Chunks and files of parity made again, which are then out of ``damaged``."""
+    groups = _parities(document)
+    again: dict[Path, bytes] = {}
+    told = []
+    for file, keys in groups.items():
+        lost = [key for key in keys if key in damaged]
+        content = parity.restored(target, file, lost[0]) if len(lost) == 1 and file not in damaged else None
+        if content is not None:
+            again[target / lost[0]] = content
+            told.append(f"{lost[0]} was damaged and is restored from the chunks beside it, bit by bit")
+            del damaged[lost[0]]
+        if damaged.pop(file, None) and not lost:
+            again |= {
+                target / name: text
+                for name, text in parity.files(document, {key: (target / key).read_bytes() for key in keys}).items()
+            }
+            told.append(f"{file} was damaged and is made again")
+    write_files(again)
+    return told
+
+
 def _cut(document: dict[str, Any], damaged: dict[str, str]) -> list[str]:
     """Fewer rows, so that no damaged chunk is implied."""
     mark, metas = document["attributes"][MARK], root.arrays(document)
@@ -189,4 +218,7 @@ def _remove_uncommitted(target: Path, document: dict[str, Any]) -> list[str]:
             if file.is_file() and file.name != root.NAME and str(file.relative_to(target)) not in implied:
                 file.unlink(missing_ok=True)
                 told += 1
+    for file in (target / parity.FOLDER).glob("rows*"):
+        if str(file.relative_to(target)) not in _parities(document):
+            file.unlink(missing_ok=True)
     return [f"{told} chunks that were never committed removed"] if told else []

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from tmepde.io import chunks, root
+from tmepde.io import chunks, parity, root
 from tmepde.io.root import FORMAT, MARK, StoreError
 
 #: characters kept of texts per scenario
@@ -54,8 +54,10 @@ def layout(template: xr.Dataset, times: np.ndarray, state: dict[str, Any] | None
     files[root.chunk_key("time", meta, [0])] = chunks.encode(chunk)
     names = [str(n) for n in template["scenario"].values]
     mark: dict[str, Any] = {"format": FORMAT, "commit": 0, "planned": len(times), "finished": False, "checkpoints": []}
+    mark["parity"] = True
     mark |= {"arms": names, "rows": [0] * len(names), "states": ["waiting"] * len(names)} | (state or {})
     document["attributes"] |= {MARK: mark, "committed_rows": list(mark["rows"])}
+    files |= parity.files(document, {key: content for key, content in files.items() if not key.endswith(root.NAME)})
     return Layout(document, files, _partial(template["mask"].values) if "mask" in template else None)
 
 

@@ -10,6 +10,7 @@ import platform
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+#: attribute with the SHA-256 of each Python file that the config names
+CODE = "code_sha256"
 PACKAGES = ("jax", "equinox", "numpy", "xarray", "zarr")
 
 
@@ -42,6 +45,23 @@ def provenance(dataset: Any = None, config_text: str | None = None) -> dict[str,
 def config_hash(text: str) -> str:
     """SHA-256 of the configuration text with line ends made alike."""
     return hashlib.sha256(text.replace("\r\n", "\n").strip().encode()).hexdigest()
+
+
+def edited(attributes: Mapping[str, Any], code: Mapping[str, str]) -> str:
+    """What the Python files of a config (their hashes, by name) have become since a store was begun; empty if nothing.
+
+    Args:
+        attributes: of the store.
+        code: of the config that is to go on with it.
+    """
+    before = json.loads(attributes.get(CODE, "{}"))
+    names = sorted(name for name in {*before, *code} if before.get(name) != code.get(name))
+    if not names:
+        return ""
+    return (
+        f"must go on with the code it was begun with, but {', '.join(names)} was edited since. "
+        "Take back the change, or choose another output."
+    )
 
 
 def version(package: str) -> str:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from tmepde.io import checkpoint, chunks, root
+from tmepde.io import checkpoint, chunks, parity, root
 from tmepde.io.durable import (
     keep_before,
     make_folders,
@@ -245,7 +245,7 @@ class StoreWriter:
         first, count = rows[0][1], len(rows)
         if [row[1] for row in rows] != list(range(first, first + count)) or first != mark["rows"][arm]:
             raise RuntimeError(f"rows {[row[1] for row in rows]} do not follow the committed {mark['rows'][arm]}")
-        contents: dict[Path, bytes] = {}
+        contents: dict[str, bytes] = {}
         for name in [n for n, meta in root.arrays(self._document).items() if root.by_row(meta)]:
             block = np.stack([np.asarray(row[2][name]) for row in rows])
             if self._mask is not None and block.shape[1:] == self._mask.shape:
@@ -254,9 +254,10 @@ class StoreWriter:
         found = [
             {"arm": arm, "rows": row[1] + 1, "file": checkpoint.row_file(arm, row[1] + 1)} for row in rows if row[3]
         ]
+        contents |= self._parity(contents)
         self._replace(contents, [*mark["checkpoints"], *found], {"rows": {arm: first + count}})
 
-    def _array(self, name: str, arm: int, first: int, block: np.ndarray) -> dict[Path, bytes]:
+    def _array(self, name: str, arm: int, first: int, block: np.ndarray) -> dict[str, bytes]:
         """The chunks of one array that new rows fall into; the last one is kept, for the rows to come."""
         meta = root.arrays(self._document)[name]
         chunk = root.chunk_shape(meta)
@@ -267,7 +268,7 @@ class StoreWriter:
         out = {}
         for place, values in chunks.pieces(block[None], chunk):
             key = root.chunk_key(name, meta, [arm, start // length + place[1], *place[2:]])
-            out[self.path / key] = chunks.encode(values)
+            out[key] = chunks.encode(values)
         rest = len(block) % length
         self._tail_of = arm
         self._tails[name] = block[len(block) - rest :].copy()
@@ -284,25 +285,37 @@ class StoreWriter:
 
     def _commit_state(self, arm: int, state: str, outcome: dict[str, Any], snapshot: Any) -> None:
         """How a scenario stands: its own small chunks, then the root."""
-        contents: dict[Path, bytes] = {}
+        contents: dict[str, bytes] = {}
         for name, value in outcome.items():
             meta = root.arrays(self._document)[name]
             values = np.asarray(value, _dtype(meta)).reshape(root.chunk_shape(meta))
             key = root.chunk_key(name, meta, [arm, *[0] * (values.ndim - 1)])
-            contents[self.path / key] = chunks.encode(values)
+            contents[key] = chunks.encode(values)
         mark = self._document["attributes"][MARK]
-        found, rows = list(mark["checkpoints"]), mark["rows"][arm]
+        found, rows, state_file = list(mark["checkpoints"]), mark["rows"][arm], {}
         if snapshot is not None:
             file = f"{checkpoint.FOLDER}/{arm:04d}-{rows:06d}-{mark['commit'] + 1:08d}.ckpt"
-            contents[self.path / file] = b"".join(checkpoint.packed(snapshot))
+            state_file = {file: b"".join(checkpoint.packed(snapshot))}
             found.append({"arm": arm, "rows": rows, "file": file})
-        self._replace(contents, found, {"states": {arm: state}})
+        self._replace(contents | self._parity(contents, arm) | state_file, found, {"states": {arm: state}})
 
-    def _replace(self, contents: dict[Path, bytes], found: list[dict[str, Any]], changes: dict[str, Any]) -> None:
+    def _parity(self, contents: dict[str, bytes], arm: int | None = None) -> dict[str, bytes]:
+        """The files of the groups of ``contents``; of the outcome of scenario ``arm`` the rest is on the disk."""
+        if not self._document["attributes"][MARK].get("parity"):  # a store of an earlier version
+            return {}
+        if arm is not None:
+            keys = parity.outcome_keys(self._document, arm)
+            try:
+                contents = {key: contents.get(key) or (self.path / key).read_bytes() for key in keys}
+            except OSError:  # lost, which is said where it is read
+                return {}
+        return parity.files(self._document, contents)
+
+    def _replace(self, contents: dict[str, bytes], found: list[dict[str, Any]], changes: dict[str, Any]) -> None:
         """The commit itself."""
         self.lock.check()
-        self._make_folders({path.parent for path in contents})
-        write_files(contents)
+        self._make_folders({(self.path / key).parent for key in contents})
+        write_files({self.path / key: content for key, content in contents.items()})
         mark = self.mark
         for key, entries in changes.items():
             mark[key] = [entries.get(arm, value) for arm, value in enumerate(mark[key])]

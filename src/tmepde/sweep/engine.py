@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ _TRIED = 16
 
 
 class ChangedConfig(ValueError):
-    """The store is of another config; the message says which keys differ."""
+    """The store is of another config, or of other code that it names; the message says what differs."""
 
 
 def ordered(config: Any) -> Table:
@@ -82,7 +83,7 @@ def plan(config: Any) -> tuple[int, int, int]:
 
 
 def _attributes(config: Any, rows: Table, wide: width.Width, member: float) -> dict[str, Any]:
-    from tmepde.io.provenance import provenance
+    from tmepde.io.provenance import CODE, provenance
     from tmepde.sweep.members import beginnings
 
     text, starts = config.toml(), beginnings(rows)
@@ -90,6 +91,7 @@ def _attributes(config: Any, rows: Table, wide: width.Width, member: float) -> d
         "Conventions": "CF-1.11",
         "title": config.name,
         **provenance(None, text),
+        **({CODE: json.dumps(config.code)} if config.code else {}),
         "precision": config.run.precision,
         "sweep_table_hash": rows.digest,
         "config_folder": str(Path(config.folder).resolve()),
@@ -212,9 +214,13 @@ def _fields(config: Any, scenario: Any, times: np.ndarray, kind: Any) -> dict[st
 
 
 @functools.lru_cache(maxsize=4)
-def _known(text: str, folder: str, source: str) -> tuple[Any, Table]:
-    """The config of a store and its table, kept for the batches that follow."""
+def _known(text: str, folder: str, source: str, code: str) -> tuple[Any, Table]:
+    """The config of a store and its table, kept for the batches that follow; ``code``: hashes of its Python files."""
+    from tmepde.io.provenance import CODE, edited
+
     config = configs.loads(text, source=f"{source}: attribute config", folder=folder)
+    if told := edited({CODE: code}, config.code):
+        raise StoreError(f"{source} {told}")
     return config, ordered(config)
 
 
@@ -238,9 +244,12 @@ def check_same(config: Any, out: Path) -> None:
     """Refuse to go on with a store of another config.
 
     Raises:
-        ChangedConfig: with the keys that differ.
+        ChangedConfig: with the keys or the Python files that differ.
     """
-    old, new = _flat(tomllib.loads(store.head(Path(out))["config"])), _flat(tomllib.loads(config.toml()))
+    from tmepde.io.provenance import edited
+
+    attributes = store.head(Path(out))
+    old, new = _flat(tomllib.loads(attributes["config"])), _flat(tomllib.loads(config.toml()))
     changed = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
     changed = [k for k in changed if not any(k == free or k.startswith(f"{free}.") for free in _FREE)]
     if changed:
@@ -248,6 +257,8 @@ def check_same(config: Any, out: Path) -> None:
         more = [f"  and {len(changed) - 12} more"] if len(changed) > 12 else []
         told = "\n".join([*shown, *more])
         raise ChangedConfig(f"{out} was made from another config. What differs:\n{told}\nGive the store another name.")
+    if told := edited(attributes, config.code):
+        raise ChangedConfig(f"{out} {told}")
 
 
 def _flat(table: Any, path: str = "") -> dict[str, Any]:
@@ -270,12 +281,14 @@ def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
 
     Raises:
         ValueError: for a batch that is not there.
-        StoreError: for a store that is damaged or not of a sweep.
+        StoreError: for a store that is damaged, not of a sweep, or of Python files that were edited since.
         OSError, MemoryError: of the machine; the batch stays pending.
     """
     out = Path(out)
+    from tmepde.io.provenance import CODE
+
     part, attributes = store.rows(out, index), store.head(out)
-    config, rows = _known(attributes["config"], attributes["config_folder"], str(out))
+    config, rows = _known(attributes["config"], attributes["config_folder"], str(out), attributes.get(CODE, "{}"))
     import jax
 
     from tmepde.sweep.compute import compute, how

@@ -1,0 +1,100 @@
+"""One damaged chunk of a group can be had again: the exclusive or of the others and of a file beside them.
+
+Chunks that are committed together are a group: those of one place in space and time of all arrays with as many rows to
+a chunk; the outcome of one scenario; all that never changes. Of each group there is one file, ``time/.parity/GROUP``: the
+length of a table, the table (bytes of each chunk, by its key; JSON), the exclusive or of the chunks, each filled up
+with zeros to the longest, and a CRC-32C. It costs one chunk in as many as there are arrays, and says nothing where two
+chunks of a group are damaged. Readers never look at it. A crash inside a commit may leave chunks that do not fit to it
+(until the resume); what comes out is therefore compared with the checksum of the chunk.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tmepde.io import chunks, root
+
+#: in the folder of an array, where zarr does not look for others
+FOLDER = "time/.parity"
+_LENGTH = 8
+
+
+def group(name: str, meta: dict[str, Any], place: Iterable[int]) -> str:
+    """The file of the group of a chunk."""
+    if root.by_row(meta):
+        return f"{FOLDER}/rows{root.chunk_shape(meta)[1]}." + ".".join(map(str, place))
+    if list(meta.get("dimension_names") or ())[:1] == ["scenario"] and name != "scenario":
+        return f"{FOLDER}/scenario.{next(iter(place))}"
+    return f"{FOLDER}/fixed"
+
+
+def groups(document: dict[str, Any]) -> dict[str, list[str]]:
+    """Keys of the chunks of each group that the committed shapes imply."""
+    found: dict[str, list[str]] = {}
+    metas = root.arrays(document)
+    for name, key in root.implied(document):
+        found.setdefault(group(name, metas[name], root.chunk_place(metas[name], key)), []).append(key)
+    return found
+
+
+def files(document: dict[str, Any], contents: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of the groups of ``contents``, chunks by key; whole groups are given."""
+    metas, parts = root.arrays(document), dict[str, dict[str, bytes]]()
+    for key, content in contents.items():
+        name = key.partition("/")[0]
+        parts.setdefault(group(name, metas[name], root.chunk_place(metas[name], key)), {})[key] = content
+    return {
+        file: _sealed({key: len(c) for key, c in part.items()}, _xor(part.values())) for file, part in parts.items()
+    }
+
+
+def outcome_keys(document: dict[str, Any], arm: int) -> list[str]:
+    """Keys of the chunks that say how scenario ``arm`` stands."""
+    metas = root.arrays(document)
+    return [
+        root.chunk_key(name, meta, place)
+        for name, meta in metas.items()
+        if not root.by_row(meta)
+        for place in root.chunk_places(meta, None)
+        if group(name, meta, place) == f"{FOLDER}/scenario.{arm}"
+    ]
+
+
+def restored(target: Path, file: str, key: str) -> bytes | None:
+    """The chunk ``key`` from the file of its group and the other chunks; ``None`` where that cannot be had."""
+    content = _read(target / file)
+    if content is None:
+        return None
+    begin = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
+    table = json.loads(content[_LENGTH:begin])
+    others = [_read(target / other) for other in table if other != key]
+    if key not in table or any(other is None for other in others):
+        return None
+    found = _xor([content[begin:-4], *[other for other in others if other is not None]])[: table[key]]
+    return found if chunks.intact(found) else None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content if chunks.intact(content) else None
+
+
+def _xor(parts: Iterable[bytes]) -> bytes:
+    parts = list(parts)
+    found = np.zeros(max(map(len, parts)), np.uint8)
+    for part in parts:
+        found[: len(part)] ^= np.frombuffer(part, np.uint8)
+    return found.tobytes()
+
+
+def _sealed(table: dict[str, int], body: bytes) -> bytes:
+    text = json.dumps(table).encode()
+    return chunks.sealed(len(text).to_bytes(_LENGTH, "little") + text + body)
