@@ -1,8 +1,8 @@
 """One damaged chunk of a group can be had again: the exclusive or of the others and of a file beside them.
 
 Chunks that are committed together are a group: those of one place in space and time of all arrays with as many rows to
-a chunk; the outcome of one scenario; all that never changes. Of each group there is one file, ``time/.parity/GROUP``: the
-length of a table, the table (bytes of each chunk, by its key; JSON), the exclusive or of the chunks, each filled up
+a chunk; the outcome of one scenario; all that never changes. Of each group there is one file, ``time/.parity/GROUP``:
+the length of a table, the table (bytes of each chunk, by its key; JSON), the exclusive or of the chunks, each filled up
 with zeros to the longest, and a CRC-32C. It costs one chunk in as many as there are arrays, and says nothing where two
 chunks of a group are damaged. Readers never look at it. A crash inside a commit may leave chunks that do not fit to it
 (until the resume); what comes out is therefore compared with the checksum of the chunk.
@@ -48,9 +48,7 @@ def files(document: dict[str, Any], contents: Mapping[str, bytes]) -> dict[str, 
     for key, content in contents.items():
         name = key.partition("/")[0]
         parts.setdefault(group(name, metas[name], root.chunk_place(metas[name], key)), {})[key] = content
-    return {
-        file: _sealed({key: len(c) for key, c in part.items()}, _xor(part.values())) for file, part in parts.items()
-    }
+    return {file: _packed(part) for file, part in parts.items()}
 
 
 def outcome_keys(document: dict[str, Any], arm: int) -> list[str]:
@@ -95,6 +93,6 @@ def _xor(parts: Iterable[bytes]) -> bytes:
     return found.tobytes()
 
 
-def _sealed(table: dict[str, int], body: bytes) -> bytes:
-    text = json.dumps(table).encode()
-    return chunks.sealed(len(text).to_bytes(_LENGTH, "little") + text + body)
+def _packed(part: Mapping[str, bytes]) -> bytes:
+    text = json.dumps({key: len(content) for key, content in part.items()}).encode()
+    return chunks.sealed(len(text).to_bytes(_LENGTH, "little") + text + _xor(part.values()))
