@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from tmepde.io import StoreError, checkpoint, open_store, repair, root, stream, verify, write_store
+from tmepde.io import StoreError, checkpoint, chunks, open_store, repair, root, stream, verify, write_store
 from tmepde.io.durable import WriteError
 from tmepde.io.layout import layout
 from tmepde.io.lock import Lock
@@ -197,7 +197,18 @@ def test_repair_keeps_what_is_good_and_the_run_goes_on(half, tmp_path, where, ro
     assert repair(path) == []
 
 
-@pytest.mark.parametrize("which", ["half", "whole"])
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    """A run whose fields are cut in space too, as large ones are."""
+    path = tmp_path_factory.mktemp("split") / "run.zarr"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "LARGEST", 4096)
+        grown.write(path)
+    assert (path / "oxygen" / "c.0.0.1.0").is_file()
+    return path
+
+
+@pytest.mark.parametrize("which", ["half", "whole", "split"])
 def test_any_one_chunk_is_restored_bit_by_bit(which, request, tmp_path):
     """Coordinates, mask, how a scenario ended, rows, and the files that restore them."""
     path = tmp_path / "run.zarr"

@@ -2,12 +2,14 @@
 
 The colon section (128², seven arms, a row a day) as ``tmepde run`` writes it, against the same arms in a
 process that steps, makes every row and writes nothing. Both are whole processes with compiled programs at hand, by
-turns; the least seconds count. Beside it a sweep of small runs: seconds of a batch, and of writing its rows.
+turns; the least seconds count. Seconds of all cores are given too: they say what writing takes where others use the
+machine. Beside it a sweep of small runs: seconds of a batch, and of writing its rows.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -68,22 +70,32 @@ def _runs(config: Any, folder: Path, repeats: int) -> dict[str, Any]:
     written = [sys.executable, "-m", "tmepde.cli", "run", str(path), "-o", str(out), "-q", "--overwrite"]
     silent = [sys.executable, "-c", _SILENT, str(path)]
     seconds: dict[str, list[float]] = {"written": [], "silent": []}
+    used: dict[str, list[float]] = {"written": [], "silent": []}
     for turn in range(repeats + 1):  # the first fills the folder of programs
         for label, command in (("written", written), ("silent", silent)):
-            began = time.perf_counter()
+            began, before = time.perf_counter(), _children()
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             if turn:
                 seconds[label].append(time.perf_counter() - began)
-    best = {label: min(found) for label, found in seconds.items()}
+                used[label].append(_children() - before)
+    best, cores = ({label: min(found) for label, found in each.items()} for each in (seconds, used))
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     return {
         "what": "tmepde run",
         "written_s": best["written"],
         "silent_s": best["silent"],
         "share": (best["written"] - best["silent"]) / best["silent"],
+        "written_cores_s": cores["written"],
+        "silent_cores_s": cores["silent"],
         "mib": size / 2**20,
         "cells": int(np.prod(config.build().scenario.model.grid.shape)),
     }
+
+
+def _children() -> float:
+    """Seconds that ended processes have taken of all cores."""
+    found = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return found.ru_utime + found.ru_stime
 
 
 def _batch(folder: Path) -> dict[str, Any]:
