@@ -94,5 +94,5 @@ def _xor(parts: Iterable[bytes]) -> bytes:
 
 
 def _packed(part: Mapping[str, bytes]) -> bytes:
-    text = json.dumps({key: len(content) for key, content in part.items()}).encode()
+    text = json.dumps({key: len(content) for key, content in sorted(part.items())}).encode()
     return chunks.sealed(len(text).to_bytes(_LENGTH, "little") + text + _xor(part.values()))
