@@ -434,6 +434,27 @@ def test_85_output_that_is_or_lies_in_a_file(below: str, good: Path, tmp_path: P
     assert good.read_text() == BASE
 
 
+@pytest.mark.parametrize("command", ["run", "sweep"])
+def test_85_a_store_is_not_written_into_a_store(command: str, good: Path, tmp_path: Path) -> None:
+    """It would go when the outer one is replaced. A link is followed: what it leads to may lie in a store too."""
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / "zarr.json").write_text("{}")
+    (tmp_path / "link.zarr").symlink_to(tmp_path / "a.zarr" / "b.zarr")
+    good.write_text(good.read_text() + '[sweep.grid]\n"run.max_steps" = [10, 20]\n')
+    for out in (tmp_path / "a.zarr" / "deep" / "b.zarr", tmp_path / "link.zarr"):
+        done = tmepde(command, good, "-o", out)
+        assert done.returncode == 2 and "which is a store. Choose another place" in done.stderr
+    assert [p.name for p in (tmp_path / "a.zarr").iterdir()] == ["zarr.json"]
+
+
+def test_85_a_link_stands_for_what_it_leads_to(tmp_path: Path) -> None:
+    from tmepde.cli.target import target
+
+    (tmp_path / "link.zarr").symlink_to(tmp_path / "there.zarr")
+    assert target(tmp_path / "link.zarr") == tmp_path / "there.zarr"  # which is not there yet
+    assert target(tmp_path / "plain.zarr") == tmp_path / "plain.zarr"
+
+
 def test_89_a_device_that_is_not_there_exits_5(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     done = tmepde("run", good, "-o", tmp_path / "out.zarr", "--device", "gpu")

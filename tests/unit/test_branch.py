@@ -67,6 +67,7 @@ def test_the_other_arm_starts_from_the_same_state_without_new_cells(stores):
         ("{a}@12h@CART", "CAR-T"),
         ("{a}@13h@CAR-T", "was not saved at 13 h"),
         ("{a}@24h@CAR-T", "before the end"),
+        ("{a}@-1h@CAR-T", "from 0 to before"),
     ],
 )
 def test_what_cannot_be_started_from_is_refused_and_nothing_is_written(stores, text, words):

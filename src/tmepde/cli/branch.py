@@ -40,7 +40,10 @@ def start_of(text: str, build: Any) -> Any:
     path, hours, arm = parsed(text)
     until = float(build.scenario.until)
     if not 0.0 <= hours < until:
-        raise Stop(BAD_INPUT, f"--from must be before the end of the run, {until:g} h, but {hours:g} h was given.")
+        raise Stop(
+            BAD_INPUT,
+            f"--from must lie in the run, from 0 to before the end at {until:g} h, but {hours:g} h was given.",
+        )
     with open_store(path) as store:
         row = _row(store, path, hours, arm)
         species, shape = build.scenario.system.species, build.scenario.model.grid.shape

@@ -14,6 +14,7 @@ from tmepde.cli.exits import BAD_INPUT, DIVERGED, LIMIT_REACHED, Stop
 from tmepde.cli.progress import progress
 from tmepde.cli.record import BRANCHED, Recorder, check_resume, load_ahead
 from tmepde.cli.stopping import Stopping
+from tmepde.cli.target import target
 from tmepde.io.durable import make_folder
 from tmepde.io.lock import Lock, refuse_locked
 from tmepde.io.root import MARK
@@ -37,7 +38,7 @@ def run(
     config = configs.load(path, overrides)
     if resume and overwrite:
         raise Stop(BAD_INPUT, "--resume goes on with a store and --overwrite replaces it. Give one of them.")
-    limit = _seconds(walltime)
+    limit, out = _seconds(walltime), target(out)
     refuse_locked(out)
     document = check_resume(out, config) if resume else None
     if document is None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tmepde import config as configs
 from tmepde.cli.exits import BAD_INPUT, ENVIRONMENT, LOCKED, SOME_FAILED, Stop
+from tmepde.cli.target import target
 from tmepde.sweep import store
 
 
@@ -45,7 +46,7 @@ def run(
     if config.sweep is None:
         raise Stop(BAD_INPUT, f"{path} must have [sweep], but has none. Add [sweep.grid], or use `tmepde run`.")
     options = with_options(config.sweep.slurm, where.slurm)
-    out = out.absolute()
+    out = target(out).absolute()
     if dry_run:
         return _plan(config, out, where, options)
     from tmepde.sweep import check_same, create
