@@ -126,7 +126,6 @@ class Recorder:
                 outcomes[name] = self._arm(arm, name)
                 if outcomes[name].status.name == "stopped":
                     break
-            self.writer.flush()
             states = self.writer.mark["states"]
             self.writer.close(all(state not in OPEN for state in states))
         except BaseException:
@@ -182,6 +181,7 @@ class Recorder:
         outcome = run.outcome
         snapshot = None if outcome.snapshot is None else outcome.snapshot.to_arrays()
         self.writer.state(arm, outcome.status.name, outcome_values(self._solution(run, outcome, {}, {})), snapshot)
+        self.writer.flush()  # the checkpoints that are kept are soon those of the next arm
 
     @property
     def _prefixed(self) -> dict[str, str]:
