@@ -98,12 +98,18 @@ def test_03_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     path = tmp_path / "bad.toml"
     path.write_text(BASE)
 
-    def denied(self: Path) -> bytes:
+    def denied(self: Path, mode: str) -> bytes:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", denied)  # a superuser may read any file
+    monkeypatch.setattr(Path, "open", denied)  # a superuser may read any file
     with pytest.raises(config.ConfigError, match="permission was denied"):
         config.load(path)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no devices")
+def test_13_a_config_without_end_is_not_read_on_and_on() -> None:
+    with pytest.raises(config.ConfigError, match="at most 1 MiB, but this does not end there"):
+        config.load("/dev/zero")
 
 
 def test_06_byte_order_mark_and_crlf_are_accepted(tmp_path: Path) -> None:

@@ -65,6 +65,13 @@ def test_28_junk_in_xla_flags_is_named_before_anything_starts(flags: str, folder
     )
 
 
+@pytest.mark.parametrize("name, value", [("JAX_ENABLE_X64", "banana"), ("JAX_DEFAULT_MATMUL_PRECISION", "foo")])
+def test_28_a_variable_that_jax_cannot_read_is_named(name: str, value: str, folder: Path) -> None:
+    done = shell("tmepde run *.toml -o out.zarr", folder, **{name: value})
+    one_line(done, 2, f"{name} must be something that JAX knows, but is {value!r}")
+    assert not (folder / "out.zarr").exists()
+
+
 def test_28_good_xla_flags_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     from tmepde.cli import environment
 

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
 #: seconds for a question that takes a tenth of one
 PATIENCE = 60.0
 _QUESTION = "from jaxlib import xla_client; xla_client.CompileOptions()"
+
+
+#: what JAX says when it meets a variable of its own that it cannot read
+_REFUSED = re.compile(r"for environment '(?P<variable>JAX_\w+)'|for JAX flag (?P<flag>\w+)")
+
+
+def refused(error: ValueError) -> str | None:
+    """A sentence, if this is JAX that cannot read one of its variables."""
+    found = _REFUSED.search(str(error))
+    if found is None:
+        return None
+    name = found["variable"] or found["flag"].upper()
+    given = os.environ.get(name)
+    if given is None:
+        return None
+    return f"{name} must be something that JAX knows, but is {given!r}. Correct it or unset {name}."
 
 
 def problem() -> str | None:

@@ -77,6 +77,8 @@ def _known(error: Exception) -> int | None:
         return _say(f"This needs the package {error.name!r}. Install it with: pip install 'tmepde[all]'", ENVIRONMENT)
     if isinstance(error, ImportError) and error.name is None:  # ours: the sentence names the package and the remedy
         return _say(str(error), ENVIRONMENT)
+    if isinstance(error, ValueError) and (told := environment.refused(error)):
+        return _say(told, BAD_INPUT)
     name = type(error).__name__
     if name == "LockedError":
         return _say(str(error), LOCKED)

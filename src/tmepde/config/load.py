@@ -64,7 +64,10 @@ def _text(path: Path, source: str) -> str:
         size = path.stat().st_size
         if size > LARGEST:
             raise _fail(source, f"The config must be at most 1 MiB, but has {size / 2**20:.3g}. Give a config file.")
-        data = path.read_bytes()
+        with path.open("rb") as file:  # a device has no size, and maybe no end
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise _fail(source, "The config must be at most 1 MiB, but this does not end there. Give a config file.")
     except FileNotFoundError:
         raise _fail(source, f"The config must exist, but there is no file here.{_neighbours(path)}") from None
     except PermissionError:
