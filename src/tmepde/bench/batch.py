@@ -26,7 +26,6 @@ from tmepde.layout import platform
 from tmepde.operators import conductances
 from tmepde.sweep.executors import slot
 
-
 #: of what takes milliseconds: with three the ratio came out between 1.2 and 2.5
 _REPEATS = 15
 

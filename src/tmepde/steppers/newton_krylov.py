@@ -133,7 +133,8 @@ class _Frame(eqx.Module):
         """z with what Newton left put right where that is exact, and the rates for the budgets.
 
         A transported field u is changed by the same fraction of |u| in every cell, so that Σ V (w (F − λc) − z) = 0 and
-        nothing appears where there is nothing; local fields and compartments are corrected by their own Jacobian, c = (1 − wJ)⁻¹ r, which keeps whatever their reactions conserve.
+        nothing appears where there is nothing; local fields and compartments are corrected by their own Jacobian,
+        c = (1 − wJ)⁻¹ r, which keeps whatever their reactions conserve.
         """
         problem, weight = self.problem, self.weight
         values = {n: base[n] + z[n] for n in z}
