@@ -83,6 +83,13 @@ def _aspect(widths: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(round(np.log2(m / min(means))) for m in means)
 
 
+def _equal(widths: tuple[Any, ...], metric: tuple[int, ...]) -> tuple[bool, ...]:
+    """Whether all cells along an axis have the same metric width; traced widths count as unequal."""
+    return tuple(
+        m == 0 and isinstance(w, np.ndarray) and bool(np.all(w == w[0])) for w, m in zip(widths, metric, strict=True)
+    )
+
+
 class Grid(eqx.Module):
     """A cell-centred Cartesian, radial or axisymmetric grid.
 
@@ -110,6 +117,7 @@ class Grid(eqx.Module):
     periodic: tuple[bool, ...] = eqx.field(static=True)
     symmetry: str = eqx.field(static=True)
     aspect: tuple[int, ...] = eqx.field(static=True)
+    equal: tuple[bool, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -142,6 +150,7 @@ class Grid(eqx.Module):
             raise ValueError("A radial axis cannot be periodic. Drop `periodic` or use symmetry='slab'.")
         self.periodic, self.symmetry = flags, symmetry
         self.aspect = _aspect(self.widths)
+        self.equal = _equal(self.widths, self.metric)
         mask = np.ones(self.shape, bool) if mask is None and fractions is not None else mask
         self.mask = _mask(mask)
         if mask is not None:

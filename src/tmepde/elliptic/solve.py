@@ -228,24 +228,22 @@ class _Null:
 
 
 class _Content:
-    """Σ(b − A u) = Σb − Σ c u = 0 after a shift of each field by a constant: mass is conserved to round-off. Cells that
-    nothing couples (held, or D = 0 around) have their own exact solution b/c."""
+    """Σ(b − A u) = Σb − Σ c u = 0 after every cell has been changed by the same fraction of |u|: mass is conserved to
+    round-off, and where there is nothing nothing is added. Cells that nothing couples (held, or D = 0 around) have
+    their own exact solution b/c."""
 
     def __init__(self, op: Operator, inverse: Any):
         self.diagonal, self.alone = op.diagonal, op.alone()
         self.inverse = reciprocal(op.diagonal) if inverse is None else inverse  # the same where nothing couples
         self.joined = jnp.where(self.alone, 0.0, 1.0).astype(op.diagonal.dtype)
-        self.total = _inner(op.diagonal, self.joined)
 
-    def balanced(self, u: Any, b: Any, everywhere: bool) -> tuple[Any, Any]:
-        """u after the shift (in cells with a loss, or ``everywhere`` where all have one), and per field whether all of
-        it is finite (NaN anywhere makes the sum NaN)."""
-        lack = _inner(b - self.diagonal * u, self.joined)
-        some = self.total > 0
-        shift = jnp.where(some, lack / jnp.where(some, self.total, 1.0), 0.0)
-        if not everywhere:
-            shift = jnp.where(self.diagonal > 0, shift, 0.0)
-        return jnp.where(self.alone, self.inverse * b, u + shift), jnp.isfinite(lack).reshape(-1)
+    def balanced(self, u: Any, b: Any) -> tuple[Any, Any]:
+        """u after the change, and per field whether all of it is finite (NaN anywhere makes the sum NaN)."""
+        content = self.diagonal * u
+        lack = _inner(b - content, self.joined)
+        size = _inner(jnp.abs(content), self.joined)
+        share = jnp.where(size > 0, lack / jnp.where(size > 0, size, 1.0), 0.0)
+        return jnp.where(self.alone, self.inverse * b, u + share * jnp.abs(u)), jnp.isfinite(lack).reshape(-1)
 
 
 def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inverse: Any, definite: bool) -> Solver:
@@ -300,7 +298,7 @@ def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inver
         first = measure(residual)
         start = (u, residual, jnp.zeros_like(b), first != 0, zero, zero, first, jnp.asarray(0))
         u, _, _, on, _, _, _, count = jax.lax.while_loop(keep_going, iterate, start)
-        value, finite = content.balanced(u, b, definite)
+        value, finite = content.balanced(u, b)
         value = value if null is None else null.centred(value)
         return LinearResult(value, solvable & finite & ~on.reshape(-1), count)
 

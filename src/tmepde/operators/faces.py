@@ -155,8 +155,9 @@ def metric_volumes(grid: Grid) -> Any:
 
 
 def box_volumes(grid: Grid) -> Any:
-    """Π_k W_k of whole cells, whatever cuts them."""
+    """Π_k W_k of whole cells, whatever cuts them. Axes of equal cells enter as one number: as arrays every sum over the
+    cells read another copy of them (at 128³ 16 of the 25 arrays that a step kept)."""
     out = jnp.asarray(1.0)
     for k in range(grid.ndim):
-        out = out * jnp.asarray(grid.metric_widths(k))
+        out = out * (jnp.asarray(grid.widths[k])[0] if grid.equal[k] else jnp.asarray(grid.metric_widths(k)))
     return jnp.broadcast_to(out, grid.shape)

@@ -81,8 +81,6 @@ class FlowSolver:
         flows = [freeze(coefficients.flow[n]) for n in self.names]
         self.precondition = preconditioner(freeze(_upwinded(problem, full, flows)), problem.solver)
         self.axes = tuple(range(1, operator.ndim + 1))
-        ones = jnp.broadcast_to(problem.inside(jnp.ones_like(self.volumes)), operator.diagonal.shape)
-        self.content = jnp.sum(self.apply(ones), axis=self.axes, keepdims=True)
 
     def apply(self, k: Any) -> Any:
         """V·(E − γΔt J) k."""
@@ -104,10 +102,10 @@ class FlowSolver:
         start = jnp.zeros_like(b) if guess is None else guess
         found, converged, count = self._krylov(self.apply, b - self.apply(start), error_weight, tolerance, relative)
         value = start + found
-        lack = jnp.sum(b - self.apply(value), axis=self.axes, keepdims=True)
-        some = self.content > 0
-        shift = jnp.where(some, lack / jnp.where(some, self.content, 1.0), 0.0)
-        return jnp.where(self.operator.diagonal > 0, value + shift, value), converged, count
+        size = jnp.abs(value)  # every cell changes by the same fraction: where there is nothing nothing is added
+        lack, content = (jnp.sum(x, axis=self.axes, keepdims=True) for x in (b - self.apply(value), self.apply(size)))
+        some = content > 0
+        return value + size * jnp.where(some, lack / jnp.where(some, content, 1.0), 0.0), converged, count
 
     def _krylov(self, apply: Linear, b: Any, weight: Any, tolerance: Any, relative: Any) -> tuple[Any, Any, Any]:
         first = self.precondition(b)

@@ -132,8 +132,9 @@ class _Frame(eqx.Module):
     def closed(self, inverse: BlockInverse, base: State, fraction: Any, z: State) -> tuple[State, State]:
         """z with what Newton left put right where that is exact, and the rates for the budgets.
 
-        A transported field is shifted by a constant so that Σ V (w (F − λc) − z) = 0; local fields and compartments
-        are corrected by their own Jacobian, c = (1 − wJ)⁻¹ r, which keeps whatever their reactions conserve.
+        A transported field u is changed by the same fraction of |u| in every cell, so that Σ V (w (F − λc) − z) = 0 and
+        nothing appears where there is nothing; local fields and compartments are corrected by their own Jacobian,
+        c = (1 − wJ)⁻¹ r, which keeps whatever their reactions conserve.
         """
         problem, weight = self.problem, self.weight
         values = {n: base[n] + z[n] for n in z}
@@ -143,9 +144,10 @@ class _Frame(eqx.Module):
         extra = {n: change[n] + here.rates.rate(n) * added[n] for n in added}
         for name in problem.transported:
             if name not in self.steady:
-                one = problem.inside(jnp.ones_like(z[name]))
-                shift = problem.total(r[name]) / problem.total(one + weight * here.rates.rate(name))
-                added[name] = one * shift
+                size = jnp.abs(values[name])
+                content = problem.total(size * (1.0 + weight * here.rates.rate(name)))
+                share = jnp.where(content > 0, problem.total(r[name]) / jnp.where(content > 0, content, 1.0), 0.0)
+                added[name] = share * size
         rates = contribution(problem, here, values, added, extra, here)
         return {n: z[n] + added.get(n, 0.0) for n in z}, rates
 
