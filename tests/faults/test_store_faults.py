@@ -227,6 +227,18 @@ def test_any_one_chunk_is_restored_bit_by_bit(which, request, tmp_path):
     assert done > 25 and committed(path)[0] == grown.ROWS
 
 
+@pytest.mark.parametrize("folder", ["time/.parity", "oxygen"])
+def test_a_lost_folder_is_made_again(whole, tmp_path, folder):
+    """All that restores chunks; all chunks of one field, each of which is of another group."""
+    path = tmp_path / "run.zarr"
+    shutil.copytree(whole, path)
+    shutil.rmtree(path / folder)
+    lost = len(verify(path).damaged)
+    assert lost >= 4 and len(repair(path)) == lost and verify(path).good
+    with open_store(path) as there:
+        grown.check_prefix(there, [grown.ROWS] * 2)
+
+
 def test_two_lost_chunks_of_what_never_changes_are_said(whole, tmp_path):
     path = tmp_path / "run.zarr"
     shutil.copytree(whole, path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tmepde.io import checkpoint, chunks, parity, root
-from tmepde.io.durable import sweep_temporaries, write_files
+from tmepde.io.durable import make_folders, sweep_temporaries, write_files
 from tmepde.io.layout import grown
 from tmepde.io.lock import Lock
 from tmepde.io.root import MARK, StoreError
@@ -183,6 +183,7 @@ def _restore(target: Path, document: dict[str, Any], damaged: dict[str, str]) ->
                 for name, text in parity.files(document, {key: (target / key).read_bytes() for key in keys}).items()
             }
             told.append(f"{file} was damaged and is made again")
+    make_folders({path.parent for path in again})
     write_files(again)
     return told
 
