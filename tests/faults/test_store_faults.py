@@ -531,6 +531,13 @@ def test_output_of_fifty_times_the_memory_is_written(tmp_path):
     assert rows * 2**20 > 50 * growth(tmp_path, rows)
 
 
+def test_the_store_of_a_sweep_is_said_to_be_one(tmp_path):
+    (tmp_path / root.NAME).write_text(json.dumps({"attributes": {"tmepde_version": "0", "tmepde_kind": "sweep"}}))
+    for look in (verify, repair):
+        with pytest.raises(StoreError, match="store of a sweep"):
+            look(tmp_path)
+
+
 def test_no_warning_is_needed_to_read(whole):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

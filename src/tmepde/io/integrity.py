@@ -55,6 +55,8 @@ def verify(path: str | os.PathLike[str]) -> Finding:
     target = Path(path)
     document = root.read(target)
     mark = document["attributes"].get(MARK)
+    if document["attributes"].get("tmepde_kind") == "sweep":
+        raise StoreError(f"{target} is the store of a sweep, which is not looked through. See `tmepde sweep status`.")
     if mark is None:
         raise StoreError(f"{target} was written before stores had checksums of everything. Open it with `open_store`.")
     finding = Finding(str(target), finished=bool(mark.get("finished")))
