@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tmepde as tme
+from tmepde.adjoint import Tape
 from tmepde.interventions.base import dose
 from tmepde.operators import gradient
 from tmepde.process import process
@@ -117,8 +118,8 @@ def test_forward_mode_equals_differences(name):
 
 
 def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient(monkeypatch):
-    """Some twelve steps with R = 4: several segments, so that marks and restarts occur. The same where steps are kept
-    on the way, whether they fit (R = 32) or not.
+    """Two intervals of some six steps with R = 4: several segments, so that marks and restarts occur. The same where
+    steps are kept on the way, whether all fit (32), those of the first interval alone (8) or of none (4).
     """
     zero = dict.fromkeys(PATHS, 0.0)
 
@@ -127,14 +128,14 @@ def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient(monkeyp
             one = base("line")
             for key, value in values.items():
                 one = one.replace(PATHS[key], one.at(PATHS[key]) * (1.0 + value))
-            run = tme.simulate(one, precision="f64", control=CONTROL, record=record)
-            return jnp.mean(run.fields["u"][-1] ** 2) + run.fields["p"][-1]
+            run = tme.simulate(one, save=[0.5, 1.0], precision="f64", control=CONTROL, record=record)
+            return jnp.mean(run.fields["u"][1:] ** 2) + run.fields["p"][-1]
 
         return jax.jit(jax.grad(mean))(zero)
 
     whole, others = slopes(32), [slopes(4)]
-    for size in (4, 32):
-        monkeypatch.setattr("tmepde.simulation.segment_size", lambda *_, size=size: (size, True))
+    for kept in (4, 8, 32):
+        monkeypatch.setattr("tmepde.simulation.tape_for", lambda *_, kept=kept: Tape(kept, 4))
         others.append(slopes(None))
     for other in others:
         for key in PATHS:

@@ -208,7 +208,7 @@ def implicit_derivative(
 
     r = live(z)
     rest = packing.flat({n: r[n] - freeze(r[n]) for n in names})
-    change = packing.state(jax.lax.custom_linear_solve(forward, rest, solve, transposed))
+    change = packing.state(derivative_of(jax.lax.custom_linear_solve(forward, rest, solve, transposed)))
     return {n: z[n] + change[n] for n in names}
 
 
