@@ -28,8 +28,8 @@ from tmepde.integrate import Progress, Record, advance, beginning, knots_of, put
 from tmepde.schedule import Clock
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
 
-#: bytes for steps that are kept, and the most that are kept on the way for each save interval
-_MEMORY, _MOST = 3 * 2**27, 256
+#: bytes for steps that are kept, and the most that are kept on the way: for each save interval, and besides
+_MEMORY, _EACH, _BESIDES = 3 * 2**27, 64, 256
 #: bounds of the steps of a segment, and its share of what there is room for
 _SHORTEST, _LONGEST, _SHARE = 16, 128, 8
 
@@ -48,7 +48,7 @@ def tape_for(problem: SemiDiscrete, state: State, intervals: int) -> Tape:
     step = max(1, size + 3 * sum(state[n].size * state[n].dtype.itemsize for n in problem.transported))
     segment = min(_LONGEST, max(_SHORTEST, _MEMORY // step // _SHARE))
     left = _MEMORY - segment * (step + size)
-    return Tape(max(0, min(_MOST * intervals, left // step)), segment)
+    return Tape(max(0, min(_EACH * intervals + _BESIDES, left // step)), segment)
 
 
 def _sought(x: Any) -> bool:
