@@ -116,15 +116,17 @@ def relax_quasi_steady(
 
 
 def balance_slope(
-    problem: SemiDiscrete, clock: Any, state: State, slopes: State, adjoint: Any = None
-) -> tuple[State, Any]:
-    """How fast the quasi-steady fields change (unit/h) where the others have the ``slopes``, and the iterations.
+    problem: SemiDiscrete, clock: Any, state: State, slopes: State, adjoint: Any = None, known: Any = None
+) -> tuple[State, Any, Any]:
+    """How fast the quasi-steady fields change (unit/h) where the others have the ``slopes``, the iterations, and what
+    each solve found, shape (2, S, *cells).
 
     Each field by its own linearisation, the links between them by a second sweep; to a few per cent, since it serves as
     a guess and in the matrix of a W-method.
 
     Args:
         adjoint: relative error of the solves that carry derivatives; ``None``: none are carried.
+        known: what each solve found, where these have been carried out before.
     """
     balance = _Balance(problem, clock, problem.positive(state))
     q = jnp.stack([state[n] for n in balance.names])
@@ -137,15 +139,19 @@ def balance_slope(
         return _Balance(problem, now, {**balance.state, **moving}).residual(q)[0]
 
     _, forced = jax.jvp(defect, ({n: state[n] for n in slopes}, clock.local), (slopes, jnp.ones_like(clock.local)))
-    change, count = jnp.zeros_like(q), jnp.asarray(0)
+    change, count, solved = jnp.zeros_like(q), jnp.asarray(0), []
     for sweep in range(_LINKED):
         rest = forced
         if sweep:
             rest = rest + jax.jvp(lambda q: balance.residual(q)[0], (q,), (change,))[1] + op(change)
-        found = solve(freeze(rest), freeze(change), control=_INNER)
-        count, value = count + found.iterations, found.value
+        if known is None:
+            found = solve(freeze(rest), freeze(change), control=_INNER)
+            count, value = count + found.iterations, found.value
+        else:
+            value = known[sweep]
+        solved.append(value)
         change = value if adjoint is None else differentiable_solve(op, solve, rest, value, adjoint)
-    return {n: change[i] for i, n in enumerate(balance.names)}, count
+    return {n: change[i] for i, n in enumerate(balance.names)}, count, jnp.stack(solved)
 
 
 def _with_derivatives(balance: _Balance, q: Any, relative: Any) -> Any:
