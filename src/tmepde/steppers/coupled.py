@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 from tmepde._types import State, freeze
 from tmepde.elliptic import LinearControl, prepare
+from tmepde.elliptic.solve import derivative_of
 from tmepde.schedule import Clock
 from tmepde.steppers.krylov import Packing, gmres
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
