@@ -304,7 +304,7 @@ def room(
     """Zeros for the states before ``size`` steps and what the equations of each gave."""
     problem = problem.prepared(clock, state)
     shapes = jax.eval_shape(lambda u: (u, remembered(stepper, stepper.step(problem, control, clock, u))), state)
-    return jax.tree.map(lambda s: jnp.zeros((size, *s.shape), s.dtype), shapes)  # type: ignore[no-any-return]
+    return jax.tree.map(lambda s: jnp.zeros((size, *s.shape), s.dtype), shapes)
 
 
 def _note(log: Record, local: Any, dt: Any, accepted: Any, kept: Any) -> Record:

@@ -316,18 +316,20 @@ def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: st
     state, carry = runner.start(differentiable=True)
     initial = runner.totals(state)
     first = runner.output(state, jnp.zeros((), dtype))
-    columns = tuple(jnp.asarray(np.stack(c)) for c in zip(*spans(times, dtype), strict=True))
+    bases, starts, ends = (jnp.asarray(np.stack(c)) for c in zip(*spans(times, dtype), strict=True))
+    columns = (bases, starts, ends)
 
     def one(carry: Any, span: Any) -> Any:
         base, start, end = span
-        state, progress, _ = advance(*which, *carry, base, end, differentiable=True, start=start)
+        state, progress = carry
+        state, progress, _ = advance(*which, state, progress, base, end, differentiable=True, start=start)
         return (state, progress), runner.output(state, base + end)
 
     if gradient == "reverse":
         tape = tape_for(problem, state, len(times) - 1) if record is None else Tape(0, record)
         states, carry = run_reversible(*which, state, carry, columns, tape)
         state = jax.tree.map(lambda u: u[-1], states)
-        later = jax.lax.map(lambda x: runner.output(*x), (states, columns[0] + columns[2]))
+        later = jax.lax.map(lambda x: runner.output(*x), (states, bases + ends))
     else:
         (state, carry), later = jax.lax.scan(one, (state, carry), columns)
     outputs = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
