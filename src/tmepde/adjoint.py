@@ -1,50 +1,54 @@
 """The derivative of a run backwards, one save interval at a time, in bounded memory.
 
 Step sizes are frozen (the derivative of the step-size controller is truncation error, not physics), but steps that end
-on a dose move with the dose. Of an interval with N ≤ R steps the states and the solutions of the linear equations are
-kept on the way, if the memory allows it for all intervals. Otherwise nothing of the adaptive loop is stored but the
-lengths of the accepted steps, and backwards they are repeated in segments of R ≥ √N: first once through, leaving the
+on a dose move with the dose. On the way the states of the first steps of the run and the solutions of their linear
+equations are kept, as many as there is room for, and of all steps their lengths. Backwards, an interval that has been
+kept is pulled back at once. Any other is repeated in segments of R ≥ √N of its N steps: first once through, leaving the
 state at the start of each segment (left out where R ≥ N), then segment by segment from the last, each repeated once
 more with what is kept of it. Kept steps are pulled back one by one:
 
     (ḡ, ū) ← (ḡ + ∂step/∂θᵀ ū , ∂step/∂uᵀ ū)
 
-A step that is pulled back solves nothing again but the adjoint systems (implicit function theorem). This is two-level
-checkpointing (Griewank & Walther 2008, Evaluating Derivatives, ch. 12): memory for 2R states, whatever N ≤ R².
+A step that is pulled back solves nothing again but the adjoint systems (implicit function theorem). What is repeated is
+two-level checkpointing (Griewank & Walther 2008, Evaluating Derivatives, ch. 12): memory for 2R states, whatever
+N ≤ R².
 """
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from tmepde._types import State
-from tmepde.integrate import Progress, Record, advance, beginning, knots_of, remembered, room
+from tmepde.integrate import Progress, Record, advance, beginning, knots_of, put, remembered, room
 from tmepde.schedule import Clock
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
 
-#: bytes to spend on the steps of a segment, and the bounds of their number
-_MEMORY, _LEAST, _MOST = 2**29, 16, 256
-#: bytes to spend on keeping the steps of all intervals on the way, and the fewest per interval that are worth it: their
-#: square is the number of attempts that an interval may take
-_KEPT, _WORTH = 2**30, 64
+#: bytes for steps that are kept, and the most that are kept on the way: for each save interval, and besides
+_MEMORY, _EACH, _BESIDES = 3 * 2**27, 64, 256
+#: bounds of the steps of a segment, and its share of what there is room for
+_SHORTEST, _LONGEST, _SHARE = 16, 128, 8
 
 
-def segment_size(problem: SemiDiscrete, state: State, intervals: int) -> tuple[int, bool]:
-    """How many steps to keep at once, and whether to keep them on the way.
+class Tape(NamedTuple):
+    """Steps of the whole run ``kept`` on the way, and of a ``segment`` that is repeated, whose square is the number of
+    attempts that a save interval may take."""
 
-    64 to 256 in each of ``intervals`` if a gigabyte holds them all; else half a gigabyte's worth, 16 to 256.
-    """
+    kept: int
+    segment: int
+
+
+def tape_for(problem: SemiDiscrete, state: State, intervals: int) -> Tape:
+    """What fits into :data:`_MEMORY`, at least the shortest segment."""
     size = sum(u.size * u.dtype.itemsize for u in state.values())
-    moving = sum(state[n].size * state[n].dtype.itemsize for n in problem.transported)
-    step = max(1, size + 3 * moving)
-    affordable = _KEPT // (step * max(1, intervals))
-    if affordable >= _WORTH:
-        return min(_MOST, affordable), True
-    return max(_LEAST, min(_MOST, _MEMORY // (size + step))), False
+    step = max(1, size + 3 * sum(state[n].size * state[n].dtype.itemsize for n in problem.transported))
+    segment = min(_LONGEST, max(_SHORTEST, _MEMORY // step // _SHARE))
+    left = _MEMORY - segment * (step + size)
+    return Tape(max(0, min(_EACH * intervals + _BESIDES, left // step)), segment)
 
 
 def _sought(x: Any) -> bool:
@@ -52,81 +56,119 @@ def _sought(x: Any) -> bool:
     return eqx.is_inexact_array(x) and isinstance(x, jax.core.Tracer)
 
 
-def advance_reversible(
+def run_reversible(
     problem: SemiDiscrete,
     stepper: Stepper,
     control: StepControl,
     state: State,
     progress: Progress,
-    base: Any,
-    end: Any,
-    record: int,
-    keep: bool = False,
-    start: Any = 0.0,
+    spans: tuple[Any, Any, Any],
+    tape: Tape,
 ) -> tuple[State, Progress]:
-    """:func:`~tmepde.integrate.advance` with a reverse-mode derivative with respect to ``problem`` and ``state``.
+    """The states at the ends of ``spans`` (stacked) with a reverse-mode derivative with respect to ``problem`` and
+    ``state``, and the controller at the end.
 
     Args:
-        record: R, states kept at once; an interval of more than R² attempted steps ends with ``Status.step_limit``.
-        keep: keep the states of up to R steps on the way, so that such an interval is not repeated.
+        spans: base, local start and local end of each save interval, one after the other, as arrays. One of more than
+            ``tape.segment``² attempted steps ends with ``Status.step_limit``.
     """
-    begin = jnp.asarray(start, end.dtype)
-    problem = problem.prepared(beginning(base, begin, control), state)
     arrays, static = eqx.partition(problem, _sought)
-    most = min(control.max_steps, record * record)
+    most = min(control.max_steps, tape.segment**2)
 
     @jax.custom_vjp
     def run(arrays: Any, state: State, rest: Any) -> tuple[State, Progress]:
         return forward(arrays, state, rest, 0)[0]  # without a derivative nothing is kept
 
-    def forward(
-        arrays: Any, state: State, rest: Any, kept: int = record if keep else 0
-    ) -> tuple[tuple[State, Progress], Any]:
-        control, progress, base, begin, end = rest
-        whole = eqx.combine(arrays, static)
-        last, progress, log = advance(
-            whole, stepper, control, state, progress, base, end, record=most, keep=kept, start=begin
-        )
-        return (last, progress), (arrays, state, rest, log)
+    def forward(arrays: Any, state: State, rest: Any, kept: int = tape.kept) -> tuple[tuple[State, Progress], Any]:
+        control, progress, spans = rest
+        which = (eqx.combine(arrays, static), stepper, control)
+        clock = beginning(spans[0][0], spans[1][0], control)
+        store = room(*which, clock, state, kept + tape.segment) if kept else None
+
+        def one(carry: Any, span: Any) -> Any:
+            state, progress, store, offset = carry
+            base, begin, end = span
+            state, progress, log = advance(
+                *which, state, progress, base, end, record=most, kept=store, offset=offset, start=begin
+            )
+            steps = dataclasses.replace(log, kept=None)
+            return (state, progress, log.kept, offset + log.count), (state, steps)
+
+        start = (state, progress, store, jnp.asarray(0))
+        (_, progress, store, _), (states, logs) = jax.lax.scan(one, start, spans)
+        return (states, progress), (arrays, state, rest, states, logs, store)
 
     def backward(kept: Any, cotangent: Any) -> Any:
-        arrays, state, (control, _, base, begin, end), log = kept
-        interval = _Interval(stepper, control, arrays, static, (base, begin, end), log)
-        gradient, adjoint = _pull_back(interval, state, cotangent[0], record)
+        arrays, first, (control, _, spans), states, logs, store = kept
+        if store is None:
+            clock = beginning(spans[0][0], spans[1][0], control)
+            store = room(eqx.combine(arrays, static), stepper, control, clock, first, tape.segment)
+        starts = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b[:-1]]), first, states)
+
+        def one(carry: Any, each: Any) -> Any:
+            gradient, adjoint, store = carry
+            span, start, log, more = each
+            adjoint = jax.tree.map(jnp.add, adjoint, more)
+            interval = _Interval(stepper, control, arrays, static, span, start, log)
+            slope, adjoint, store = _pull_back(interval, start, adjoint, store, tape)
+            return (jax.tree.map(jnp.add, gradient, slope), adjoint, store), None
+
+        zero = jax.tree.map(jnp.zeros_like, (arrays, first))
+        (gradient, adjoint, _), _ = jax.lax.scan(one, (*zero, store), (spans, starts, logs, cotangent[0]), reverse=True)
         return gradient, adjoint, None
 
     run.defvjp(forward, backward)
-    return run(arrays, state, (control, progress, base, begin, end))
+    return run(arrays, state, (control, progress, spans))
 
 
 class _Interval:
-    """The accepted steps of one interval as functions of the state before them."""
+    """The accepted steps of one interval as functions of ``arrays`` and the state before them.
+
+    ``arrays``: those of the problem, and the eigenbases prepared with them and the ``start`` of the interval.
+    """
 
     def __init__(
-        self, stepper: Stepper, control: StepControl, arrays: Any, static: Any, span: tuple[Any, Any, Any], log: Record
+        self,
+        stepper: Stepper,
+        control: StepControl,
+        arrays: Any,
+        static: Any,
+        span: tuple[Any, Any, Any],
+        start: State,
+        log: Record,
     ):
-        self.stepper, self.control, self.arrays, self.static = stepper, control, arrays, static
+        self.stepper, self.control, self.static, self.log = stepper, control, static, log
         self.base, self.begin, self.end = span
-        self.log = log
-        self.fixed = knots_of(eqx.combine(arrays, static), *span)
+        clock = beginning(self.base, self.begin, control)
+
+        def lines(arrays: Any, state: State) -> Any:
+            return eqx.partition(eqx.combine(arrays, static).prepared(clock, state).lines, eqx.is_inexact_array)
+
+        bases, self.prepared, self.rest = jax.vjp(lines, arrays, start, has_aux=True)
+        self.arrays = (arrays, bases)
+        self.fixed = knots_of(self.problem(self.arrays), *span)
+
+    def problem(self, arrays: Any) -> SemiDiscrete:
+        whole = eqx.combine(arrays[0], self.static)
+        return dataclasses.replace(whole, lines=eqx.combine(arrays[1], self.rest))
 
     def plain(self, state: State, index: Any) -> tuple[State, Any]:
         """Step ``index`` as it was, and what its equations gave (``None`` if the stepper does not remember)."""
         start = self.log.start[index]
         clock = Clock(self.base, start, start, self.log.length[index])
-        result = self.stepper.step(eqx.combine(self.arrays, self.static), self.control, clock, state)
+        result = self.stepper.step(self.problem(self.arrays), self.control, clock, state)
         return result.state, remembered(self.stepper, result)
 
     def differentiable(self, arrays: Any, state: State, index: Any, solved: Any) -> State:
         """The same as a function of ``arrays`` and ``state``, with the times that move with doses."""
-        whole, log = eqx.combine(arrays, self.static), self.log
+        whole, log = self.problem(arrays), self.log
         knots = knots_of(whole, self.base, self.begin, self.end)
         last = log.start.shape[0] - 1
         end = jnp.where(index + 1 < log.count, log.start[jnp.minimum(index + 1, last)], self.end)
         start = self._moved(log.start[index], knots)
         clock = Clock(self.base, start, start, self._moved(end, knots) - start)
         more = {"known": solved} if self.stepper.remembers else {}
-        return self.stepper.step(whole, self.control, clock, state, differentiable=True, **more).state
+        return self.stepper.step(whole.parted(), self.control, clock, state, differentiable=True, **more).state
 
     def _moved(self, time: Any, knots: Any) -> Any:
         """``time`` carried along by the last knot the stepper landed on before it."""
@@ -135,15 +177,13 @@ class _Interval:
         return time + jnp.where(reached[last], knots[last] - self.fixed[last], 0.0)
 
 
-def _pull_back(interval: _Interval, state: State, adjoint: State, record: int) -> tuple[Any, State]:
-    """Derivatives with respect to the interval's arrays and its first ``state``, from the ``adjoint`` of its last."""
-    count = interval.log.count
+def _pull_back(interval: _Interval, state: State, adjoint: State, store: Any, tape: Tape) -> tuple[Any, State, Any]:
+    """Derivatives with respect to the problem's arrays and the interval's first ``state``, from the ``adjoint`` of its
+    last; and ``store``, behind whose kept steps segments are repeated."""
+    count, first_kept = interval.log.count, interval.log.offset
+    kept, record = jax.tree.leaves(store)[0].shape[0] - tape.segment, tape.segment
+    repeat = first_kept + count > kept
     segments = (count + record - 1) // record
-    store, repeat = interval.log.kept, jnp.asarray(True)
-    if store is None:
-        store = room(jax.eval_shape(lambda u: (u, interval.plain(u, 0)[1]), state), record)
-    else:
-        repeat = count > record
     marks = jax.tree.map(lambda u: jnp.zeros((record, *u.shape), u.dtype).at[0].set(u), state)
 
     def walk(index: Any, carry: Any) -> Any:
@@ -151,8 +191,7 @@ def _pull_back(interval: _Interval, state: State, adjoint: State, record: int) -
         slot = jnp.where(index % record == 0, index // record, record)
         marks = jax.tree.map(lambda m, u: m.at[slot].set(u, mode="drop"), marks, state)
         following, solved = interval.plain(state, index)
-        store = jax.tree.map(lambda s, u: s.at[index % record].set(u), store, (state, solved))
-        return following, marks, store
+        return following, marks, put(store, (state, solved), kept + index % record)
 
     def job(number: Any, carry: Any) -> Any:
         """Number 0 walks to the last segment and leaves marks; the others pull one segment back."""
@@ -168,7 +207,8 @@ def _pull_back(interval: _Interval, state: State, adjoint: State, record: int) -
         def sweep(i: Any, carry: Any) -> Any:
             gradient, adjoint = carry
             index = last - 1 - i
-            before, solved = jax.tree.map(lambda s: s[index % record], store)
+            slot = jnp.where(repeat, kept + index % record, first_kept + index)
+            before, solved = jax.tree.map(lambda s: s[slot], store)
             _, pull = jax.vjp(lambda a, u: interval.differentiable(a, u, index, solved), interval.arrays, before)
             more, adjoint = pull(adjoint)
             return jax.tree.map(jnp.add, gradient, more), adjoint
@@ -178,5 +218,6 @@ def _pull_back(interval: _Interval, state: State, adjoint: State, record: int) -
         return marks, store, gradient, adjoint
 
     zero = jax.tree.map(jnp.zeros_like, interval.arrays)
-    _, _, gradient, adjoint = jax.lax.fori_loop(0, segments + 1, job, (marks, store, zero, adjoint))
-    return gradient, adjoint
+    _, store, (gradient, bases), adjoint = jax.lax.fori_loop(0, segments + 1, job, (marks, store, zero, adjoint))
+    more, change = interval.prepared(bases)
+    return *jax.tree.map(jnp.add, (gradient, adjoint), (more, change)), store

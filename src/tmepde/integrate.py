@@ -45,14 +45,15 @@ class Progress(eqx.Module):
 class Record(eqx.Module):
     """Local start and length of each accepted step, arrays as long as the most steps allowed.
 
-    ``kept``: state before each of the first accepted steps and what its equations gave; meaningless once ``count``
-    exceeds its length.
+    ``kept``: a place for the state before each step and what its equations gave, of which ``offset`` are taken; what
+    does not fit overwrites the last.
     """
 
     start: Any
     length: Any
     count: Any
     kept: Any = None
+    offset: Any = 0
 
 
 def first_progress(
@@ -92,7 +93,8 @@ def advance(
     end: Any,
     differentiable: bool = False,
     record: int = 0,
-    keep: int = 0,
+    kept: Any = None,
+    offset: Any = 0,
     start: Any = 0.0,
 ) -> tuple[State, Progress, Record]:
     """Integrate from local time ``start`` to ``end``, both in hours after ``base``.
@@ -100,12 +102,12 @@ def advance(
     Args:
         differentiable: carry derivatives through each solve (forward mode differentiates this function as it is).
         record: size of the record of accepted steps; 0 records nothing.
-        keep: accepted steps whose states are recorded too.
+        kept: from :func:`room`, where what is needed to repeat accepted steps is written, after ``offset`` of them.
     """
     begin = jnp.asarray(start, end.dtype)
     span = (base, begin, begin, end)
     state, progress, _, log = march(
-        problem, stepper, control, state, progress, span, None, differentiable, record, keep
+        problem, stepper, control, state, progress, span, None, differentiable, record, kept, offset
     )
     return state, progress, log
 
@@ -120,7 +122,8 @@ def march(
     attempts: Any = None,
     differentiable: bool = False,
     record: int = 0,
-    keep: int = 0,
+    kept: Any = None,
+    offset: Any = 0,
 ) -> tuple[State, Progress, Any, Record]:
     """Go on within a save interval, with at most ``attempts`` attempted steps (``None``: to its end).
 
@@ -135,11 +138,8 @@ def march(
     problem = problem.prepared(beginning(base, local, control), state)
     knots = knots_of(problem, base, start, end)
     made = progress.steps + progress.rejected
-    nothing = Record(jnp.zeros(max(record, 1), dtype), jnp.zeros(max(record, 1), dtype), jnp.asarray(0))
-    if keep:
-        clock = beginning(base, local, control)
-        shapes = jax.eval_shape(lambda u: (u, remembered(stepper, stepper.step(problem, control, clock, u))), state)
-        nothing = eqx.tree_at(lambda r: r.kept, nothing, room(shapes, keep), is_leaf=lambda x: x is None)
+    empty = jnp.zeros(max(record, 1), dtype)
+    nothing = Record(empty, empty, jnp.asarray(0), kept, jnp.asarray(offset))
     limit = control.max_steps if record == 0 else min(record, control.max_steps)
 
     def running(carry: tuple[Any, ...]) -> Any:
@@ -163,7 +163,7 @@ def march(
         progress = dataclasses.replace(progress, lag=carried[0], rest=carried[1])
         progress = _account(stepper, control, progress, result, wish, accepted, landing, limit)
         if record:
-            before_it = (state, remembered(stepper, result)) if keep else None
+            before_it = None if kept is None else (state, remembered(stepper, result))
             log = _note(log, local, dt, accepted, before_it)
         state = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), new, state)
         return jnp.where(accepted, moved, local), state, progress, log
@@ -298,8 +298,12 @@ def remembered(stepper: Stepper, result: Any) -> Any:
     return result.solved if stepper.remembers else None
 
 
-def room(shapes: Any, size: int) -> Any:
-    """Zeros for ``size`` of each array in ``shapes``."""
+def room(
+    problem: SemiDiscrete, stepper: Stepper, control: StepControl, clock: Clock, state: State, size: int
+) -> tuple[State, Any]:
+    """Zeros for the states before ``size`` steps and what the equations of each gave."""
+    problem = problem.prepared(clock, state)
+    shapes = jax.eval_shape(lambda u: (u, remembered(stepper, stepper.step(problem, control, clock, u))), state)
     return jax.tree.map(lambda s: jnp.zeros((size, *s.shape), s.dtype), shapes)
 
 
@@ -307,5 +311,10 @@ def _note(log: Record, local: Any, dt: Any, accepted: Any, kept: Any) -> Record:
     """With an accepted step entered. What a refused attempt leaves in ``kept`` the next one overwrites."""
     here = jnp.where(accepted, log.count, log.start.shape[0])
     start, length = log.start.at[here].set(local, mode="drop"), log.length.at[here].set(dt, mode="drop")
-    store = jax.tree.map(lambda s, u: s.at[log.count % s.shape[0]].set(u), log.kept, kept)
-    return Record(start, length, log.count + accepted, store)
+    store = put(log.kept, kept, log.offset + log.count)
+    return Record(start, length, log.count + accepted, store, log.offset)
+
+
+def put(store: Any, values: Any, slot: Any) -> Any:
+    """``store`` with ``values`` at ``slot``, or at its last one if that is beyond."""
+    return jax.tree.map(lambda s, u: jax.lax.dynamic_update_index_in_dim(s, u, slot, 0), store, values)

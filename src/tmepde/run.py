@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tmepde._heap import return_memory
 from tmepde._results import Status
 from tmepde._types import State
 from tmepde.diagnosis import caution, explain
@@ -42,6 +43,8 @@ from tmepde.solution import account_of, statistics_of
 
 #: cells of which a content is summed at a time: their float64 values stay in the nearest cache, and on one core
 _PIECE = 8192
+#: seconds of compilation that leave enough memory behind to be returned
+_COMPILED = 5.0
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,8 @@ class Run:
             if scenario.observables:
                 self._watch = watch_program.lower(*where[:3], span[0]).compile()
         self.compile_time = time.perf_counter() - began
+        if self.compile_time > _COMPILED:
+            return_memory()
 
     def _begin(self, snapshot: Snapshot | None, volumes: Any) -> None:
         """At the start, or where ``snapshot`` stands."""

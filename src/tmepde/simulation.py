@@ -13,7 +13,7 @@ import numpy as np
 from tmepde._cache import keep_programs
 from tmepde._heap import keep_memory
 from tmepde._types import cast, is_traced
-from tmepde.adjoint import advance_reversible, segment_size
+from tmepde.adjoint import Tape, run_reversible, tape_for
 from tmepde.coefficients import unknown
 from tmepde.integrate import advance
 from tmepde.layout import Layout
@@ -62,8 +62,8 @@ def simulate(
         progress: show a bar, or a function called with (time, until) after each save interval.
         gradient: inside a transformation, ``"reverse"`` (``jax.grad``) or ``"forward"`` (``jax.jvp``, ``jax.jacfwd``).
         record: steps whose states are kept at once when differentiating in reverse. A save interval may take its square
-            in attempted steps; beyond `record` steps are recomputed once more. ``None``: kept on the way, 64 to 256 of
-            every interval, if they fit into a gigabyte; else half a gigabyte's worth, 16 to 256, of one interval.
+            in attempted steps; beyond `record` steps are recomputed once more. ``None``: steps are kept on the way, for
+            384 MiB; intervals for which that is not enough are repeated, 16 to 128 of their steps at once.
 
     Raises:
         ValueError: for settings that cannot work, with all problems in one message.
@@ -311,25 +311,27 @@ class _reporter:  # noqa: N801 - a context manager used like a function
 
 def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: str, record: int | None) -> Solution:
     """The same inside a transformation: a scan over the save intervals."""
-    dtype = runner.dtype
-    problem, reverse = runner.problem, gradient == "reverse"
+    problem, dtype = runner.problem, runner.dtype
+    which = (problem, runner.stepper, runner.control)
     state, carry = runner.start(differentiable=True)
     initial = runner.totals(state)
     first = runner.output(state, jnp.zeros((), dtype))
-    size, keep = segment_size(problem, state, len(times) - 1) if record is None else (record, False)
-    columns = tuple(jnp.asarray(np.stack(c)) for c in zip(*spans(times, dtype), strict=True))
+    bases, starts, ends = (jnp.asarray(np.stack(c)) for c in zip(*spans(times, dtype), strict=True))
+    columns = (bases, starts, ends)
 
     def one(carry: Any, span: Any) -> Any:
-        state, progress = carry
         base, start, end = span
-        which = (problem, runner.stepper, runner.control)
-        if reverse:
-            state, progress = advance_reversible(*which, state, progress, base, end, size, keep, start)
-        else:
-            state, progress, _ = advance(*which, state, progress, base, end, differentiable=True, start=start)
+        state, progress = carry
+        state, progress, _ = advance(*which, state, progress, base, end, differentiable=True, start=start)
         return (state, progress), runner.output(state, base + end)
 
-    (state, carry), later = jax.lax.scan(one, (state, carry), columns)
+    if gradient == "reverse":
+        tape = tape_for(problem, state, len(times) - 1) if record is None else Tape(0, record)
+        states, carry = run_reversible(*which, state, carry, columns, tape)
+        state = jax.tree.map(lambda u: u[-1], states)
+        later = jax.lax.map(lambda x: runner.output(*x), (states, bases + ends))
+    else:
+        (state, carry), later = jax.lax.scan(one, (state, carry), columns)
     outputs = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
     return Solution.traced(scenario, times, outputs, carry, (initial, runner.totals(state)), state, runner.method)
 

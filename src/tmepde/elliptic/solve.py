@@ -322,4 +322,16 @@ def differentiable_solve(op: Operator, solver: Solver, b: Any, value: Any, relat
     def solve(_: Any, rhs: Any) -> Any:
         return solver(rhs, control=tight).value
 
-    return value + jax.lax.custom_linear_solve(frozen, rest, solve, symmetric=True)
+    return value + derivative_of(jax.lax.custom_linear_solve(frozen, rest, solve, symmetric=True))
+
+
+@jax.custom_jvp
+def derivative_of(x: Any) -> Any:
+    """Zero, with the derivative of ``x``: the solve that gives ``x`` its derivative is then not part of a program that
+    needs no value of it."""
+    return jnp.zeros_like(x)
+
+
+@derivative_of.defjvp
+def _(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    return derivative_of(primals[0]), tangents[0]

@@ -33,3 +33,17 @@ def apart_if_large(cells: tuple[int, ...], function: Callable[..., Any], *values
     """``function(*values)``, :func:`apart` on a processor where there are many ``cells``."""
     large = platform() == "cpu" and math.prod(cells) >= LARGE
     return apart(function, *values) if large else function(*values)
+
+
+def written(tree: Any) -> Any:
+    """The fields of ``tree``, and their derivatives in both modes, written to memory by a CPU before they are read."""
+    leaves, treedef = jax.tree.flatten(tree)
+    fields = [i for i, x in enumerate(leaves) if isinstance(x, jax.Array) and jnp.ndim(x) > 0]
+    if platform() != "cpu" or not fields:
+        return tree
+    always = jax.lax.optimization_barrier(jnp.asarray(True))
+    same, none = lambda *x: x, lambda *x: tuple(map(jnp.zeros_like, x))  # noqa: E731
+    arrays = jax.lax.cond(always, same, none, *(leaves[i] for i in fields))
+    for i, x in zip(fields, arrays, strict=True):
+        leaves[i] = x
+    return jax.tree.unflatten(treedef, leaves)

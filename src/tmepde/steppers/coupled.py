@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 from tmepde._types import State, freeze
 from tmepde.elliptic import LinearControl, prepare
+from tmepde.elliptic.solve import derivative_of
 from tmepde.schedule import Clock
 from tmepde.steppers.krylov import Packing, gmres
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
@@ -208,7 +209,7 @@ def implicit_derivative(
 
     r = live(z)
     rest = packing.flat({n: r[n] - freeze(r[n]) for n in names})
-    change = packing.state(jax.lax.custom_linear_solve(forward, rest, solve, transposed))
+    change = packing.state(derivative_of(jax.lax.custom_linear_solve(forward, rest, solve, transposed)))
     return {n: z[n] + change[n] for n in names}
 
 

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from tmepde._types import State, freeze
 from tmepde.elliptic import EllipticOperator, preconditioner
-from tmepde.elliptic.solve import Operator
+from tmepde.elliptic.solve import Operator, derivative_of
 from tmepde.operators import face_areas, open_parts
 from tmepde.schedule import Clock
 from tmepde.steppers.krylov import gmres
@@ -132,7 +132,7 @@ class FlowSolver:
         def solve(apply: Linear, rhs: Any) -> Any:
             return self._krylov(apply, rhs, 1.0, 0.0, jnp.minimum(least, _REDUCTION))[0]
 
-        return value + jax.lax.custom_linear_solve(self.apply, rest, solve, solve)
+        return value + derivative_of(jax.lax.custom_linear_solve(self.apply, rest, solve, solve))
 
 
 def _upwinded(problem: SemiDiscrete, op: EllipticOperator, flows: list[Any]) -> EllipticOperator:

@@ -38,7 +38,8 @@ class Pull(NamedTuple):
 
     ``outer``: of the transported along (pointwise and quasi-steady species, time). ``inner``: of the reactions of the
     transported along the slow among them, with ``slow`` 1 or 0 for each. ``back``: of the pointwise along (transported
-    and quasi-steady species, time). ``balance``: slopes of the quasi-steady fields at the start of the step.
+    and quasi-steady species, time). ``balance``: slopes of the quasi-steady fields at the start of the step, ``solved``
+    as :func:`~tmepde.steppers.quasi_steady.balance_slope` has them.
     """
 
     outer: Linear | None
@@ -46,10 +47,11 @@ class Pull(NamedTuple):
     slow: State
     back: Linear | None
     balance: State
+    solved: Any
 
 
 def linearised(
-    problem: SemiDiscrete, clock: Clock, state: State, weight: Any, adjoint: Any = None
+    problem: SemiDiscrete, clock: Clock, state: State, weight: Any, adjoint: Any = None, known: Any = None
 ) -> tuple[Evaluation, Pull | None, Any]:
     """The evaluation at ``state``, how tendencies are pulled by other species, and the linear iterations it took.
 
@@ -59,13 +61,14 @@ def linearised(
     Args:
         weight: γΔt.
         adjoint: relative error of solves that carry derivatives; ``None``: no derivatives are asked for.
+        known: ``solved`` of the same taken before.
     """
     names = problem.transported
     here = problem.evaluate(clock, state)
     if not names:
         return here, None, jnp.asarray(0)
     slow = _slow(names, here, problem.grid.shape) if len(names) > 1 else {names[0]: jnp.asarray(1.0)}
-    balance, count = _balance(problem, clock, state, here, slow, weight, adjoint)
+    balance, count, solved = _balance(problem, clock, state, here, slow, weight, adjoint, known)
     steady, pointwise = problem.quasi_steady, problem.pointwise
 
     def transported(given: State, local: Any) -> State:
@@ -87,7 +90,7 @@ def linearised(
         _, back = jax.linearize(still, {n: state[n] for n in names + steady}, clock.local)
     if len(names) > 1:
         _, inner = jax.linearize(reacting, {n: state[n] for n in names})
-    return here, Pull(outer, inner, slow, back, balance), count
+    return here, Pull(outer, inner, slow, back, balance, solved), count
 
 
 def _at(clock: Clock, local: Any) -> Clock:
@@ -95,16 +98,23 @@ def _at(clock: Clock, local: Any) -> Clock:
 
 
 def _balance(
-    problem: SemiDiscrete, clock: Clock, state: State, here: Evaluation, slow: State, weight: Any, adjoint: Any
-) -> tuple[State, Any]:
+    problem: SemiDiscrete,
+    clock: Clock,
+    state: State,
+    here: Evaluation,
+    slow: State,
+    weight: Any,
+    adjoint: Any,
+    known: Any,
+) -> tuple[State, Any, Any]:
     """Slopes of the quasi-steady fields, from estimates of those of the others."""
     if not problem.quasi_steady:
-        return {}, jnp.asarray(0)
+        return {}, jnp.asarray(0), None
     slopes = {}
     for name in problem.dynamic:
         share = slow.get(name, 1.0)
         slopes[name] = (share * here.tendency[name] / (1.0 + weight * here.rates.rate(name))).astype(state[name].dtype)
-    return balance_slope(problem, clock, state, slopes, adjoint)
+    return balance_slope(problem, clock, state, slopes, adjoint, known)
 
 
 def depends(function: Callable[[Any], Any], value: Any) -> bool:

@@ -17,13 +17,15 @@ import numpy as np
 
 from tmepde._types import State, freeze
 from tmepde.elliptic import LinearControl, prepare
-from tmepde.elliptic.solve import Operator, differentiable_solve
+from tmepde.elliptic.solve import Operator, derivative_of, differentiable_solve
 from tmepde.schedule import Clock
 from tmepde.steppers.semidiscrete import SemiDiscrete, flux_divergence
 
 _LIMIT = 100
 #: iterations over the links between fields in a derivative, and contraction that is told from standing still
 _SWEEPS, _SLOWEST = 300, 0.99
+#: error that one sweep of these may leave in each field
+_ROUGH = 1e-2
 _INNER = LinearControl(relative=0.05, limit=40)
 #: solves for the slopes of the balances: one for each field by itself, one more for what links them
 _LINKED = 2
@@ -114,15 +116,17 @@ def relax_quasi_steady(
 
 
 def balance_slope(
-    problem: SemiDiscrete, clock: Any, state: State, slopes: State, adjoint: Any = None
-) -> tuple[State, Any]:
-    """How fast the quasi-steady fields change (unit/h) where the others have the ``slopes``, and the iterations.
+    problem: SemiDiscrete, clock: Any, state: State, slopes: State, adjoint: Any = None, known: Any = None
+) -> tuple[State, Any, Any]:
+    """How fast the quasi-steady fields change (unit/h) where the others have the ``slopes``, the iterations, and what
+    each solve found, shape (2, S, *cells).
 
     Each field by its own linearisation, the links between them by a second sweep; to a few per cent, since it serves as
     a guess and in the matrix of a W-method.
 
     Args:
         adjoint: relative error of the solves that carry derivatives; ``None``: none are carried.
+        known: what each solve found, where these have been carried out before.
     """
     balance = _Balance(problem, clock, problem.positive(state))
     q = jnp.stack([state[n] for n in balance.names])
@@ -135,15 +139,19 @@ def balance_slope(
         return _Balance(problem, now, {**balance.state, **moving}).residual(q)[0]
 
     _, forced = jax.jvp(defect, ({n: state[n] for n in slopes}, clock.local), (slopes, jnp.ones_like(clock.local)))
-    change, count = jnp.zeros_like(q), jnp.asarray(0)
+    change, count, solved = jnp.zeros_like(q), jnp.asarray(0), []
     for sweep in range(_LINKED):
         rest = forced
         if sweep:
             rest = rest + jax.jvp(lambda q: balance.residual(q)[0], (q,), (change,))[1] + op(change)
-        found = solve(freeze(rest), freeze(change), control=_INNER)
-        count, value = count + found.iterations, found.value
+        if known is None:
+            found = solve(freeze(rest), freeze(change), control=_INNER)
+            count, value = count + found.iterations, found.value
+        else:
+            value = known[sweep]
+        solved.append(value)
         change = value if adjoint is None else differentiable_solve(op, solve, rest, value, adjoint)
-    return {n: change[i] for i, n in enumerate(balance.names)}, count
+    return {n: change[i] for i, n in enumerate(balance.names)}, count, jnp.stack(solved)
 
 
 def _with_derivatives(balance: _Balance, q: Any, relative: Any) -> Any:
@@ -163,12 +171,12 @@ def _with_derivatives(balance: _Balance, q: Any, relative: Any) -> Any:
         return q + differentiable_solve(op, solve, defect, jnp.zeros_like(defect), relative)
     _, along = jax.linearize(lambda q: still.residual(q)[0], q)
     relative = freeze(jnp.maximum(30 * jnp.finfo(q.dtype).eps, relative)).astype(q.dtype)
-    tight = LinearControl(relative=relative, limit=200)
+    rough = LinearControl(relative=jnp.maximum(_ROUGH, relative), limit=200)  # each sweep makes good what one leaves
 
     def linked(product: Any, b: Any) -> Any:
-        return _linked(product, lambda r: solve(r, control=tight).value, b, relative)
+        return _linked(product, lambda r: solve(r, control=rough).value, b, relative)
 
-    return q + jax.lax.custom_linear_solve(lambda v: -along(v), defect, linked, linked)
+    return q + derivative_of(jax.lax.custom_linear_solve(lambda v: -along(v), defect, linked, linked))
 
 
 def _linked(product: Any, precondition: Any, b: Any, relative: Any) -> Any:

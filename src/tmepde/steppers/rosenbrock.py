@@ -169,7 +169,7 @@ class RosenbrockW(Stepper):
         """Advance ``state`` by ``clock.step`` from ``clock.local``.
 
         ``known``: ``solved`` of the same step taken before (slopes of the transported fields by stage, quasi-steady
-        fields in balance), so that only derivatives are left to solve for.
+        fields in balance, and their slopes), so that only derivatives are left to solve for.
 
         Up to order 2 quasi-steady fields are relaxed once, at the second stage, and handed to the next step: that stage
         differs from the step's result by the error estimate, so that the order and the error control hold. Order 3
@@ -178,10 +178,11 @@ class RosenbrockW(Stepper):
         table, dt = self.tableau, clock.step
         if table.power > table.order:  # the estimate is one of the result itself
             control = control.sharpened(1.0 / table.order, _ROUND_OFF * jnp.finfo(jnp.asarray(dt).dtype).eps)
+        remembered, balanced, before = (None, None, None) if known is None else known
         pull, spent = None, jnp.asarray(0)
         if self.coupled:
             adjoint = control.adjoint * control.rtol if differentiable else None
-            first, pull, spent = linearised(problem, clock, state, table.gamma * dt, adjoint)
+            first, pull, spent = linearised(problem, clock, state, table.gamma * dt, adjoint, before)
         else:
             first = problem.evaluate(clock, state)
         coming = expected(problem, first)
@@ -190,7 +191,6 @@ class RosenbrockW(Stepper):
         solver = StageSolver(problem, first, table.gamma * dt, dt, scale, control, differentiable, begun)
         if self.coupled:
             solver.couple(clock, state, pull, self.kinetics)
-        remembered, balanced = (None, None) if known is None else known
         slope, extra, solved, count = solver(
             first.tendency, None, table.slopes[0], None if remembered is None else remembered[0]
         )
@@ -219,7 +219,7 @@ class RosenbrockW(Stepper):
         if table.order > 2:
             result, balanced, count = frame.relax(1.0, result)
             converged, iterations = converged & balanced, iterations + count
-        memory = (_transported(problem, slopes), carry.steady)
+        memory = (_transported(problem, slopes), carry.steady, None if pull is None else pull.solved)
         return StepResult(result, error, budget, converged, iterations, carry.courant, memory, change)
 
     def _stages(
