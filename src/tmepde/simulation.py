@@ -24,8 +24,8 @@ from tmepde.runner import spans
 from tmepde.scenario import Scenario, check_fields, check_save
 from tmepde.snapshot import Snapshot
 from tmepde.solution import Solution
-from tmepde.steppers import Rosenbrock2, SemiDiscrete, StepControl, Stepper
-from tmepde.steppers.choice import choose_stepper
+from tmepde.steppers import SemiDiscrete, StepControl, Stepper
+from tmepde.steppers.choice import choose_stepper, general_stepper
 
 Devices = int | str | Sequence[Any] | None
 
@@ -253,7 +253,7 @@ def _stepper(scenario: Scenario, stepper: Stepper | None, solver: str, dtype: An
             raise ValueError(f"`stepper` must be a stepper, but {stepper!r} was given. Write tme.Rosenbrock2(), say.")
         return stepper
     if is_traced(scenario):
-        return Rosenbrock2()
+        return general_stepper(scenario.system)
     problem = SemiDiscrete(cast(scenario, dtype).system, solver=solver)
     return choose_stepper(problem, problem.system.initial_state(dtype), float(scenario.until))
 

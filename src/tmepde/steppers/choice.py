@@ -21,15 +21,26 @@ from tmepde.steppers.semidiscrete import SemiDiscrete
 _TRIALS = (0.0, 0.137, 0.371, 0.618, 0.931)
 
 
+#: local species up to which their Jacobian is kept in every cell by default: 144 numbers a cell
+_MOST = 12
+
+
+def general_stepper(system: Any) -> Stepper:
+    """:func:`Rosenbrock2`; with the exact kinetics of each cell where nothing moves: all stiffness is in them then."""
+    kinds = {s.kind for s in system.species.values()}
+    still = not kinds & {"transported", "quasi_steady"}
+    return Rosenbrock2(kinetics=still and 1 < len(system.of_kind("local")) <= _MOST)
+
+
 def choose_stepper(problem: SemiDiscrete, state: State, until: Any) -> Stepper:
     """:class:`Exponential2` for linear equations with constant coefficients, which it solves exactly in time;
-    :func:`Rosenbrock2` for everything else.
+    :func:`Rosenbrock2` for everything else (with ``kinetics`` where nothing moves).
 
     Linear with constant coefficients means: one diffusivity per field, no drift, no quasi-steady fields, no doses, no
     side whose values are functions, a loss rate that is the same everywhere, and rates that depend neither on the state
     nor on time (tried at ``state`` and at another one, at five times up to ``until``).
     """
-    return Exponential2() if _constant(problem, state, until) else Rosenbrock2()
+    return Exponential2() if _constant(problem, state, until) else general_stepper(problem.system)
 
 
 def _constant(problem: SemiDiscrete, state: State, until: Any) -> bool:

@@ -24,9 +24,9 @@ import jax.numpy as jnp
 from tmepde._types import State, freeze
 from tmepde.elliptic import LinearControl, prepare
 from tmepde.schedule import Clock
+from tmepde.steppers.cellwise import cellwise_inverse, cellwise_product, pointwise_jacobian
 from tmepde.steppers.krylov import Packing, gmres
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
-from tmepde.steppers.stage import cellwise_inverse, cellwise_product, pointwise_jacobian
 
 #: reduction of the preconditioned residual in one GMRES solve (inexact Newton), and of a field in the preconditioner
 _FORCING = 0.03
