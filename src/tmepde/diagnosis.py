@@ -158,6 +158,9 @@ def explain(runner: Runner, status: Status, state: State, clock: tuple[Any, Any,
             found = later if any(later[name].odd.values()) else found
     one = found[name]
     cause = _cause(runner, status, name, one, float(initial.get(name, 0.0)))
+    longest = float(runner.control.longest)
+    if status == Status.step_limit and runner.control.adaptive and float(dt) > 0.9 * longest:
+        cause = f"Steps are as long as `longest` = {longest:g} h allows. Raise it, or `max_steps`, or save more often."
     bounds = [s for g in _groups(runner) for s in g]
     advice = f" {bounds[0]}" if bounds else ""
     drift = ""
