@@ -1,8 +1,8 @@
 """What quasi-steady fields that exchange fast have in common, corrected for all of them at once.
 
 Taken field by field, A⁻¹ of each by itself, the balance of a ⇄ b is approached by e/(e + 1) an iteration where they
-exchange e times faster than they are lost: what one loses the other has gained, and their sum hardly moves. So that sum
-gets an equation of its own. With R the Jacobian of the reactions in a cell (sides included), its slowest composition
+exchange e times faster than they are lost: what one loses the other has gained, and their sum hardly moves. So the sum
+of each group of fields that act on each other gets an equation of its own. With R the Jacobian of the reactions in a cell (sides included), its slowest composition
 and what weighs the residuals are
 
     w = R⁻¹ s ,   l = R⁻ᵀ s⁻¹ ,   l·w = 1 ,      s: a typical size of each field
@@ -24,6 +24,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import Literal
 
 from tmepde._types import freeze
@@ -42,8 +43,8 @@ _SHIFT = 1e-5
 _COMMON = LinearControl(relative=0.02, limit=60)
 
 
-def mutual(function: Callable[..., tuple[Any, ...]], fields: tuple[Any, ...]) -> bool:
-    """Whether any two of ``fields`` act on each other, directly or around others, through ``function(*fields)``, which
+def mutual(function: Callable[..., tuple[Any, ...]], fields: tuple[Any, ...]) -> tuple[tuple[int, ...], ...]:
+    """The groups of ``fields`` that act on each other, directly or around others, through ``function(*fields)``, which
     returns one result for each (an operation with several results counts as a whole)."""
     program = jax.make_jaxpr(function)(*fields).jaxpr
     sources: dict[Any, frozenset[int]] = {x: frozenset({i}) for i, x in enumerate(program.invars)}
@@ -55,7 +56,10 @@ def mutual(function: Callable[..., tuple[Any, ...]], fields: tuple[Any, ...]) ->
     reach = [set(row) for row in rows]
     for _ in rows:
         reach = [row.union(*(reach[j] for j in row)) for row in reach]
-    return any(i in reach[j] and j in reach[i] for i in range(len(rows)) for j in range(i))
+    groups = {
+        tuple(j for j in range(len(rows)) if j == i or (j in reach[i] and i in reach[j])) for i in range(len(rows))
+    }
+    return tuple(sorted(g for g in groups if len(g) > 1))
 
 
 class Common:
@@ -66,44 +70,53 @@ class Common:
         jacobian: R with the other sign, ∂(s − λq)_i/∂q_j, ``(S, S, *cells)``.
         volumes: of the cells, zero outside the mask.
         q: the fields, for their sizes.
+        groups: fields that act on each other; each group has a φ of its own, fields in none have no correction.
     """
 
-    def __init__(self, op: Operator, jacobian: Any, volumes: Any, q: Any):
+    def __init__(self, op: Operator, jacobian: Any, volumes: Any, q: Any, groups: tuple[tuple[int, ...], ...]):
         full = op.expanded() if isinstance(op, SeparableOperator) else op
-        axes = tuple(range(1, q.ndim))
-        live = volumes > 0
-        size = jnp.mean(jnp.abs(q), axis=axes, keepdims=True)
+        member = np.zeros((len(groups), q.shape[0]))
+        for row, group in zip(member, groups, strict=True):
+            row[list(group)] = 1.0
+        self.member = jnp.asarray(member, q.dtype)
+        live, flat = volumes > 0, (1,) * (q.ndim - 1)
+        size = jnp.mean(jnp.abs(q), axis=tuple(range(1, q.ndim)), keepdims=True)
         size = jnp.where(size > 0, size, 1.0)
-        scaled = -jacobian * size[None] / size[:, None]
+        related = (self.member.T @ self.member).reshape(q.shape[0], q.shape[0], *flat)
+        scaled = -related * jacobian * size[None] / size[:, None]
         own = jnp.where(live, (full.diagonal + full.couplings()) / jnp.where(live, volumes, 1.0), 1.0)
-        shifted = scaled + _SHIFT * own * _diagonal(q)
-        inverse = cellwise_inverse(-shifted + _diagonal(q), 1.0)
+        unit = jnp.eye(q.shape[0], dtype=q.dtype).reshape(q.shape[0], q.shape[0], *flat)
+        single = (1.0 - jnp.sum(self.member, axis=0)).reshape(-1, *flat)
+        inverse = cellwise_inverse(unit - scaled - (_SHIFT * own + single) * unit, 1.0)
         w, left = jnp.sum(inverse, axis=1), jnp.sum(inverse, axis=0)
-        norm = jnp.sum(left * w, axis=0)
+        norm = self._each(self._sums(left * w))
         w = w / jnp.where(norm == 0, 1.0, norm)
         self.gains, self.weights = size * w, left / size
-        rate = jnp.maximum(jnp.sum(left * cellwise_product(scaled, w), axis=0), 0.0)
-        self.solve = prepare(freeze(_scalar(full, freeze(left * w), freeze(volumes * rate))))
+        rate = jnp.maximum(self._sums(left * cellwise_product(scaled, w)), 0.0)
+        self.solve = prepare(freeze(self._operator(full, left * w, volumes * rate)))
 
     def __call__(self, residual: Any, transposed: bool = False) -> tuple[Any, Any]:
         """The correction, and the iterations of its solve."""
         out, into = (self.weights, self.gains) if transposed else (self.gains, self.weights)
-        found = self.solve(jnp.sum(into * residual, axis=0)[None], control=_COMMON)
-        return out * found.value, found.iterations
+        found = self.solve(self._sums(into * residual), control=_COMMON)
+        return out * self._each(found.value), found.iterations
 
+    def _sums(self, values: Any) -> Any:
+        """Sums of fields over each group."""
+        return jnp.einsum("gs,s...->g...", self.member, values, precision=jax.lax.Precision.HIGHEST)
 
-def _diagonal(q: Any) -> Any:
-    return jnp.eye(q.shape[0], dtype=q.dtype).reshape(q.shape[0], q.shape[0], *(1,) * (q.ndim - 1))
+    def _each(self, values: Any) -> Any:
+        """The value of its group for each field, 0 for those in none."""
+        return jnp.einsum("gs,g...->s...", self.member, values, precision=jax.lax.Precision.HIGHEST)
 
-
-def _scalar(op: EllipticOperator, share: Any, diagonal: Any) -> EllipticOperator:
-    """Σ_i (l w)_i Φ_i as one field, with ``share`` ``(S, *cells)`` of both cells at a face."""
-    faces = []
-    for k, conductance in enumerate(op.folded().faces):
-        axis = k - op.ndim
-        inner = 0.5 * (take(share, 1, None, axis) + take(share, 0, -1, axis))
-        wrap = 0.5 * (take(share, 0, 1, axis) + take(share, -1, None, axis))
-        ends = wrap if op.periodic[k] else jnp.zeros_like(wrap)
-        mean = jnp.concatenate([ends, inner, ends], axis=axis)
-        faces.append(op.weight * jnp.sum(jnp.maximum(mean, 0.0) * conductance, axis=0, keepdims=True))
-    return EllipticOperator(diagonal[None], tuple(faces), op.periodic, aspect=op.aspect)
+    def _operator(self, op: EllipticOperator, share: Any, diagonal: Any) -> EllipticOperator:
+        """Σ_i (l w)_i Φ_i over each group, with the mean of ``share`` ``(S, *cells)`` at a face."""
+        faces = []
+        for k, conductance in enumerate(op.folded().faces):
+            axis = k - op.ndim
+            inner = 0.5 * (take(share, 1, None, axis) + take(share, 0, -1, axis))
+            wrap = 0.5 * (take(share, 0, 1, axis) + take(share, -1, None, axis))
+            ends = wrap if op.periodic[k] else jnp.zeros_like(wrap)
+            mean = jnp.concatenate([ends, inner, ends], axis=axis)
+            faces.append(op.weight * self._sums(jnp.maximum(mean, 0.0) * conductance))
+        return EllipticOperator(diagonal, tuple(faces), op.periodic, aspect=op.aspect)

@@ -70,20 +70,20 @@ class _Balance(eqx.Module):
             slopes.append(jnp.where(slope < 0, -slope, loss[i]))
         return self.problem.shifted(laplacian, jnp.stack(slopes), 1.0)
 
-    def mutual(self) -> bool:
-        """Whether any of the fields act on each other (known from the program, not from values)."""
+    def mutual(self) -> tuple[tuple[int, ...], ...]:
+        """Groups of fields that act on each other (known from the program, not from values)."""
 
         def reactions(*fields: Any) -> tuple[Any, ...]:
             q = dict(zip(self.names, fields, strict=True))
             rates = self.problem.reaction(self.names, self.clock, {**self.state, **q})
             return tuple(rates.gain(n) - rates.rate(n) * q[n] for n in self.names)
 
-        return len(self.names) > 1 and mutual(reactions, tuple(self.state[n] for n in self.names))
+        return mutual(reactions, tuple(self.state[n] for n in self.names)) if len(self.names) > 1 else ()
 
-    def common(self, q: Any, op: Operator) -> Common:
-        """The correction of what the fields have in common, at ``q``."""
+    def common(self, q: Any, op: Operator, groups: tuple[tuple[int, ...], ...]) -> Common:
+        """The correction of what the fields of each group have in common, at ``q``."""
         jacobian = pointwise_jacobian(self.problem, self.names, self.clock, self.place(q))
-        return Common(op, jacobian, self.problem.volumes(q.dtype), q)
+        return Common(op, jacobian, self.problem.volumes(q.dtype), q, groups)
 
     def size(self, delta: Any, q: Any) -> Any:
         """Largest weighted root mean square of a correction over the fields, against the field and its mean.
@@ -184,7 +184,8 @@ def _with_derivatives(balance: _Balance, q: Any, relative: Any) -> Any:
     relative = freeze(jnp.maximum(30 * jnp.finfo(q.dtype).eps, relative)).astype(q.dtype)
     tight = LinearControl(relative=relative, limit=200)
 
-    common = still.common(q, op) if still.mutual() else None
+    groups = still.mutual()
+    common = still.common(q, op, groups) if groups else None
 
     def linked(transposed: bool) -> Any:
         def own(r: Any) -> Any:
@@ -231,20 +232,20 @@ def _newton(balance: _Balance, tolerance: Any) -> tuple[Any, Any, Any]:
     species = balance.problem.system.species
     signed = np.asarray([species[n].signed for n in balance.names]).reshape((-1,) + (1,) * balance.problem.grid.ndim)
 
-    mutual = balance.mutual()
+    groups = balance.mutual()
 
     def moved(q: Any, delta: Any) -> Any:
         return jnp.where(signed, q + delta, jnp.maximum(q + delta, 0.1 * q))
 
     def together(q: Any) -> tuple[Any, Any]:
         defect, loss, laplacian = balance.residual(q)
-        delta, count = balance.common(q, balance.operator(q, loss, laplacian))(defect)
+        delta, count = balance.common(q, balance.operator(q, loss, laplacian), groups)(defect)
         return moved(q, delta), count
 
     def improve(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         begun, _, count, linear, _, before, slow = carry
         q, damping = begun, 1.0
-        if mutual:
+        if groups:
             q, more = jax.lax.cond(slow, together, lambda q: (q, jnp.asarray(0)), begun)
             linear, damping = linear + more, jnp.where(slow, DAMPED, 1.0)
         defect, loss, laplacian = balance.residual(q)
