@@ -2,8 +2,8 @@
 
 Taken field by field, A⁻¹ of each by itself, the balance of a ⇄ b is approached by e/(e + 1) an iteration where they
 exchange e times faster than they are lost: what one loses the other has gained, and their sum hardly moves. So the sum
-of each group of fields that act on each other gets an equation of its own. With R the Jacobian of the reactions in a cell (sides included), its slowest composition
-and what weighs the residuals are
+of each group of fields that act on each other gets an equation of its own. With R the Jacobian of the reactions in a
+cell (sides included), the composition that relaxes slowest and what weighs the residuals are
 
     w = R⁻¹ s ,   l = R⁻ᵀ s⁻¹ ,   l·w = 1 ,      s: a typical size of each field
 
