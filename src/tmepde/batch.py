@@ -35,7 +35,7 @@ from tmepde.runner import spans as _spans
 from tmepde.scenario import Scenario
 from tmepde.simulation import _check, _hosted, _stepper, initial_problems, save_times
 from tmepde.solution import Solution
-from tmepde.steppers import StepControl, Stepper
+from tmepde.steppers import NewtonKrylov, StepControl, Stepper
 from tmepde.steppers.choice import general_stepper
 
 #: structures whose programs this process has: their members need not wait for a first one
@@ -152,7 +152,7 @@ def _shared_stepper(members: Sequence[Scenario], stepper: Stepper | None, solver
     """One scheme for all: the one that suits every member, or the general one."""
     chosen = _stepper(members[0], stepper, solver, dtype)
     general = general_stepper(members[0].system)
-    if stepper is None and chosen != general:
+    if stepper is None and chosen != general and not isinstance(chosen, NewtonKrylov):
         if any(_stepper(m, None, solver, dtype) != chosen for m in members[1:]):
             return general
     return chosen

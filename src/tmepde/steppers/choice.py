@@ -14,8 +14,10 @@ from tmepde.elliptic import SeparableOperator, choose
 from tmepde.schedule import Clock, schedules
 from tmepde.steppers.account import Stepper
 from tmepde.steppers.exponential import Exponential2
+from tmepde.steppers.newton_krylov import NewtonKrylov
 from tmepde.steppers.rosenbrock import Rosenbrock2
 from tmepde.steppers.semidiscrete import SemiDiscrete
+from tmepde.steppers.stiffness import exchanges_fast
 
 #: parts of a run at which rates are compared: irregular, so that nothing periodic looks constant
 _TRIALS = (0.0, 0.137, 0.371, 0.618, 0.931)
@@ -34,13 +36,23 @@ def general_stepper(system: Any) -> Stepper:
 
 def choose_stepper(problem: SemiDiscrete, state: State, until: Any) -> Stepper:
     """:class:`Exponential2` for linear equations with constant coefficients, which it solves exactly in time;
+    :class:`NewtonKrylov` where fields of a small model exchange fast (see :mod:`tmepde.steppers.stiffness`);
     :func:`Rosenbrock2` for everything else (with ``kinetics`` where nothing moves).
 
     Linear with constant coefficients means: one diffusivity per field, no drift, no quasi-steady fields, no doses, no
     side whose values are functions, a loss rate that is the same everywhere, and rates that depend neither on the state
     nor on time (tried at ``state`` and at another one, at five times up to ``until``).
     """
-    return Exponential2() if _constant(problem, state, until) else general_stepper(problem.system)
+    if _constant(problem, state, until):
+        return Exponential2()
+    if exchanges_fast(problem, _clock(state, 0.0), (state, _other(state)), until):
+        return NewtonKrylov()
+    return general_stepper(problem.system)
+
+
+def _other(state: State) -> State:
+    """A state unlike ``state``, nowhere zero."""
+    return {n: 0.7 * u + 0.1 * (1.0 + jnp.max(jnp.abs(u))) for n, u in state.items()}
 
 
 def _constant(problem: SemiDiscrete, state: State, until: Any) -> bool:
@@ -58,7 +70,7 @@ def _tried(problem: SemiDiscrete, state: State, until: Any) -> Any:
     laplacian, drift = _transport(problem, _clock(state, 0.0), state)
     if drift or not isinstance(laplacian, SeparableOperator) or choose(laplacian, "auto") == "multigrid":
         return jnp.asarray(False)
-    other = {n: 0.7 * u + 0.1 * (1.0 + jnp.max(jnp.abs(u))) for n, u in state.items()}
+    other = _other(state)
     here = problem.reaction(problem.dynamic, _clock(state, 0.0), state)
     same = jnp.asarray(True)
     for i, part in enumerate(_TRIALS):
