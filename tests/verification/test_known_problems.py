@@ -211,8 +211,8 @@ def test_a_stiff_exchange_of_pools_leaves_the_slow_loss():
 
 @pytest.mark.parametrize("bound", ["local", "transported"])
 def test_fast_binding_spreads_at_the_shared_diffusivity(bound):
-    """Three in four are bound, exchange 4000/h: the sum spreads at a quarter of D. Against the exponential of the matrix of
-    the same finite volumes, after four hours; the error of NewtonKrylov at this rtol is 5e-4 of the start."""
+    """Three in four are bound, exchange 4000/h: the sum spreads at a quarter of D. Against the exponential of the matrix
+    of the same finite volumes, after four hours; the error of NewtonKrylov at this rtol is 5e-4 of the start."""
     cells, width, d, e, time = 40, 5.0, 400.0, 1e3, 4.0
     spread = d / width**2 * (np.eye(cells, k=1) + np.eye(cells, k=-1) - 2 * np.eye(cells))
     spread[0, 0] = spread[-1, -1] = -d / width**2

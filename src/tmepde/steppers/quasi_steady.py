@@ -211,7 +211,7 @@ def _linked(product: Any, own: Any, shared: Any, b: Any, relative: Any) -> Any:
 
     def improve(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         x, before, _, count, slow = carry
-        begun, damping = x, 1.0
+        begun, damping = x, jnp.ones_like(before)
         if shared is not None:
             x = x + jax.lax.cond(slow, lambda: shared(b - product(x)), lambda: jnp.zeros_like(x))
             damping = jnp.where(slow, DAMPED, 1.0)
@@ -244,7 +244,7 @@ def _newton(balance: _Balance, tolerance: Any) -> tuple[Any, Any, Any]:
 
     def improve(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         begun, _, count, linear, _, before, slow = carry
-        q, damping = begun, 1.0
+        q, damping = begun, jnp.ones_like(before)
         if groups:
             q, more = jax.lax.cond(slow, together, lambda q: (q, jnp.asarray(0)), begun)
             linear, damping = linear + more, jnp.where(slow, DAMPED, 1.0)
