@@ -211,8 +211,8 @@ def test_a_stiff_exchange_of_pools_leaves_the_slow_loss():
 
 @pytest.mark.parametrize("bound", ["local", "transported"])
 def test_fast_binding_spreads_at_the_shared_diffusivity(bound):
-    """Three in four are bound, exchange 4000/h: the sum spreads at a quarter of D. Against the exponential of the matrix
-    of the same finite volumes, after four hours; the error of NewtonKrylov at this rtol is 5e-4 of the start."""
+    """Three in four are bound, exchange 4000/h: the sum spreads at a quarter of D. Against the exponential of the
+    matrix of the same finite volumes, after four hours; the error of NewtonKrylov at this rtol is 5e-4 of the start."""
     cells, width, d, e, time = 40, 5.0, 400.0, 1e3, 4.0
     spread = d / width**2 * (np.eye(cells, k=1) + np.eye(cells, k=-1) - 2 * np.eye(cells))
     spread[0, 0] = spread[-1, -1] = -d / width**2
@@ -232,6 +232,16 @@ def test_fast_binding_spreads_at_the_shared_diffusivity(bound):
     species = {"free": tme.Species(start, d), "bound": tme.Species(3 * start, kind=bound)}
     model = tme.Model(tme.Grid.line(cells * width, cells), species, {"binding": tme.process(binding)})
     np.testing.assert_allclose(run(model, time, rtol=1e-3)["free"][-1], exact, atol=1e-3)
+
+
+def test_a_fast_turnover_leaves_the_slow_loss():
+    """Made of itself 1e4 times an hour and lost a little faster: the difference, 0.1/h, is all that is seen."""
+
+    def turnover(clock, state, tissue):
+        return {"u.source": 1e4 * state["u"], "u.loss": 1e4 + 0.1}
+
+    model = tme.Model(tme.Grid.line(10.0, 5), {"u": tme.Species(1.0, 1.0)}, {"turnover": tme.process(turnover)})
+    np.testing.assert_allclose(run(model, 10.0, rtol=1e-3)["u"][-1], np.exp(-1.0), rtol=5e-3)
 
 
 def test_a_law_without_a_derivative_at_zero():

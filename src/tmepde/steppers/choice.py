@@ -17,7 +17,7 @@ from tmepde.steppers.exponential import Exponential2
 from tmepde.steppers.newton_krylov import NewtonKrylov
 from tmepde.steppers.rosenbrock import Rosenbrock2
 from tmepde.steppers.semidiscrete import SemiDiscrete
-from tmepde.steppers.stiffness import exchanges_fast
+from tmepde.steppers.stiffness import turns_fast
 
 #: parts of a run at which rates are compared: irregular, so that nothing periodic looks constant
 _TRIALS = (0.0, 0.137, 0.371, 0.618, 0.931)
@@ -31,12 +31,12 @@ def general_stepper(system: Any) -> Stepper:
     """:func:`Rosenbrock2`; with the exact kinetics of each cell where nothing moves: all stiffness is in them then."""
     kinds = {s.kind for s in system.species.values()}
     still = not kinds & {"transported", "quasi_steady"}
-    return Rosenbrock2(kinetics=still and 1 < len(system.of_kind("local")) <= _MOST)
+    return Rosenbrock2(kinetics=still and 1 <= len(system.of_kind("local")) <= _MOST)
 
 
 def choose_stepper(problem: SemiDiscrete, state: State, until: Any) -> Stepper:
     """:class:`Exponential2` for linear equations with constant coefficients, which it solves exactly in time;
-    :class:`NewtonKrylov` where fields of a small model exchange fast (see :mod:`tmepde.steppers.stiffness`);
+    :class:`NewtonKrylov` where fields of a small model exchange or turn over fast (:mod:`tmepde.steppers.stiffness`);
     :func:`Rosenbrock2` for everything else (with ``kinetics`` where nothing moves).
 
     Linear with constant coefficients means: one diffusivity per field, no drift, no quasi-steady fields, no doses, no
@@ -45,7 +45,7 @@ def choose_stepper(problem: SemiDiscrete, state: State, until: Any) -> Stepper:
     """
     if _constant(problem, state, until):
         return Exponential2()
-    if exchanges_fast(problem, _clock(state, 0.0), (state, _other(state)), until):
+    if turns_fast(problem, _clock(state, 0.0), (state, _other(state)), until):
         return NewtonKrylov()
     return general_stepper(problem.system)
 

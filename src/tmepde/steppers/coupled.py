@@ -78,8 +78,9 @@ class BlockInverse:
         change = weight * pointwise_jacobian(self.problem, names, clock, state)
         self.onto_local = freeze(change[count:, :count])
         for i, name in enumerate(self.moving):
-            own = self.own[name]
-            change = change.at[i, i].set(1.0 - jnp.where(own > 0, own, 1.0))
+            own = jnp.where(self.own[name] > 0, self.own[name], 1.0)
+            exact = 1.0 - change[i, i]  # less than `own` where a field is made of itself as fast as it is lost
+            change = change.at[i, i].set(1.0 - jnp.where(exact > 0.5, jnp.minimum(exact, own), own))
         self.mixing = freeze(cellwise_inverse(change, 1.0))
 
     def pointwise(self, v: State) -> tuple[State, State]:
