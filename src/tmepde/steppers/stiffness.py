@@ -64,7 +64,7 @@ def _pace(problem: SemiDiscrete, names: tuple[str, ...], clock: Clock, state: St
         loss, amount = rates.rate(name), jnp.abs(state[name])
         net = jnp.abs(rates.gain(name) - loss * state[name]) / jnp.where(amount > 0, amount, 1.0)
         slow = jnp.maximum(jnp.abs(jacobian[i, i]), net) < _SLOWER * loss
-        largest = jnp.maximum(largest, jnp.max(jnp.where(slow, loss, 0.0)))
+        largest = jnp.maximum(largest, jnp.max(jnp.where(slow & jnp.isfinite(loss), loss, 0.0)))
         for j in range(i):
             there, back, first, second = jacobian[i, j], jacobian[j, i], jacobian[i, i], jacobian[j, j]
             feeding = (there > 0) & (back > 0) & (first < 0) & (second < 0)
