@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,9 @@ def general_stepper(system: Any) -> Stepper:
     """:func:`Rosenbrock2`; with the exact kinetics of each cell where nothing moves: all stiffness is in them then."""
     kinds = {s.kind for s in system.species.values()}
     still = not kinds & {"transported", "quasi_steady"}
-    return Rosenbrock2(kinetics=still and 1 <= len(system.of_kind("local")) <= _MOST)
+    if still and 1 <= len(system.of_kind("local")) <= _MOST:
+        return dataclasses.replace(Rosenbrock2(kinetics=True), cautious=True)
+    return Rosenbrock2()
 
 
 def choose_stepper(problem: SemiDiscrete, state: State, until: Any) -> Stepper:

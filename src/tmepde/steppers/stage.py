@@ -87,10 +87,13 @@ class StageSolver:
                 coefficients, own = first.rates.coefficients, self.operator.subset(self.moved)
                 self.flow = FlowSolver(problem, coefficients, *begun, own, weight, differentiable)
 
-    def couple(self, clock: Clock, state: State, pull: Pull | None, kinetics: bool = False) -> None:
+    def couple(
+        self, clock: Clock, state: State, pull: Pull | None, kinetics: bool = False, cautious: bool = False
+    ) -> None:
         """Add to A the Jacobian of the compartments, and the ``pull`` on transported fields.
 
-        ``kinetics``: also the Jacobian of the local fields among each other in every cell.
+        ``kinetics``: also the Jacobian of the local fields among each other in every cell; ``cautious``: only in cells
+        that lose more than they make.
         """
         problem, names = self.problem, self.compartments
         self.pull = pull
@@ -103,16 +106,19 @@ class StageSolver:
             self.block = jax.jacfwd(compartments)(jnp.stack([state[n] for n in names]))
         if kinetics and problem.system.of_kind("local"):
             self.local = problem.system.of_kind("local")
-            self.jacobian = self._finite(pointwise_jacobian(problem, self.local, clock, state))
+            self.jacobian = self._safe(pointwise_jacobian(problem, self.local, clock, state), cautious)
             self.inverse = cellwise_inverse(self.jacobian, self.weight)
 
-    def _finite(self, jacobian: Any) -> Any:
-        """The Jacobian of the local fields; their loss rates in cells where a law has no derivative (√u at 0)."""
+    def _safe(self, jacobian: Any, cautious: bool) -> Any:
+        """The Jacobian of the local fields; their loss rates alone in cells where a law has no derivative (√u at 0)
+        and, if ``cautious``, where a species makes more than it loses, by more than a tenth of its turnover."""
         own = jnp.stack([self.first.rates.rate(n) for n in self.local])
-        plain = -own[:, None] * jnp.eye(len(self.local), dtype=own.dtype).reshape(
-            len(self.local), len(self.local), *(1,) * (own.ndim - 1)
-        )
-        return jnp.where(jnp.all(jnp.isfinite(jacobian), axis=(0, 1)), jacobian, plain)
+        unit = jnp.eye(len(self.local), dtype=own.dtype).reshape(len(self.local), -1, *(1,) * (own.ndim - 1))
+        fine = jnp.all(jnp.isfinite(jacobian), axis=(0, 1))
+        if cautious:
+            lost = jnp.maximum(-jnp.sum(unit * jacobian, axis=0), 0.0)
+            fine = fine & jnp.all(jnp.sum(jacobian, axis=0) <= 0.1 * lost, axis=0)
+        return jnp.where(fine, jacobian, -own[:, None] * unit)
 
     def __call__(
         self, rhs: State, guess: State | None, time: float, known: Any = None
