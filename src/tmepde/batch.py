@@ -35,7 +35,8 @@ from tmepde.runner import spans as _spans
 from tmepde.scenario import Scenario
 from tmepde.simulation import _check, _hosted, _stepper, initial_problems, save_times
 from tmepde.solution import Solution
-from tmepde.steppers import Rosenbrock2, StepControl, Stepper
+from tmepde.steppers import NewtonKrylov, StepControl, Stepper
+from tmepde.steppers.choice import general_stepper
 
 #: structures whose programs this process has: their members need not wait for a first one
 _compiled: set[int] = set()
@@ -150,9 +151,10 @@ def _members(scenarios: Scenario | Sequence[Scenario], values: Mapping[str, Any]
 def _shared_stepper(members: Sequence[Scenario], stepper: Stepper | None, solver: str, dtype: Any) -> Stepper:
     """One scheme for all: the one that suits every member, or the general one."""
     chosen = _stepper(members[0], stepper, solver, dtype)
-    if stepper is None and chosen != Rosenbrock2():
+    general = general_stepper(members[0].system)
+    if stepper is None and chosen != general and not isinstance(chosen, NewtonKrylov):
         if any(_stepper(m, None, solver, dtype) != chosen for m in members[1:]):
-            return Rosenbrock2()
+            return general
     return chosen
 
 

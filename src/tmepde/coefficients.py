@@ -11,10 +11,12 @@ states follow.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 
 #: what may be written behind the dot of a target such as ``"oxygen.source"``
 CHANNELS = ("diffusivity", "velocity", "flow", "source", "loss")
@@ -86,6 +88,63 @@ def _depth(value: Any) -> int:
 def times(value: Any, factor: Any) -> Any:
     """``factor`` times every entry."""
     return tuple(times(v, factor) for v in value) if isinstance(value, tuple) else value * factor
+
+
+def answered(who: str, ask: Callable[[], Any], grid: Any, kinds: Mapping[str, str], state: Mapping[str, Any]) -> Any:
+    """What ``ask()`` returns, with shapes that fit; ``who`` is asked, ``kinds`` are those of the species.
+
+    Raises:
+        KeyError: where it reads a species that there is not.
+        TypeError: where it returns no mapping of targets, or velocities that are no tuple, or branches on values.
+        ValueError: for a shape that does not fit the grid.
+    """
+    try:
+        terms = ask()
+    except KeyError as error:
+        key = error.args[0] if len(error.args) == 1 else None
+        if not isinstance(key, str) or not key.isidentifier() or key in state:
+            raise
+        raise KeyError(f"{unknown('species', key, state)} ({who} reads it)") from error
+    except jax.errors.TracerBoolConversionError as error:
+        raise TypeError(
+            f"{who} must not branch on values, which are not known when it is compiled, but it does. "
+            "Write jnp.where(condition, a, b) for `if`, and & for `and`."
+        ) from error
+    if not isinstance(terms, Mapping):
+        given = type(terms).__name__
+        raise TypeError(f"{who} must return a mapping such as {{'u.source': 1.0}}, but {given} was returned.")
+    for target, value in terms.items():
+        name, _, channel = target.rpartition(".")
+        if name in kinds and channel in ("velocity", "flow"):
+            _check_faces(f"{who}: `{target}`", value, grid)
+        elif name in kinds and not isinstance(value, tuple):
+            shape = () if kinds[name] == "compartment" else grid.shape
+            if not _fits(jnp.shape(value), shape):
+                wanted = f"be a number or have shape {shape}" if shape else "be a number"
+                raise ValueError(f"{who}: `{target}` must {wanted}, but has shape {jnp.shape(value)}.")
+    return terms
+
+
+def _check_faces(label: str, value: Any, grid: Any) -> None:
+    wanted = [tuple(n + (j == k) for j, n in enumerate(grid.shape)) for k in range(len(grid.shape))]
+    if not isinstance(value, tuple | list) or len(value) != len(wanted):
+        given = f"{len(value)} entries" if isinstance(value, tuple | list) else f"one of shape {jnp.shape(value)}"
+        raise TypeError(
+            f"{label} must be a tuple of face arrays, one per axis, of shapes {wanted}, but {given} was given. "
+            "Use `tmepde.operators.gradient` or `face_mean`."
+        )
+    for k, (face, full) in enumerate(zip(value, wanted, strict=True)):
+        shape = jnp.shape(face)
+        if len(shape) != len(full) or shape[k] != full[k] or not _fits(shape, full):
+            raise ValueError(
+                f"{label} must have shape {full} (on the faces) along axis {k}, but has {shape}. "
+                "Use `tmepde.operators.face_mean` or `gradient`, or add an entry."
+            )
+
+
+def _fits(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
+    """Whether the one broadcasts to the other without making it larger."""
+    return len(shape) <= len(full) and all(n in (1, m) for n, m in zip(reversed(shape), reversed(full), strict=False))
 
 
 def scale(total: dict[str, Any], key: str, factor: Any) -> None:

@@ -27,12 +27,18 @@ from tmepde.operators.faces import axis_of, take
 from tmepde.parameter import out_of_bounds
 from tmepde.runner import Runner, Static, is_array
 from tmepde.schedule import Clock
-from tmepde.steppers import SemiDiscrete
+from tmepde.steppers import NewtonKrylov, SemiDiscrete
 
 #: a field this many times its first largest value has blown up; concentrated this much in one cell by its own drift
 _GROWN, _PEAKED = 1e6, 30.0
 #: share of a content in one cell, and cells of a grid, from which on a drift that holds it there is told of
 _SHARE, _CELLS = 0.4, 64
+#: values whose squares are nothing in float32
+_FAINT = 1e-18
+_UNDERFLOW = (
+    "squares of such small values are nothing in float32, and laws such as u/(u + K) have them in their slopes. Write "
+    "the field in a smaller unit, or take precision='f64'."
+)
 _COLLAPSE = (
     "a blow-up by its own drift (chemotaxis without volume filling). Limit the drift in crowded cells, raise its "
     "diffusivity, or lower the attraction."
@@ -152,6 +158,9 @@ def explain(runner: Runner, status: Status, state: State, clock: tuple[Any, Any,
             found = later if any(later[name].odd.values()) else found
     one = found[name]
     cause = _cause(runner, status, name, one, float(initial.get(name, 0.0)))
+    longest = float(runner.control.longest)
+    if status == Status.step_limit and runner.control.adaptive and float(dt) > 0.9 * longest:
+        cause = f"Steps are as long as `longest` = {longest:g} h allows. Raise it, or `max_steps`, or save more often."
     bounds = [s for g in _groups(runner) for s in g]
     advice = f" {bounds[0]}" if bounds else ""
     drift = ""
@@ -239,6 +248,13 @@ def _culprit(runner: Runner, status: Status, found: dict[str, Finding]) -> str:
     return max(names, key=lambda n: float(found[n].change))
 
 
+def _stiff(runner: Runner) -> str:
+    """What helps where fields exchange fast, unless it is what was taken."""
+    if isinstance(runner.stepper, NewtonKrylov) or len(runner.scenario.system.species) < 2:
+        return ""
+    return " If it exchanges fast with another field, take `stepper=tme.NewtonKrylov()`."
+
+
 def _cause(runner: Runner, status: Status, name: str, one: Finding, initial: float) -> str:
     """The likely cause and the remedy."""
     species = runner.scenario.system.species[name]
@@ -264,7 +280,9 @@ def _cause(runner: Runner, status: Status, name: str, one: Finding, initial: flo
     if status == Status.solver:
         return "Likely cause: a coupling too stiff for this stepper. Try another stepper, solver or a finer grid."
     if status == Status.step_limit:
-        return "It changes fastest. Raise `max_steps`, save more often, or loosen `rtol`."
+        return f"It changes fastest. Raise `max_steps`, save more often, or loosen `rtol`.{_stiff(runner)}"
+    if status == Status.not_finite and runner.dtype == np.float32 and 0 < float(one.largest) < _FAINT:
+        return f"Likely cause: {_UNDERFLOW}"
     if moving and float(one.peclet) > _PECLET:
         return "Likely cause: the grid is too coarse for its drift (Péclet number above 2). Refine it there."
     return "It changes fastest. Look for a blow-up or a discontinuous rate law; loosen `rtol` or refine the grid."

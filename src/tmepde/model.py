@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,19 @@ import numpy as np
 
 from tmepde._types import State, is_traced, not_a_number
 from tmepde.boundary import Sides, sides
-from tmepde.coefficients import CHANNELS, DEATH, LYSIS, Coefficients, Tissue, add, scale, split, times, unknown
+from tmepde.coefficients import (
+    CHANNELS,
+    DEATH,
+    LYSIS,
+    Coefficients,
+    Tissue,
+    add,
+    answered,
+    scale,
+    split,
+    times,
+    unknown,
+)
 from tmepde.grid import Grid
 from tmepde.parameter import out_of_bounds
 from tmepde.process import Process
@@ -299,8 +312,10 @@ class System(eqx.Module):
         for name, species in self.species.items():
             if species.kind in ("transported", "quasi_steady"):
                 terms[f"{name}.diffusivity"] = jax.tree.map(jnp.asarray, species.diffusivity)
+        kinds = {n: s.kind for n, s in self.species.items()}
         for name in sorted(self.model.processes):
-            add(terms, self.model.processes[name].coefficients(clock, state, tissue))
+            ask = functools.partial(self.model.processes[name].coefficients, clock, state, tissue)
+            add(terms, answered(f"Process {name!r}", ask, self.grid, kinds, state))
         add(terms, self._kinetics(clock, state, tissue))
         _apply(terms, stated, dotted=True, species=self.species)
         deaths = {n: terms.pop(f"{n}.{DEATH}") for n in self.species if f"{n}.{DEATH}" in terms}

@@ -24,8 +24,8 @@ from tmepde.runner import spans
 from tmepde.scenario import Scenario, check_fields, check_save
 from tmepde.snapshot import Snapshot
 from tmepde.solution import Solution
-from tmepde.steppers import Rosenbrock2, SemiDiscrete, StepControl, Stepper
-from tmepde.steppers.choice import choose_stepper
+from tmepde.steppers import SemiDiscrete, StepControl, Stepper
+from tmepde.steppers.choice import choose_stepper, general_stepper
 
 Devices = int | str | Sequence[Any] | None
 
@@ -53,9 +53,10 @@ def simulate(
         fields: names of the species to keep at each save; ``None`` keeps all.
         precision: ``"f32"`` or ``"f64"`` (the latter needs ``jax.config.update("jax_enable_x64", True)``).
         control: tolerances and limits; ``StepControl(dt=…)`` takes fixed steps.
-        stepper: ``None`` takes :func:`Rosenbrock2`, or :class:`Exponential2` where the equations are linear with
-            constant coefficients (inside a transformation always the former). Also :func:`Rosenbrock3`,
-            :func:`NewtonKrylov`, :func:`BackwardEuler`, :class:`ExplicitEuler`, :class:`RungeKuttaChebyshev`.
+        stepper: ``None`` takes :func:`Rosenbrock2`; :class:`Exponential2` where the equations are linear with constant
+            coefficients; :class:`NewtonKrylov` where fields of a small model exchange fast (inside a transformation
+            always the first). Also :func:`Rosenbrock3`, :func:`BackwardEuler`, :class:`ExplicitEuler`,
+            :class:`RungeKuttaChebyshev`. ``Solution.method`` says which it was.
         solver: linear solver, one of ``"auto"``, ``"direct"``, ``"fast_diagonal"``, ``"multigrid"``, ``"jacobi"``.
         devices: cut the grid into as many equal parts, one a device (a number, ``"all"``, or the devices): results as
             on one to round-off. Not inside a transformation. See :mod:`tmepde.layout`.
@@ -253,7 +254,7 @@ def _stepper(scenario: Scenario, stepper: Stepper | None, solver: str, dtype: An
             raise ValueError(f"`stepper` must be a stepper, but {stepper!r} was given. Write tme.Rosenbrock2(), say.")
         return stepper
     if is_traced(scenario):
-        return Rosenbrock2()
+        return general_stepper(scenario.system)
     problem = SemiDiscrete(cast(scenario, dtype).system, solver=solver)
     return choose_stepper(problem, problem.system.initial_state(dtype), float(scenario.until))
 

@@ -69,6 +69,11 @@ class Species(eqx.Module):
             given = getattr(self, label)
             if given not in allowed:
                 raise ValueError(f"Argument `{label}` must be one of {', '.join(allowed)}, but {given!r} was given.")
+        if self.boundary is not None and self.kind not in ("transported", "quasi_steady"):
+            raise ValueError(
+                f"Argument `boundary` needs a species that diffuses, but its kind is {self.kind!r}. "
+                "Leave it out, or use kind='transported' or 'quasi_steady'."
+            )
         if self.held is not None and self.kind not in ("transported", "quasi_steady"):
             raise ValueError(
                 f"Argument `held` needs a species that diffuses, but its kind is {self.kind!r}. "

@@ -96,10 +96,16 @@ def _nodule(grid: Any, tissue: Any) -> list[Problem]:
         nearest, width = grid.inner + 0.5 * (grid.radius - grid.inner) / grid.cells, 0.0
         width = (grid.radius - grid.inner) / grid.cells
         return _reaches(tissue.radius, nearest, width)
-    center = tissue.center if tissue.center is not None else tuple(0.5 * e for e in grid.extent)
+    middle = tuple(0.0 if a == "r" else 0.5 * e for a, e in zip(grid.axes, grid.extent, strict=True))
+    center = tissue.center if tissue.center is not None else middle
     problems = _inside("tissue.center", center, grid)
     if problems:
         return problems
+    if grid.kind == "axisymmetric":
+        if center[1] != 0.0:
+            message = f"must lie on the axis, but r = {center[1]:g} um was given. Write 0 um there."
+            return [Problem("tissue.center", message)]
+        return []  # whether the nodule reaches a cell is found when it is made
     widths = [e / n for e, n in zip(grid.extent, grid.cells, strict=True)]
     off = [_to_centre(c, w, n) for c, w, n in zip(center, widths, grid.cells, strict=True)]
     return _reaches(tissue.radius, math.hypot(*off), math.prod(widths) ** (1 / len(widths)))
@@ -197,12 +203,10 @@ def _species(parts: Mapping[str, Any]) -> list[Problem]:
 
 def _sides(path: str, boundary: Any, grid: Any) -> list[Problem]:
     """A side must exist, and not be of a periodic axis."""
-    count = 1 if grid.kind == "radial" else len(grid.extent)
-    axes: tuple[str, ...] = ("z", "y", "x")[-count:]
-    if grid.kind == "radial" and grid.symmetry != "slab":
-        axes = ("r",)
+    axes: tuple[str, ...] = grid.axes
     periodic = getattr(grid, "periodic", False)
     wraps = dict(zip(axes, periodic if isinstance(periodic, tuple) else (periodic,) * len(axes), strict=True))
+    wraps = {axis: around and axis != "r" for axis, around in wraps.items()}
     if hasattr(boundary, "kind"):
         given = {axis: boundary for axis in axes}
     else:
@@ -226,7 +230,7 @@ def _sides(path: str, boundary: Any, grid: Any) -> list[Problem]:
 def _sites(parts: Mapping[str, Any]) -> list[Problem]:
     """A depot must lie inside the box."""
     grid, found = parts.get("grid"), []
-    if grid is None or grid.kind != "box":
+    if grid is None or grid.kind == "radial":
         return []
     for name, section in (parts.get("interventions") or {}).items():
         site = getattr(section, "site", None)

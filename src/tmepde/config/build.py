@@ -96,7 +96,23 @@ def grid_of(section: Any) -> Grid:
     """The grid of ``[grid]``."""
     if section.kind == "radial":
         return Grid.radial(section.radius, section.cells, section.symmetry, section.inner)
-    return Grid.box(section.extent, section.cells, periodic=section.periodic)
+    if section.kind == "axisymmetric":
+        around = (section.periodic, False)
+        grid = Grid.axisymmetric(section.height, section.radius, section.cells, section.inner, periodic=around)
+    else:
+        grid = Grid.box(section.extent, section.cells, periodic=section.periodic)
+    return grid if section.cut is None else grid.with_level_set(_ellipsoid(section))
+
+
+def _ellipsoid(section: Any) -> Any:
+    """φ of ``[grid.cut]``: the distance to a ball; for an ellipsoid a function with the same zeros."""
+    middle, radii = section.cut.middle(section), section.cut.radii(section)
+
+    def level(*places: Any) -> Any:
+        squares = [((x - c) / a) ** 2 for x, c, a in zip(places, middle, radii, strict=True)]
+        return min(radii) * (np.sqrt(sum(squares)) - 1.0)
+
+    return level
 
 
 def region_of(config: Any) -> Region:

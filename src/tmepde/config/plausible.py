@@ -42,7 +42,8 @@ def _widths(grid: Any) -> list[str]:
     if grid.kind == "radial":
         return _outside("grid.cells", (grid.radius - grid.inner) / grid.cells, "um per cell", *WIDTHS)
     found = []
-    for axis, (extent, cells) in enumerate(zip(grid.extent, grid.cells, strict=True)):
+    for axis, (end, cells) in enumerate(zip(grid.extent, grid.cells, strict=True)):
+        extent = end - (grid.inner if grid.axes[axis] == "r" else 0.0)
         found += _outside(f"grid.cells[{axis}]", extent / cells, "um per cell", *WIDTHS)
     return found
 

@@ -20,6 +20,36 @@ _TIMES = Quantity("h", low=0.0, bare=False, many="must")
 Count = Annotated[StrictInt, Field(ge=1)]
 
 
+class Cut(Section):
+    """Tissue is what lies inside a ball (an interval, a disc) or, with one ``radius`` per axis, an ellipsoid; cells at
+    its edge are cut. On an axisymmetric grid the body turns around the axis."""
+
+    radius: Annotated[Any, _SIZES]
+    center: Annotated[Any, _PLACE] = None
+
+    def middle(self, grid: Any) -> tuple[float, ...]:
+        """The stated centre, or the middle of the grid (on the axis, where it has one)."""
+        return self.center or tuple(0.0 if a == "r" else 0.5 * e for a, e in zip(grid.axes, grid.extent, strict=True))
+
+    def radii(self, grid: Any) -> tuple[float, ...]:
+        """One semi-axis per axis of the grid."""
+        return self.radius if isinstance(self.radius, tuple) else (self.radius,) * len(grid.axes)
+
+
+def _cut(grid: Any) -> None:
+    """The cut must have as many entries as the grid has axes, and tissue in it."""
+    if grid.cut is None:
+        return
+    axes = len(grid.extent)
+    for name in ("radius", "center"):
+        value = getattr(grid.cut, name)
+        if isinstance(value, tuple) and len(value) != axes:
+            raise at("cut", f"must have {axes} entries of {name}, but {len(value)} were given. Write one per axis.")
+    for a, c, e in zip(grid.axes, grid.cut.middle(grid), grid.extent, strict=True):
+        if not 0 <= c <= e:
+            raise at("cut", f"must have its center inside the grid, but {a} = {c:g} um does not lie there. Move it.")
+
+
 class Box(Section):
     """Equal cells in 1, 2 or 3 dimensions; entries in array order (z, y, x)."""
 
@@ -27,6 +57,12 @@ class Box(Section):
     extent: Annotated[Any, _LENGTHS]
     cells: Annotated[tuple[Count, ...], Field(strict=False)]
     periodic: StrictBool | Annotated[tuple[StrictBool, ...], Field(strict=False)] = False
+    cut: Cut | None = None
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names in array order."""
+        return ("z", "y", "x")[-len(self.extent) :]
 
     @model_validator(mode="after")
     def _agree(self) -> Box:
@@ -45,6 +81,7 @@ class Box(Section):
             raise at(
                 "cells", f"must be at least 2 on every axis, but {list(self.cells)} was given. Leave that axis out."
             )
+        _cut(self)
         return self
 
     @field_validator("cells")
@@ -62,11 +99,54 @@ class Radial(Section):
     symmetry: Literal["sphere", "cylinder", "slab"] = "sphere"
     inner: Annotated[Any, Quantity("um", low=0.0, bare=False)] = 0.0
 
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The name of the axis."""
+        return ("x",) if self.symmetry == "slab" else ("r",)
+
+    @property
+    def extent(self) -> tuple[float, ...]:
+        """Where the axis ends."""
+        return (self.radius,)
+
     @model_validator(mode="after")
     def _ordered(self) -> Radial:
         if self.inner >= self.radius:
             raise at("inner", f"must be less than radius, but {self.inner:g} um was given. Exchange them.")
         _few_enough((self.cells,))
+        return self
+
+
+class Axisymmetric(Section):
+    """Axes (z, r): a body of revolution, 0 ≤ z ≤ ``height`` and ``inner`` ≤ r ≤ ``radius``; ``periodic`` along z."""
+
+    kind: Literal["axisymmetric"] = "axisymmetric"
+    height: Annotated[Any, _LENGTH]
+    radius: Annotated[Any, _LENGTH]
+    cells: Annotated[tuple[Count, ...], Field(strict=False)]
+    inner: Annotated[Any, Quantity("um", low=0.0, bare=False)] = 0.0
+    periodic: StrictBool = False
+    cut: Cut | None = None
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names in array order."""
+        return ("z", "r")
+
+    @property
+    def extent(self) -> tuple[float, ...]:
+        """Where the axes end."""
+        return (self.height, self.radius)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Axisymmetric:
+        if self.inner >= self.radius:
+            raise at("inner", f"must be less than radius, but {self.inner:g} um was given. Exchange them.")
+        if len(self.cells) != 2 or min(self.cells) < 2:
+            given = list(self.cells)
+            raise at("cells", f"must be two numbers (z, r), each at least 2, but {given} was given. Write both.")
+        _few_enough(self.cells)
+        _cut(self)
         return self
 
 
@@ -243,7 +323,7 @@ class Run(Section):
         return self
 
 
-GRIDS: dict[str, type[Section]] = {"box": Box, "radial": Radial}
+GRIDS: dict[str, type[Section]] = {"box": Box, "radial": Radial, "axisymmetric": Axisymmetric}
 TISSUES: dict[str, type[Section]] = {
     "nodule": Nodule,
     "uniform": Uniform,

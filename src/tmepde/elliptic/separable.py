@@ -104,11 +104,13 @@ def _eigenbasis(factors: Any, width: Any, corners: Any, periodic: bool) -> Any:
     def level(values: Any) -> Any:
         return jnp.all(jnp.abs(values - values[:1]) <= 1e-5 * jnp.abs(values[:1]))
 
+    waves = jnp.broadcast_to(_waves(n, width, periodic), (m, n, n))
+    if n == 1:  # one mode, whatever the sides; XLA finds no LAPACK routine for 1 × 1
+        return waves
     regular = level(width) & level(inner) & jnp.all(corners == 0)
-    waves = _waves(n, width, periodic)
     return jax.lax.cond(
         regular,
-        lambda: jnp.broadcast_to(waves, (m, n, n)),
+        lambda: waves,
         lambda: _numeric_eigenbasis(factors, width, corners, periodic),
     )
 

@@ -12,7 +12,7 @@ STRATEGIES: dict[int, str] = {
     4: "hypoxia of CAR-T cells",
     5: "lactate and acidosis",
     6: "calcium carbonate (CaCO3) and bicarbonate buffers",
-    7: "2-deoxyglucose (2-DG): glycolysis block",
+    7: "2-deoxyglucose (2-DG): glycolysis block; fuels beside glucose (pyruvate, lactate, glutamine)",
     8: "glutamine antagonists (DON, JHU083)",
     9: "L-arginine, arginase",
     10: "IDO inhibition (epacadostat, HA-GO nanosheets), kynurenine",
@@ -26,10 +26,12 @@ STRATEGIES: dict[int, str] = {
     18: "hyaluronidase (PEGPH20) for the entry of particles",
     19: "IL-15 superagonist nanogel backpacks",
     20: "IL-12 nanochaperones and backpacks",
-    21: "IL-2, IL-7, IL-15 secretion (7x19 CAR-T), IL-21, costimulation (CD28, 4-1BB, ICOS)",
+    21: "IL-2, IL-7, IL-15 secretion (7x19 CAR-T) and their receptors (CD25, IL2RB, IL15RA), IL-21, "
+    "costimulation (CD28, 4-1BB, ICOS)",
     22: "chemokine receptors on CAR-T (CXCR6, CXCR2, CXCR1, CCR2b, CCR4, CXCR5)",
     23: "CXCL12/CXCR4 block (AMD3100)",
-    24: "CCL2, CCL5, CCL19, CXCL10, CXCL9: attraction of effectors and suppressors (MDSC, TAM, Treg), 6-TG micelles",
+    24: "CCL2, CCL5, CCL19, CXCL10, CXCL9: attraction of effectors and suppressors (TAM, Treg, and MDSC, which "
+    "G-CSF and IL-3 mobilise), 6-TG micelles",
     25: "STING agonists (c-di-GMP scaffolds), CpG/TLR9, TLR7; DAMP of dying cells (HMGB1, calreticulin, ATP)",
     26: "PD-1/PD-L1 blockade (anti-PD-1 antibody, Fe3O4 nanoclusters, secreted scFv)",
     27: "metabolic glycoengineering (ManNAz, azide/DBCO)",
@@ -52,6 +54,7 @@ STRATEGIES: dict[int, str] = {
     44: "blood exposure in solid tumours and blood cancers",
     45: "cytokine release (CRS) and neurotoxicity (ICANS): tocilizumab, anakinra, scavengers",
     46: "carriers (liposome, PLGA, silica, MOF, carbon nanotubes, fullerene, albumin, PEG), ligands (folic acid, "
-    "CD44, ganglioside GM3, SCARB1, antibody, maleimide, thiol) and triggers (GSH, disulfide, CTSS, plasmin, MMP)",
+    "CD44, ganglioside GM3, SCARB1, antibody; coupled by maleimide, thiol or carbodiimide), triggers (GSH, disulfide, "
+    "CTSS, plasmin, MMP) and imaging labels (gadolinium, iron, 19F, fullerene: a scan shows the particles)",
     47: "combinations of two or more",
 }

@@ -82,7 +82,8 @@ class Region(eqx.Module):
         Args:
             grid: any; on a radial grid the nodule is r < ``radius``.
             radius: µm, > 0.
-            center: µm per axis in array order (z, y, x); default the middle of the domain. Not for radial grids.
+            center: µm per axis in array order (z, y, x); default the middle of the domain. Not for radial grids;
+                on axisymmetric ones (z, 0).
             vessels: their density relative to typical host tissue; 0 for a spheroid in culture.
         """
         concrete("The `radius` of a nodule", radius, center, vessels)
@@ -151,7 +152,7 @@ def _diagonal(grid: Grid) -> float:
 def _from_center(grid: Grid, center: Sequence[float] | None) -> np.ndarray:
     """Distance of each cell centre from ``center`` in µm."""
     coordinates = [np.asarray(c, float) for c in grid.coordinates()]
-    if grid.symmetry != "slab" and center is not None:
+    if grid.symmetry in ("cylinder", "sphere") and center is not None:
         raise ValueError("`center` has no meaning on a radial grid, whose nodule sits at r = 0. Leave it out.")
     if grid.symmetry in ("cylinder", "sphere"):
         return coordinates[0]
@@ -161,7 +162,9 @@ def _from_center(grid: Grid, center: Sequence[float] | None) -> np.ndarray:
     if len(center) != grid.ndim:
         raise ValueError(f"`center` must have {grid.ndim} entries, one per axis {grid.axes}, but {center!r} was given.")
     for name, c, f in zip(grid.axes, center, faces, strict=True):
-        if not f[0] <= c <= f[-1]:
+        if name == "r" and float(c) != 0.0:
+            raise ValueError(f"`center` must lie on the axis, but r = {c!r} was given. Write 0 there.")
+        if name != "r" and not f[0] <= c <= f[-1]:
             raise ValueError(
                 f"`center` must lie in the domain, {name} in {f[0]:g} … {f[-1]:g} µm, but {c!r} was given."
             )

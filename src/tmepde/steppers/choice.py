@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -14,22 +15,47 @@ from tmepde.elliptic import SeparableOperator, choose
 from tmepde.schedule import Clock, schedules
 from tmepde.steppers.account import Stepper
 from tmepde.steppers.exponential import Exponential2
+from tmepde.steppers.newton_krylov import NewtonKrylov
 from tmepde.steppers.rosenbrock import Rosenbrock2
 from tmepde.steppers.semidiscrete import SemiDiscrete
+from tmepde.steppers.stiffness import turns_fast
 
 #: parts of a run at which rates are compared: irregular, so that nothing periodic looks constant
 _TRIALS = (0.0, 0.137, 0.371, 0.618, 0.931)
 
 
+#: local species up to which their Jacobian is kept in every cell by default: 144 numbers a cell
+_MOST = 12
+
+
+def general_stepper(system: Any) -> Stepper:
+    """:func:`Rosenbrock2`; with the exact kinetics of each cell where nothing moves: all stiffness is in them then."""
+    kinds = {s.kind for s in system.species.values()}
+    still = not kinds & {"transported", "quasi_steady"}
+    if still and 1 <= len(system.of_kind("local")) <= _MOST:
+        return dataclasses.replace(Rosenbrock2(kinetics=True), cautious=True)
+    return Rosenbrock2()
+
+
 def choose_stepper(problem: SemiDiscrete, state: State, until: Any) -> Stepper:
     """:class:`Exponential2` for linear equations with constant coefficients, which it solves exactly in time;
-    :func:`Rosenbrock2` for everything else.
+    :class:`NewtonKrylov` where fields of a small model exchange or turn over fast (:mod:`tmepde.steppers.stiffness`);
+    :func:`Rosenbrock2` for everything else (with ``kinetics`` where nothing moves).
 
     Linear with constant coefficients means: one diffusivity per field, no drift, no quasi-steady fields, no doses, no
     side whose values are functions, a loss rate that is the same everywhere, and rates that depend neither on the state
     nor on time (tried at ``state`` and at another one, at five times up to ``until``).
     """
-    return Exponential2() if _constant(problem, state, until) else Rosenbrock2()
+    if _constant(problem, state, until):
+        return Exponential2()
+    if turns_fast(problem, _clock(state, 0.0), (state, _other(state)), until):
+        return NewtonKrylov()
+    return general_stepper(problem.system)
+
+
+def _other(state: State) -> State:
+    """A state unlike ``state``, nowhere zero."""
+    return {n: 0.7 * u + 0.1 * (1.0 + jnp.max(jnp.abs(u))) for n, u in state.items()}
 
 
 def _constant(problem: SemiDiscrete, state: State, until: Any) -> bool:
@@ -47,7 +73,7 @@ def _tried(problem: SemiDiscrete, state: State, until: Any) -> Any:
     laplacian, drift = _transport(problem, _clock(state, 0.0), state)
     if drift or not isinstance(laplacian, SeparableOperator) or choose(laplacian, "auto") == "multigrid":
         return jnp.asarray(False)
-    other = {n: 0.7 * u + 0.1 * (1.0 + jnp.max(jnp.abs(u))) for n, u in state.items()}
+    other = _other(state)
     here = problem.reaction(problem.dynamic, _clock(state, 0.0), state)
     same = jnp.asarray(True)
     for i, part in enumerate(_TRIALS):

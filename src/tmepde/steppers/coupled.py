@@ -25,9 +25,9 @@ from tmepde._types import State, freeze
 from tmepde.elliptic import LinearControl, prepare
 from tmepde.elliptic.solve import derivative_of
 from tmepde.schedule import Clock
+from tmepde.steppers.cellwise import cellwise_inverse, cellwise_product, pointwise_jacobian
 from tmepde.steppers.krylov import Packing, gmres
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
-from tmepde.steppers.stage import cellwise_inverse, cellwise_product, pointwise_jacobian
 
 #: reduction of the preconditioned residual in one GMRES solve (inexact Newton), and of a field in the preconditioner
 _FORCING = 0.03
@@ -79,8 +79,9 @@ class BlockInverse:
         change = weight * pointwise_jacobian(self.problem, names, clock, state)
         self.onto_local = freeze(change[count:, :count])
         for i, name in enumerate(self.moving):
-            own = self.own[name]
-            change = change.at[i, i].set(1.0 - jnp.where(own > 0, own, 1.0))
+            own = jnp.where(self.own[name] > 0, self.own[name], 1.0)
+            exact = 1.0 - change[i, i]  # less than `own` where a field is made of itself as fast as it is lost
+            change = change.at[i, i].set(1.0 - jnp.where(exact > 0.5, jnp.minimum(exact, own), own))
         self.mixing = freeze(cellwise_inverse(change, 1.0))
 
     def pointwise(self, v: State) -> tuple[State, State]:

@@ -65,9 +65,7 @@ def linearised(
     """
     names = problem.transported
     here = problem.evaluate(clock, state)
-    if not names:
-        return here, None, jnp.asarray(0)
-    slow = _slow(names, here, problem.grid.shape) if len(names) > 1 else {names[0]: jnp.asarray(1.0)}
+    slow = _slow(names, here, problem.grid.shape) if len(names) > 1 else dict.fromkeys(names, jnp.asarray(1.0))
     balance, count, solved = _balance(problem, clock, state, here, slow, weight, adjoint, known)
     steady, pointwise = problem.quasi_steady, problem.pointwise
 
@@ -84,9 +82,9 @@ def linearised(
         return {n: rates.gain(n) - rates.rate(n) * state[n] for n in names}
 
     outer = inner = back = None
-    if pointwise or steady or depends(lambda local: transported({}, local), clock.local):
+    if names and (pointwise or steady or depends(lambda local: transported({}, local), clock.local)):
         _, outer = jax.linearize(transported, {n: state[n] for n in pointwise + steady}, clock.local)
-    if pointwise:
+    if pointwise and (names or steady or depends(lambda local: still({}, local), clock.local)):
         _, back = jax.linearize(still, {n: state[n] for n in names + steady}, clock.local)
     if len(names) > 1:
         _, inner = jax.linearize(reacting, {n: state[n] for n in names})

@@ -19,6 +19,8 @@ from tmepde._types import State, freeze
 from tmepde.elliptic import LinearControl, prepare
 from tmepde.elliptic.solve import Operator, derivative_of, differentiable_solve
 from tmepde.schedule import Clock
+from tmepde.steppers.cellwise import pointwise_jacobian
+from tmepde.steppers.exchange import DAMPED, SLOW, Common, mutual
 from tmepde.steppers.semidiscrete import SemiDiscrete, flux_divergence
 
 _LIMIT = 100
@@ -26,6 +28,8 @@ _LIMIT = 100
 _SWEEPS, _SLOWEST = 300, 0.99
 #: error that one sweep of these may leave in each field
 _ROUGH = 1e-2
+#: iterations after which their pace is believed
+_TRIED = 3
 _INNER = LinearControl(relative=0.05, limit=40)
 #: solves for the slopes of the balances: one for each field by itself, one more for what links them
 _LINKED = 2
@@ -67,6 +71,21 @@ class _Balance(eqx.Module):
             _, slope = jax.jvp(own, (q[i],), (jnp.ones_like(q[i]),))
             slopes.append(jnp.where(slope < 0, -slope, loss[i]))
         return self.problem.shifted(laplacian, jnp.stack(slopes), 1.0)
+
+    def mutual(self) -> tuple[tuple[int, ...], ...]:
+        """Groups of fields that act on each other (known from the program, not from values)."""
+
+        def reactions(*fields: Any) -> tuple[Any, ...]:
+            q = dict(zip(self.names, fields, strict=True))
+            rates = self.problem.reaction(self.names, self.clock, {**self.state, **q})
+            return tuple(rates.gain(n) - rates.rate(n) * q[n] for n in self.names)
+
+        return mutual(reactions, tuple(self.state[n] for n in self.names)) if len(self.names) > 1 else ()
+
+    def common(self, q: Any, op: Operator, groups: tuple[tuple[int, ...], ...]) -> Common:
+        """The correction of what the fields of each group have in common, at ``q``."""
+        jacobian = pointwise_jacobian(self.problem, self.names, self.clock, self.place(q))
+        return Common(op, jacobian, self.problem.volumes(q.dtype), q, groups)
 
     def size(self, delta: Any, q: Any) -> Any:
         """Largest weighted root mean square of a correction over the fields, against the field and its mean.
@@ -173,55 +192,89 @@ def _with_derivatives(balance: _Balance, q: Any, relative: Any) -> Any:
     relative = freeze(jnp.maximum(30 * jnp.finfo(q.dtype).eps, relative)).astype(q.dtype)
     rough = LinearControl(relative=jnp.maximum(_ROUGH, relative), limit=200)  # each sweep makes good what one leaves
 
-    def linked(product: Any, b: Any) -> Any:
-        return _linked(product, lambda r: solve(r, control=rough).value, b, relative)
+    groups = still.mutual()
+    common = still.common(q, op, groups) if groups else None
 
-    return q + derivative_of(jax.lax.custom_linear_solve(lambda v: -along(v), defect, linked, linked))
+    def linked(transposed: bool) -> Any:
+        def own(r: Any) -> Any:
+            return solve(r, control=rough).value
+
+        def shared(r: Any) -> Any:
+            assert common is not None
+            return common(r, transposed)[0]
+
+        return lambda product, b: _linked(product, own, None if common is None else shared, b, relative)
+
+    return q + derivative_of(jax.lax.custom_linear_solve(lambda v: -along(v), defect, linked(False), linked(True)))
 
 
-def _linked(product: Any, precondition: Any, b: Any, relative: Any) -> Any:
-    """Solve M x = b by x ← x + A⁻¹(b − M x), where A is M without the links between fields."""
+def _linked(product: Any, own: Any, shared: Any, b: Any, relative: Any) -> Any:
+    """Solve M x = b by x ← x + A⁻¹(b − M x), where A is M without the links between fields; where that is slow, with
+    the correction of what they have in common before it."""
     axes = tuple(range(1, b.ndim))
 
     def unfinished(carry: tuple[Any, ...]) -> Any:
-        _, moved, left, count = carry
+        _, moved, left, count, _ = carry
         return ~(left <= relative) & (count < _SWEEPS) & jnp.isfinite(moved)
 
     def improve(carry: tuple[Any, ...]) -> tuple[Any, ...]:
-        x, before, _, count = carry
-        change = precondition(b - product(x))
-        x = x + change
+        x, before, _, count, slow = carry
+        begun, damping = x, jnp.ones_like(before)
+        if shared is not None:
+            x = x + jax.lax.cond(slow, lambda: shared(b - product(x)), lambda: jnp.zeros_like(x))
+            damping = jnp.where(slow, DAMPED, 1.0)
+        x = x + damping * own(b - product(x))
+        change = x - begun
         size = jnp.max(jnp.abs(x), axis=axes)
         moved = jnp.max(jnp.where(size > 0, jnp.max(jnp.abs(change), axis=axes) / jnp.where(size > 0, size, 1.0), 0.0))
-        pace = jnp.clip(moved / before, 0.1, _SLOWEST)
-        return x, moved, moved * pace / (1 - pace), count + 1
+        pace = moved / before
+        bounded = jnp.clip(pace, 0.1, _SLOWEST)
+        return x, moved, moved * bounded / (1 - bounded), count + 1, slow | ((count >= _TRIED) & (pace > SLOW))
 
     one = jnp.ones((), b.dtype)
-    return jax.lax.while_loop(unfinished, improve, (jnp.zeros_like(b), one, one * jnp.inf, jnp.asarray(0)))[0]
+    first = (jnp.zeros_like(b), one, one * jnp.inf, jnp.asarray(0), jnp.asarray(False))
+    return jax.lax.while_loop(unfinished, improve, first)[0]
 
 
 def _newton(balance: _Balance, tolerance: Any) -> tuple[Any, Any, Any]:
     species = balance.problem.system.species
     signed = np.asarray([species[n].signed for n in balance.names]).reshape((-1,) + (1,) * balance.problem.grid.ndim)
 
+    groups = balance.mutual()
+
+    def moved(q: Any, delta: Any) -> Any:
+        return jnp.where(signed, q + delta, jnp.maximum(q + delta, 0.1 * q))
+
+    def together(q: Any) -> tuple[Any, Any]:
+        defect, loss, laplacian = balance.residual(q)
+        delta, count = balance.common(q, balance.operator(q, loss, laplacian), groups)(defect)
+        return moved(q, delta), count
+
     def improve(carry: tuple[Any, ...]) -> tuple[Any, ...]:
-        q, _, count, linear, _, before = carry
+        begun, _, count, linear, _, before, slow = carry
+        q, damping = begun, jnp.ones_like(before)
+        if groups:
+            q, more = jax.lax.cond(slow, together, lambda q: (q, jnp.asarray(0)), begun)
+            linear, damping = linear + more, jnp.where(slow, DAMPED, 1.0)
         defect, loss, laplacian = balance.residual(q)
         solved = prepare(balance.operator(q, loss, laplacian), balance.problem.solver)(defect, control=_INNER)
-        updated = jnp.where(signed, q + solved.value, jnp.maximum(q + solved.value, 0.1 * q))
-        change = balance.size(updated - q, q)
+        updated = moved(q, damping * solved.value)
+        change = balance.size(updated - begun, begun)
         left = change * jnp.maximum(2.0 * _INNER.relative, change)  # of the linear solve, of Newton's quadratic term
         if len(balance.names) > 1:  # links between fields are left out of the slope: their iteration is no faster than
             pace = jnp.clip(change / before, 0.0, _SLOWEST)  # what it was seen to be, above round-off
             known = (count > 0) & (change > 30 * jnp.finfo(change.dtype).eps)
             left = jnp.where(known, jnp.maximum(left, change * pace / (1 - pace)), left)
-        return updated, left, count + 1, linear + solved.iterations, jnp.all(solved.converged), change
+            slow = slow | ((count >= _TRIED) & (pace > SLOW))
+        done = jnp.all(solved.converged)
+        return updated, left, count + 1, linear + solved.iterations, done, change, slow
 
     def unfinished(carry: tuple[Any, ...]) -> Any:
         return ~(carry[1] <= tolerance) & (carry[2] < _LIMIT) & ~jnp.isnan(carry[5])
 
     start = jnp.stack([balance.state[n] for n in balance.names])
     far = jnp.asarray(jnp.inf, start.dtype)
-    first = (start, far, jnp.asarray(0), jnp.asarray(0), jnp.asarray(True), far)
-    q, size, _, linear, solved, _ = jax.lax.while_loop(unfinished, improve, first)
+    no = jnp.asarray(False)
+    first = (start, far, jnp.asarray(0), jnp.asarray(0), jnp.asarray(True), far, no)
+    q, size, _, linear, solved, _, _ = jax.lax.while_loop(unfinished, improve, first)
     return q, solved & (size <= tolerance), linear

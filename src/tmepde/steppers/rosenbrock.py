@@ -130,12 +130,14 @@ class RosenbrockW(Stepper):
     """A Rosenbrock-W scheme; use :func:`Rosenbrock2`, :func:`Rosenbrock3` or :func:`BackwardEuler`.
 
     ``coupled``: A knows the pull of compartments, local fields and time, not only each field's own terms.
-    ``kinetics``: and the Jacobian of the local fields among each other in every cell.
+    ``kinetics``: and the Jacobian of the local fields among each other in every cell; ``cautious``: in cells that lose
+    more than they make, since what is implicit steps over a blow-up unseen.
     """
 
     tableau: Tableau = eqx.field(static=True)
     coupled: bool = eqx.field(static=True)
     kinetics: bool = eqx.field(static=True, default=False)
+    cautious: bool = eqx.field(static=True, default=False)
 
     @property
     def increments(self) -> bool:
@@ -190,7 +192,7 @@ class RosenbrockW(Stepper):
         begun = (clock, state) if self.coupled else None
         solver = StageSolver(problem, first, table.gamma * dt, dt, scale, control, differentiable, begun)
         if self.coupled:
-            solver.couple(clock, state, pull, self.kinetics)
+            solver.couple(clock, state, pull, self.kinetics, self.cautious)
         slope, extra, solved, count = solver(
             first.tendency, None, table.slopes[0], None if remembered is None else remembered[0]
         )

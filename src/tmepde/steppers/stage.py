@@ -27,6 +27,7 @@ from tmepde.elliptic.operator import rows
 from tmepde.elliptic.solve import differentiable_solve
 from tmepde.operators.apart import apart_if_large
 from tmepde.schedule import Clock
+from tmepde.steppers.cellwise import cellwise_inverse, cellwise_product, pointwise_jacobian
 from tmepde.steppers.control import StepControl
 from tmepde.steppers.flow import FlowSolver, carried_names
 from tmepde.steppers.pull import Pull
@@ -34,36 +35,6 @@ from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 
 #: weight of an error where none is acceptable
 _NONE = 1e15
-
-
-def pointwise_jacobian(problem: SemiDiscrete, names: tuple[str, ...], clock: Clock, state: State) -> Any:
-    """∂(s_i − λ_i u_i)/∂u_j of ``names``, cell by cell, shape ``(i, j, *cells)``; exact where rates are pointwise."""
-
-    def reaction(values: Any) -> Any:
-        placed = {**state, **{n: values[i] for i, n in enumerate(names)}}
-        rates = problem.reaction(names, clock, problem.positive(placed))
-        return jnp.stack([rates.gain(n) - rates.rate(n) * values[i] for i, n in enumerate(names)])
-
-    here = jnp.stack([state[n] for n in names])
-
-    def column(unit: Any) -> Any:
-        direction = jnp.broadcast_to(unit.reshape(-1, *(1,) * (here.ndim - 1)), here.shape)
-        return jax.jvp(reaction, (here,), (direction,))[1]
-
-    columns = jax.lax.map(column, jnp.eye(len(names), dtype=here.dtype))  # one after the other: less memory
-    return jnp.moveaxis(columns, 0, 1)
-
-
-def cellwise_inverse(jacobian: Any, weight: Any) -> Any:
-    """(I − weight·J)⁻¹ in every cell, shape ``(i, j, *cells)`` like J."""
-    matrix = jnp.moveaxis(jacobian, (0, 1), (-2, -1))
-    inverse = jnp.linalg.inv(jnp.eye(matrix.shape[-1], dtype=matrix.dtype) - weight * matrix)
-    return jnp.moveaxis(inverse, (-2, -1), (0, 1))
-
-
-def cellwise_product(matrix: Any, values: Any) -> Any:
-    """Σ_j M_ij u_j in every cell."""
-    return jnp.einsum("ij...,j...->i...", matrix, values, precision=jax.lax.Precision.HIGHEST)
 
 
 class StageSolver:
@@ -116,10 +87,13 @@ class StageSolver:
                 coefficients, own = first.rates.coefficients, self.operator.subset(self.moved)
                 self.flow = FlowSolver(problem, coefficients, *begun, own, weight, differentiable)
 
-    def couple(self, clock: Clock, state: State, pull: Pull | None, kinetics: bool = False) -> None:
+    def couple(
+        self, clock: Clock, state: State, pull: Pull | None, kinetics: bool = False, cautious: bool = False
+    ) -> None:
         """Add to A the Jacobian of the compartments, and the ``pull`` on transported fields.
 
-        ``kinetics``: also the Jacobian of the local fields among each other in every cell.
+        ``kinetics``: also the Jacobian of the local fields among each other in every cell; ``cautious``: only in cells
+        that lose more than they make.
         """
         problem, names = self.problem, self.compartments
         self.pull = pull
@@ -132,8 +106,19 @@ class StageSolver:
             self.block = jax.jacfwd(compartments)(jnp.stack([state[n] for n in names]))
         if kinetics and problem.system.of_kind("local"):
             self.local = problem.system.of_kind("local")
-            self.jacobian = pointwise_jacobian(problem, self.local, clock, state)
+            self.jacobian = self._safe(pointwise_jacobian(problem, self.local, clock, state), cautious)
             self.inverse = cellwise_inverse(self.jacobian, self.weight)
+
+    def _safe(self, jacobian: Any, cautious: bool) -> Any:
+        """The Jacobian of the local fields; their loss rates alone in cells where a law has no derivative (√u at 0)
+        and, if ``cautious``, where a species makes more than it loses, by more than a tenth of its turnover."""
+        own = jnp.stack([self.first.rates.rate(n) for n in self.local])
+        unit = jnp.eye(len(self.local), dtype=own.dtype).reshape(len(self.local), -1, *(1,) * (own.ndim - 1))
+        fine = jnp.all(jnp.isfinite(jacobian), axis=(0, 1))
+        if cautious:
+            lost = jnp.maximum(-jnp.sum(unit * jacobian, axis=0), 0.0)
+            fine = fine & jnp.all(jnp.sum(jacobian, axis=0) <= 0.1 * lost, axis=0)
+        return jnp.where(fine, jacobian, -own[:, None] * unit)
 
     def __call__(
         self, rhs: State, guess: State | None, time: float, known: Any = None
@@ -143,17 +128,34 @@ class StageSolver:
         ``time``: the slope of time itself at this stage. ``known``: the slopes of the transported fields, ``(S,
         *cells)``, where this system has been solved before.
         """
-        problem, given = self.problem, rhs
+        given = rhs
         out, extra = self._pointwise(rhs)
-        names = problem.transported
+        steady, later = self._known(rhs, time)
+        moving, converged, count = self._transported(rhs, guess, known, {**out, **steady}, later, extra)
+        if self.pull is not None and self.pull.back is not None:
+            added = {n: self.weight * f for n, f in self.pull.back({**moving, **steady}, later).items()}
+            out, more = self._pointwise({**given, **{n: given[n] + f for n, f in added.items()}})
+            extra.update({n: more[n] + f if n in more else f for n, f in added.items()})
+        return {**out, **moving}, extra, converged, count
+
+    def _known(self, rhs: State, time: float) -> tuple[State, Any]:
+        """The slopes of the quasi-steady fields and of time, which are known before a stage is solved."""
+        if self.pull is None or not rhs:
+            return {}, None
+        later = jnp.asarray(time, jnp.result_type(*rhs.values()))
+        return {n: later * change for n, change in self.pull.balance.items()}, later
+
+    def _transported(
+        self, rhs: State, guess: State | None, known: Any, outside: State, later: Any, extra: State
+    ) -> tuple[State, Any, Any]:
+        """Slopes of the transported fields, pulled by those ``outside``; their coupling terms go to ``extra``."""
+        problem, names = self.problem, self.problem.transported
         if not names:
-            return out, extra, jnp.asarray(True), jnp.asarray(0)
+            return {}, jnp.asarray(True), jnp.asarray(0)
         if self.pull is not None:
             like = rhs[names[0]]
-            later = jnp.asarray(time, like.dtype)
-            steady = {n: later * change for n, change in self.pull.balance.items()}
             if self.pull.outer is not None:
-                pulled = self.pull.outer({**out, **steady}, later)
+                pulled = self.pull.outer(outside, later)
             else:
                 pulled = {n: jnp.zeros_like(like) for n in names}
             if self.pull.inner is not None:
@@ -169,12 +171,7 @@ class StageSolver:
             value, converged, count = self._stack(b, start, known)
         else:
             value, converged, count = self._parts(b, start, known)
-        moving = {n: value[i] for i, n in enumerate(names)}
-        if self.pull is not None and self.pull.back is not None:
-            added = {n: self.weight * f for n, f in self.pull.back({**moving, **steady}, later).items()}
-            out, more = self._pointwise({**given, **{n: given[n] + f for n, f in added.items()}})
-            extra.update({n: more[n] + f if n in more else f for n, f in added.items()})
-        return {**out, **moving}, extra, converged, count
+        return {n: value[i] for i, n in enumerate(names)}, converged, count
 
     def _pointwise(self, rhs: State) -> tuple[State, State]:
         """Slopes of local fields and compartments, and their coupling terms."""

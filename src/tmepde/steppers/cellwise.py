@@ -1,0 +1,42 @@
+"""Reactions within a cell: their Jacobian, and small dense systems, one a cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from tmepde._types import State
+from tmepde.schedule import Clock
+from tmepde.steppers.semidiscrete import SemiDiscrete
+
+
+def pointwise_jacobian(problem: SemiDiscrete, names: tuple[str, ...], clock: Clock, state: State) -> Any:
+    """∂(s_i − λ_i u_i)/∂u_j of ``names``, cell by cell, shape ``(i, j, *cells)``; exact where rates are pointwise."""
+
+    def reaction(values: Any) -> Any:
+        placed = {**state, **{n: values[i] for i, n in enumerate(names)}}
+        rates = problem.reaction(names, clock, problem.positive(placed))
+        return jnp.stack([rates.gain(n) - rates.rate(n) * values[i] for i, n in enumerate(names)])
+
+    here = jnp.stack([state[n] for n in names])
+
+    def column(unit: Any) -> Any:
+        direction = jnp.broadcast_to(unit.reshape(-1, *(1,) * (here.ndim - 1)), here.shape)
+        return jax.jvp(reaction, (here,), (direction,))[1]
+
+    columns = jax.lax.map(column, jnp.eye(len(names), dtype=here.dtype))  # one after the other: less memory
+    return jnp.moveaxis(columns, 0, 1)
+
+
+def cellwise_inverse(jacobian: Any, weight: Any) -> Any:
+    """(I − weight·J)⁻¹ in every cell, shape ``(i, j, *cells)`` like J."""
+    matrix = jnp.moveaxis(jacobian, (0, 1), (-2, -1))
+    inverse = jnp.linalg.inv(jnp.eye(matrix.shape[-1], dtype=matrix.dtype) - weight * matrix)
+    return jnp.moveaxis(inverse, (-2, -1), (0, 1))
+
+
+def cellwise_product(matrix: Any, values: Any) -> Any:
+    """Σ_j M_ij u_j in every cell."""
+    return jnp.einsum("ij...,j...->i...", matrix, values, precision=jax.lax.Precision.HIGHEST)
