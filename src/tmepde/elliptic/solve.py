@@ -305,6 +305,14 @@ def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inver
     return solve
 
 
+def inside(op: Operator, b: Any) -> Any:
+    """``b`` without the cells in which ``op`` is nothing (beyond a mask). What is pulled back reaches them, and the
+    preconditioner would carry it into the tissue."""
+    if isinstance(op, SeparableOperator):
+        return b
+    return jnp.where(op.diagonal + op.couplings() > 0, b, 0.0)
+
+
 def differentiable_solve(op: Operator, solver: Solver, b: Any, value: Any, relative: Any = 0.0) -> Any:
     """``value`` (already A⁻¹b), made differentiable with respect to ``op`` and ``b``.
 
@@ -320,7 +328,7 @@ def differentiable_solve(op: Operator, solver: Solver, b: Any, value: Any, relat
     frozen = jax.lax.stop_gradient(op)
 
     def solve(_: Any, rhs: Any) -> Any:
-        return solver(rhs, control=tight).value
+        return solver(inside(frozen, rhs), control=tight).value
 
     return value + derivative_of(jax.lax.custom_linear_solve(frozen, rest, solve, symmetric=True))
 

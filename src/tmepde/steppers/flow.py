@@ -130,6 +130,7 @@ class FlowSolver:
         least = jnp.maximum(30 * jnp.finfo(rest.dtype).eps, freeze(jnp.asarray(relative))).astype(rest.dtype)
 
         def solve(apply: Linear, rhs: Any) -> Any:
+            rhs = jnp.where(self.volumes > 0, rhs, 0.0)  # what is pulled back reaches cells beyond a mask
             return self._krylov(apply, rhs, 1.0, 0.0, jnp.minimum(least, _REDUCTION))[0]
 
         return value + derivative_of(jax.lax.custom_linear_solve(self.apply, rest, solve, solve))
