@@ -309,3 +309,52 @@ def test_structures_are_compiled_once_each(tmp_path, monkeypatch):
     assert list(one.status.values) == [store.OK] * 12 and set(one.members.values) == {2, 4}
     np.testing.assert_allclose(one.tumour_burden.values, other.tumour_burden.values, rtol=1e-4)
     assert np.array_equal(one.n_steps.values, other.n_steps.values)
+
+
+@pytest.mark.parametrize("harm", ["delete", "flip", "cut"])
+def test_what_a_finished_batch_loses_is_told_and_computed_again(done, tmp_path, capsys, harm):
+    """zarr reads a missing chunk as NaN: nothing would be pending, and a report would show less than was computed."""
+    from tmepde.cli import integrity
+    from tmepde.cli.report import report
+    from tmepde.sweep.damage import look
+
+    out = tmp_path / "tiny.zarr"
+    shutil.copytree(done[0], out)
+    assert look(out).good
+    file = out / "tumour_burden" / "c.1.0"
+    content = file.read_bytes()
+    if harm == "delete":
+        file.unlink()
+    else:
+        file.write_bytes(content[:-1] if harm == "cut" else content[:9] + bytes([content[9] ^ 4]) + content[10:])
+    for reads in (lambda: integrity.verify(out, False), lambda: report(out, tmp_path / "page.html")):
+        with pytest.raises(Stop, match=r"damaged"):
+            reads()
+    assert "tumour_burden/c.1.0" in capsys.readouterr().out and not (tmp_path / "page.html").exists()
+    integrity.repair(out)
+    assert "batch 1 is pending again" in capsys.readouterr().out and pending(out) == [1]
+    run_batch(out, 1)
+    same(out, done[0])
+    assert look(out).good
+
+
+def test_every_chunk_of_a_finished_sweep_is_looked_at(done, tmp_path):
+    from tmepde.sweep.damage import look, mend
+
+    out = tmp_path / "tiny.zarr"
+    shutil.copytree(done[0], out)
+    chunks = sorted(p for p in out.rglob("c.*") if p.is_file())
+    assert look(out).chunks == len(chunks) > 30
+    for file in chunks:
+        kept = file.read_bytes()
+        file.unlink()
+        found, index = look(out), int(file.name.split(".")[1])
+        if file.parent.name == "status":
+            assert pending(out) == [index]
+        elif found.fixed:
+            with pytest.raises(StoreError, match="Run the sweep again"):
+                mend(out)
+        else:
+            assert list(found.batches) == [index]
+        file.write_bytes(kept)
+    assert look(out).good

@@ -5,8 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tmepde.cli.exits import BAD_INPUT, ENVIRONMENT, Stop
+
+if TYPE_CHECKING:
+    from tmepde.sweep.damage import Damage
 
 
 def verify(store: Path, as_json: bool) -> None:
@@ -14,6 +18,8 @@ def verify(store: Path, as_json: bool) -> None:
     from tmepde.io import integrity
     from tmepde.io.root import StoreError
 
+    if _is_sweep(store):
+        return _verify_sweep(store, as_json)
     try:
         found = integrity.verify(store)
     except StoreError as error:
@@ -38,5 +44,65 @@ def repair(store: Path) -> None:
     """Repair, and print what was lost."""
     from tmepde.io import integrity
 
-    told = integrity.repair(store)
+    if _is_sweep(store):
+        told = mended(store)
+        told += ["run them with `tmepde sweep CONFIG --resume`"] if told else []
+    else:
+        told = integrity.repair(store)
     print("\n".join(told) if told else f"{store} is as written; nothing to repair.")
+
+
+def sound_sweep(store: Path) -> None:
+    """Stop where the store of a sweep has lost what it wrote; other stores are not looked at."""
+    if not _is_sweep(store):
+        return
+    found = _looked(store)
+    if not found.good:
+        names = [f"batch {i}: {wrong}" for i, wrong in found.batches.items()]
+        names += [f"{name} {wrong}" for name, wrong in found.fixed.items()]
+        raise Stop(ENVIRONMENT, f"{store} is damaged ({names[0]}). `tmepde repair {store}`, then sweep with --resume.")
+
+
+def _is_sweep(store: Path) -> bool:
+    from tmepde.sweep.store import KIND
+
+    try:
+        document = json.loads((store / "zarr.json").read_text("utf-8"))
+        return bool(document["attributes"]["tmepde_kind"] == KIND)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _looked(store: Path) -> Damage:
+    from tmepde.io.root import StoreError
+    from tmepde.sweep.damage import look
+
+    try:
+        return look(store)
+    except StoreError as error:
+        raise Stop(ENVIRONMENT, str(error)) from None
+
+
+def mended(store: Path) -> list[str]:
+    """Make the batches of a sweep that have lost something pending; in words."""
+    from tmepde.io.root import StoreError
+    from tmepde.sweep.damage import mend
+
+    try:
+        return mend(store)
+    except StoreError as error:
+        raise Stop(ENVIRONMENT, str(error)) from None
+
+
+def _verify_sweep(store: Path, as_json: bool) -> None:
+    found = _looked(store)
+    if as_json:
+        print(json.dumps({**dataclasses.asdict(found), "good": found.good}, indent=1, ensure_ascii=False))
+    else:
+        print(f"{store}: {found.chunks} chunks of finished batches and coordinates read")
+        for index, wrong in sorted(found.batches.items()):
+            print(f"damaged  batch {index}: {wrong}")
+        for name, wrong in sorted(found.fixed.items()):
+            print(f"damaged  {name} {wrong}")
+    if not found.good:
+        raise Stop(ENVIRONMENT, f"{store} is damaged. `tmepde repair {store}` makes the batches concerned pending.")

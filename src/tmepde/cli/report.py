@@ -15,8 +15,10 @@ def report(store: Path, out: Path) -> None:
         raise Stop(BAD_INPUT, f"{out} must be a file to write, but it is a folder. Write -o {out / 'report.html'}.")
     if out.resolve() == store.resolve() or store.resolve() in out.resolve().parents:
         raise Stop(BAD_INPUT, f"{out} lies inside the store. Write the page beside it.")
+    from tmepde.cli.integrity import sound_sweep
     from tmepde.report import write_report
 
+    sound_sweep(store)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_report(store, out)
     print(out)

@@ -49,6 +49,7 @@ def run(
     out = target(out).absolute()
     if dry_run:
         return _plan(config, out, where, options)
+    from tmepde.cli.integrity import mended
     from tmepde.sweep import check_same, create
 
     if out.exists() and not resume:
@@ -56,6 +57,8 @@ def run(
     try:
         if out.exists():
             check_same(config, out)
+            for lost in mended(out):
+                print(lost, file=sys.stderr)
         else:
             create(config, out)
     except ValueError as error:

@@ -56,7 +56,7 @@ def verify(path: str | os.PathLike[str]) -> Finding:
     document = root.read(target)
     mark = document["attributes"].get(MARK)
     if document["attributes"].get("tmepde_kind") == "sweep":
-        raise StoreError(f"{target} is the store of a sweep, which is not looked through. See `tmepde sweep status`.")
+        raise StoreError(f"{target} is the store of a sweep. Use `tmepde verify`, or `tmepde.sweep.damage.look`.")
     if mark is None:
         raise StoreError(f"{target} was written before stores had checksums of everything. Open it with `open_store`.")
     finding = Finding(str(target), finished=bool(mark.get("finished")))

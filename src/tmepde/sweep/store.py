@@ -202,7 +202,8 @@ def _encoded(path: Path, name: str, batch: int, rows: slice, values: Any) -> dic
 
     document = default_buffer_prototype().buffer.from_bytes((path / name / "zarr.json").read_bytes())
     kept: dict[str, Any] = {"zarr.json": document}
-    array: Any = zarr.open_array(MemoryStore(kept), mode="r+", config={"write_empty_chunks": True})
+    with zarr.config.set({"array.write_empty_chunks": True}):  # read when an array is opened; what is missing is lost
+        array: Any = zarr.open_array(MemoryStore(kept), mode="r+")
     if array.chunks[0] != batch:
         raise ValueError(
             f"`columns` must be arrays in chunks of one batch, {batch} rows, but {name!r} has chunks of "

@@ -1,0 +1,121 @@
+"""What a disk has done to the store of a sweep: chunks that are missing, cut or changed.
+
+zarr reads a chunk that is not there as fill values, so that a batch that ended well would silently become NaN. A batch
+that has lost anything is made pending again; it is computed to the same bytes. What was written with the store
+(coordinates) no batch can write again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tmepde.io import chunks
+from tmepde.io.durable import sync_folder
+from tmepde.io.store import StoreError
+from tmepde.sweep import store
+
+
+@dataclass
+class Damage:
+    """``chunks`` looked at; by finished batch what is wrong with the first file that is; the same by file for what was
+    written with the store."""
+
+    chunks: int = 0
+    batches: dict[int, str] = field(default_factory=dict)
+    fixed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def good(self) -> bool:
+        return not (self.batches or self.fixed)
+
+
+def look(path: Path) -> Damage:
+    """Compare every file of the finished batches, and of the coordinates, with its checksum.
+
+    Raises:
+        StoreError: if there is no sweep at ``path``, or its documents are damaged.
+    """
+    path = Path(path)
+    found, head = Damage(), store.head(path)
+    fixed = {"time", "scenario", *str(head.get("coordinates", "")).split()}
+    finished = set(_finished(path, found))
+    for folder in sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        for index, key in _keys(folder):
+            file = folder / key
+            name, one = f"{folder.name}/{key}", -1 if folder.name in fixed else index
+            if one >= 0 and (one not in finished or folder.name == "status"):
+                continue
+            found.chunks += 1
+            if wrong := _wrong(file):
+                if one < 0:
+                    found.fixed[name] = wrong
+                else:
+                    found.batches.setdefault(one, f"{name} {wrong}")
+    return found
+
+
+def mend(path: Path) -> list[str]:
+    """Make batches that have lost something pending; returns what was done, in words.
+
+    Raises:
+        StoreError: where what is lost was written with the store: run the sweep again.
+    """
+    path = Path(path)
+    found = look(path)
+    if found.fixed:
+        name, wrong = next(iter(found.fixed.items()))
+        raise StoreError(f"{path} is damaged: {name} {wrong}, and no batch writes it again. Run the sweep again.")
+    for index in found.batches:
+        (path / "status" / f"c.{index}").unlink(missing_ok=True)
+    if found.batches:
+        sync_folder(path / "status")
+    return [f"batch {index} is pending again: {wrong}" for index, wrong in sorted(found.batches.items())]
+
+
+def _finished(path: Path, found: Damage) -> Iterator[int]:
+    """Batches with a status; one that cannot be read counts as damage."""
+    import zarr
+
+    array: Any = zarr.open_array(path / "status", mode="r")
+    for index in range(store.batches(path)):
+        file = path / "status" / f"c.{index}"
+        if not file.exists():
+            continue
+        found.chunks += 1
+        if wrong := _wrong(file):
+            found.batches[index] = f"status/c.{index} {wrong}"
+            continue
+        part = store.rows(path, index)
+        if np.any(np.asarray(array[part.start : part.stop]) != store.PENDING):
+            yield index
+
+
+def _keys(folder: Path) -> Iterator[tuple[int, str]]:
+    """Index along the first axis, and the name, of every chunk of an array."""
+    try:
+        document = json.loads((folder / "zarr.json").read_text("utf-8"))
+        shape, grid = document["shape"], document["chunk_grid"]["configuration"]["chunk_shape"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{folder.parent} is damaged: `{folder.name}/zarr.json` is not readable ({error}). Run the sweep again."
+        ) from error
+    counts = [range(-(-n // size)) for n, size in zip(shape, grid, strict=True)]
+    for index in itertools.product(*counts):
+        yield (index[0] if index else 0), ".".join(map(str, ("c", *index)))
+
+
+def _wrong(file: Path) -> str:
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "" if chunks.intact(content) else "does not match its checksum"
