@@ -48,11 +48,12 @@ def choose_stepper(problem: SemiDiscrete, state: State, until: Any) -> Stepper:
     """
     if _constant(problem, state, until):
         return Exponential2()
-    if turns_fast(problem, _clock(state, 0.0), (state, _other(state)), until):
+    if turns_fast(problem, _clock(state, 0.0), state, _other(state), until):
         return NewtonKrylov()
     return general_stepper(problem.system)
 
 
+@eqx.filter_jit
 def _other(state: State) -> State:
     """A state unlike ``state``, nowhere zero."""
     return {n: 0.7 * u + 0.1 * (1.0 + jnp.max(jnp.abs(u))) for n, u in state.items()}

@@ -31,8 +31,8 @@ _FAST = 25.0
 _SLOWER = 0.1
 
 
-def turns_fast(problem: SemiDiscrete, clock: Clock, states: tuple[State, ...], until: float) -> bool:
-    """Whether any moving or local fields do, at one of ``states``, in a run of ``until`` hours.
+def turns_fast(problem: SemiDiscrete, clock: Clock, state: State, other: State, until: float) -> bool:
+    """Whether any moving or local fields do, at ``state`` or at ``other``, in a run of ``until`` hours.
 
     Larger models are not looked at: a Jacobian of all fields costs as much to compile as a step.
     """
@@ -42,21 +42,25 @@ def turns_fast(problem: SemiDiscrete, clock: Clock, states: tuple[State, ...], u
         size *= cells
     if not problem.transported or len(names) > _MOST or 41 * len(names) * size > _NUMBERS:
         return False
+    return any(float(_pace(problem, names, clock, one)) * until > _FAST for one in (state, other))
+
+
+def _related(problem: SemiDiscrete, names: tuple[str, ...], clock: Clock, state: State) -> bool:
+    """Whether any field is made of itself, or any two of each other (known from the program, not from values)."""
 
     def gains(*fields: Any) -> tuple[Any, ...]:
-        rates = problem.reaction(names, clock, {**states[0], **dict(zip(names, fields, strict=True))})
+        rates = problem.reaction(names, clock, {**state, **dict(zip(names, fields, strict=True))})
         return tuple(rates.gain(n) for n in names)
 
-    fields = tuple(states[0][n] for n in names)
-    own = any(i in row for i, row in enumerate(sources(gains, fields)))
-    if not own and not mutual(gains, fields):
-        return False
-    return any(float(_pace(problem, names, clock, state)) * until > _FAST for state in states)
+    fields = tuple(state[n] for n in names)
+    return any(i in row for i, row in enumerate(sources(gains, fields))) or bool(mutual(gains, fields))
 
 
 @eqx.filter_jit
 def _pace(problem: SemiDiscrete, names: tuple[str, ...], clock: Clock, state: State) -> Any:
     """Largest rate (1/h) of round trips between two fields, or of turnover of one, over cells."""
+    if not _related(problem, names, clock, state):
+        return jnp.zeros(())
     jacobian = jnp.nan_to_num(pointwise_jacobian(problem, names, clock, state), posinf=0.0, neginf=0.0)
     rates = problem.reaction(names, clock, state)
     largest = jnp.zeros((), jacobian.dtype)
