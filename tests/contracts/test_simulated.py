@@ -24,6 +24,7 @@ def _run(scenario, control=FIXED, **options):
     return tme.simulate(scenario, save=[UNTIL], precision="f64", control=control, **options)
 
 
+@pytest.mark.slow
 def test_all_64_combinations_in_one_vmap_with_one_compilation(six, model):
     names = sorted(six)
     scenario = _scenario(model, six)
@@ -74,6 +75,7 @@ def test_toggling_and_new_numbers_do_not_recompile(six, model):
     assert not compiled
 
 
+@pytest.mark.slow
 def test_off_is_absent(six, model):
     """All six off against a model without them, dose edges on the step grid, so that the same steps are taken.
 

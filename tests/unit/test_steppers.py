@@ -285,7 +285,11 @@ HOLED = np.ones((6, 7), bool)
 HOLED[2:4, 3] = False
 
 
-@pytest.mark.parametrize("stepper", [Rosenbrock3(), NewtonKrylov()], ids=["rosenbrock 3", "newton"])
+@pytest.mark.parametrize(
+    "stepper",
+    [pytest.param(Rosenbrock3(), marks=pytest.mark.slow), NewtonKrylov()],
+    ids=["rosenbrock 3", "newton"],
+)
 @pytest.mark.parametrize(
     "grid",
     [

@@ -117,6 +117,7 @@ def test_forward_mode_equals_differences(name):
     compare(name, jax.jit(jax.jacfwd(lambda v: total(name, v, "forward")))(zero))
 
 
+@pytest.mark.slow
 def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient(monkeypatch):
     """Two intervals of some six steps: all kept on the way, those of the first alone, none. What is not kept is
     repeated four steps at a time, so that marks and restarts occur.

@@ -286,12 +286,14 @@ def inside(model, fields, name):
         ("virus", "tumour", 0.9, 0.0),
     ],
 )
+@pytest.mark.slow
 def test_direction_within_two_days(model, after, therapy, species, below, above):
     """Ratio of what is in the nests with the therapy and without; bounds far from 1 only where the effect is large."""
     ratio = inside(model, after[therapy], species) / max(inside(model, after["none"], species), 1e-9)
     assert above < ratio < below, ratio
 
 
+@pytest.mark.slow
 def test_a_cxcr4_antagonist_lets_cells_into_the_core(after):
     """CXCL12 of fibroblasts slowed them at the margin; the middle of the tumour fills (1.2-fold within one day)."""
     core = slice(8, 12)
@@ -299,5 +301,6 @@ def test_a_cxcr4_antagonist_lets_cells_into_the_core(after):
     assert np.max(after["amd3100"]["car_t"]) < np.max(after["none"]["car_t"])
 
 
+@pytest.mark.slow
 def test_nothing_is_negative_after_two_days(after):
     assert min(float(np.min(f)) for fields in after.values() for f in fields.values()) >= 0.0

@@ -115,6 +115,7 @@ def _never(amount=0.0):
     return tme.Bolus(1e3, amount)
 
 
+@pytest.mark.slow
 def test_carriers_help_where_vessels_are_perfused(instant, scenario, untreated):
     one = tme.OxygenCarrier(dose=_never())
     assert _changed(instant(one), instant(None)) == {"oxygen.source"}
@@ -135,6 +136,7 @@ def test_a_depot_of_carriers_gives_what_it_holds_and_no_more(instant):
     assert not _changed(instant(one, oxygen_carrier=0.0), without)
 
 
+@pytest.mark.slow
 def test_manganese_dioxide_lives_on_peroxide_and_leaves_a_base(instant, scenario, untreated):
     one = tme.OxygenGenerator(dose=_never())
     some = {"nanoparticle": 1.0}
@@ -152,6 +154,7 @@ def test_manganese_dioxide_lives_on_peroxide_and_leaves_a_base(instant, scenario
     np.testing.assert_allclose(seen["mean_oxygen"], untreated["mean_oxygen"], rtol=2e-3)  # the tolerance of a step
 
 
+@pytest.mark.slow
 def test_oxygen_from_peroxide_sensitises_to_radiation(scenario, untreated):
     """OER by oxygen alone: the share that survives 4 Gy is lower where particles work."""
     particles, rays, both = (_run(scenario, on) for on in (["particles"], ["rays"], ["particles", "rays"]))
@@ -173,6 +176,7 @@ def test_catalase_gives_half_and_is_not_spent(instant):
     assert _changed(enzyme, plain) == {"oxygen.source", "peroxide.loss"}
 
 
+@pytest.mark.slow
 def test_a_gel_feeds_the_tissue_around_it(instant, scenario, untreated):
     one = tme.OxygenGel(dose=_never())
     assert _changed(instant(one), instant(None)) == {"oxygen.source"}
@@ -181,6 +185,7 @@ def test_a_gel_feeds_the_tissue_around_it(instant, scenario, untreated):
     assert np.all(seen > 1.02 * untreated["mean_oxygen"]) and np.all(np.diff(seen) < 0)
 
 
+@pytest.mark.slow
 def test_buffers_work_on_acid_alone(instant, scenario, cells):
     one = tme.Buffer(dose=_never())
     assert _changed(instant(one), instant(None)) == {"buffer_base.source"}
@@ -191,10 +196,12 @@ def test_buffers_work_on_acid_alone(instant, scenario, cells):
     np.testing.assert_allclose(seen["lactate"], cells["lactate"], rtol=0.02)  # the acid goes, the lactate stays
 
 
+@pytest.mark.slow
 def test_t_cells_divide_more_where_acid_is_neutralised(scenario, cells):
     assert _run(scenario, ["buffer", "car_t"])["car_t_total"][2] > 1.05 * cells["car_t_total"][2]
 
 
+@pytest.mark.slow
 def test_blocking_glycolysis_has_a_best_dose(scenario, untreated, cells):
     """Acid falls at every dose; CAR-T cells gain at a moderate one and lose at a high one."""
     arms = [_run(scenario, ["fast", "car_t"], {"interventions.fast.dose.amount": 48.0 * d}) for d in (3.0, 300.0)]
@@ -211,6 +218,7 @@ def test_without_glycolysis_there_is_nothing_to_block(instant):
     assert not _changed(instant(one, **none), instant(None, **none))
 
 
+@pytest.mark.slow
 def test_glutamine_antagonists_slow_the_tumour_and_spare_t_cells(instant, scenario, untreated):
     one = tme.GlutamineAntagonist(dose=_never())
     found, plain = instant(one), instant(None)
@@ -224,6 +232,7 @@ def test_glutamine_antagonists_slow_the_tumour_and_spare_t_cells(instant, scenar
     assert seen["tumour_burden"][2] < untreated["tumour_burden"][2]
 
 
+@pytest.mark.slow
 def test_arginine_comes_through_vessels(instant, scenario, untreated):
     one = tme.ArginineSupplement(dose=_never())
     assert _changed(instant(one), instant(None)) == {"arginine.source"}
@@ -242,6 +251,7 @@ def test_starved_of_arginine_t_cells_rest(instant):
     np.testing.assert_allclose(gone["car_t.source"], 0.5 * fed["car_t.source"], rtol=1e-6)  # IC50 1.5 nM
 
 
+@pytest.mark.slow
 def test_ido_inhibitors_need_interferon(instant, scenario, cells):
     one = tme.IdoInhibitor(dose=_never())
     assert _changed(instant(one), instant(None)) == {"kynurenine.source"}
@@ -251,6 +261,7 @@ def test_ido_inhibitors_need_interferon(instant, scenario, cells):
     assert seen["car_t_total"][2] > cells["car_t_total"][2]
 
 
+@pytest.mark.slow
 def test_adenosine_blockade_needs_adenosine(instant, scenario, cells):
     for one in (tme.AdenosineBlockade(dose=_never()), tme.AdenosineBackpack(dose=_never())):
         found, plain = instant(one), instant(None)
@@ -260,6 +271,7 @@ def test_adenosine_blockade_needs_adenosine(instant, scenario, cells):
     assert _run(scenario, ["blockade", "car_t"])["car_t_total"][2] > cells["car_t_total"][2]
 
 
+@pytest.mark.slow
 def test_backpacks_work_where_t_cells_are(scenario, cells):
     """A nanomole of the free drug goes into the whole body; 3000 cells carry a millionth of it. Alone it is nothing."""
     seen = _run(scenario, ["backpack", "car_t"])
@@ -268,6 +280,7 @@ def test_backpacks_work_where_t_cells_are(scenario, cells):
     np.testing.assert_allclose(alone["adenosine_signal"], none["adenosine_signal"], rtol=2e-3)
 
 
+@pytest.mark.slow
 def test_tgf_beta_inhibitors_need_tgf_beta(instant, scenario, cells):
     one = tme.TgfBetaInhibitor(dose=_never())
     assert _changed(instant(one), instant(None)) == {
