@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,17 @@ def intact(content: bytes) -> bool:
 
     stored = np.frombuffer(content[-4:], "<u4") if len(content) >= 4 else np.zeros(0, "<u4")
     return bool(len(stored) == 1 and int(stored[0]) == google_crc32c.value(content[:-4]))
+
+
+def wrong(file: Path) -> str:
+    """What is wrong with the file of a chunk; empty where nothing is."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return str(error.strerror)
+    return "" if intact(content) else "does not match its checksum"
 
 
 def rows_per_chunk(row: int, planned: int) -> int:

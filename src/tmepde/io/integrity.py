@@ -67,7 +67,7 @@ def verify(path: str | os.PathLike[str]) -> Finding:
             finding.waiting[name] = finding.waiting.get(name, 0) + 1
     for key in [key for _, key in root.implied(document)] + list(_parities(document)):
         finding.chunks += 1
-        wrong = _wrong(target / key)
+        wrong = chunks.wrong(target / key)
         if wrong:
             finding.damaged[key] = wrong
     for one in mark.get("checkpoints", ()):
@@ -78,16 +78,6 @@ def verify(path: str | os.PathLike[str]) -> Finding:
             finding.checkpoints[one["file"]] = str(error)
     finding.leftovers = sorted(str(p.relative_to(target)) for p in target.rglob(".tmp-*") if p.is_file())
     return finding
-
-
-def _wrong(file: Path) -> str:
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return "missing"
-    except OSError as error:
-        return str(error.strerror)
-    return "" if chunks.intact(content) else "does not match its checksum"
 
 
 def repair(path: str | os.PathLike[str]) -> list[str]:

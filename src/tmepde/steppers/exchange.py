@@ -19,13 +19,11 @@ error, whatever e.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
 
 from tmepde._types import freeze
 from tmepde.elliptic import LinearControl, SeparableOperator, prepare
@@ -41,28 +39,6 @@ SLOW = 0.75
 #: added to R, in parts of the diagonal of the whole operator, so that exchange without loss has an inverse
 _SHIFT = 1e-5
 _COMMON = LinearControl(relative=0.02, limit=60)
-
-
-def sources(function: Callable[..., tuple[Any, ...]], fields: tuple[Any, ...]) -> list[frozenset[int]]:
-    """Which of ``fields`` each result of ``function(*fields)`` uses; an operation of several results counts as one."""
-    program = jax.make_jaxpr(function)(*fields).jaxpr
-    used: dict[Any, frozenset[int]] = {x: frozenset({i}) for i, x in enumerate(program.invars)}
-    for equation in program.eqns:
-        found = [used.get(x, frozenset()) for x in equation.invars if not isinstance(x, Literal)]
-        for out in equation.outvars:
-            used[out] = frozenset().union(*found)
-    return [frozenset() if isinstance(x, Literal) else used.get(x, frozenset()) for x in program.outvars]
-
-
-def mutual(function: Callable[..., tuple[Any, ...]], fields: tuple[Any, ...]) -> tuple[tuple[int, ...], ...]:
-    """The groups of ``fields`` that act on each other, directly or around others, through ``function(*fields)``, which
-    returns one result for each."""
-    reach = [set(row) for row in sources(function, fields)]
-    for _ in fields:
-        reach = [row.union(*(reach[j] for j in row)) for row in reach]
-    count = range(len(fields))
-    groups = {tuple(j for j in count if j == i or (j in reach[i] and i in reach[j])) for i in count}
-    return tuple(sorted(g for g in groups if len(g) > 1))
 
 
 class Common:

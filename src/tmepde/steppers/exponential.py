@@ -37,7 +37,7 @@ from tmepde.steppers.account import (
     weighted_error,
 )
 from tmepde.steppers.control import StepControl
-from tmepde.steppers.pull import depends
+from tmepde.steppers.dependence import depends
 from tmepde.steppers.quasi_steady import relax_quasi_steady
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Literal
 
 from tmepde._types import State, freeze
 from tmepde.operators.apart import apart_if_large
 from tmepde.schedule import Clock
+from tmepde.steppers.dependence import depends
 from tmepde.steppers.quasi_steady import balance_slope
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 
@@ -113,17 +113,6 @@ def _balance(
         share = slow.get(name, 1.0)
         slopes[name] = (share * here.tendency[name] / (1.0 + weight * here.rates.rate(name))).astype(state[name].dtype)
     return balance_slope(problem, clock, state, slopes, adjoint, known)
-
-
-def depends(function: Callable[[Any], Any], value: Any) -> bool:
-    """Whether the program of ``function`` uses its argument for what it returns (an operation with several results
-    counts as a whole)."""
-    program = jax.make_jaxpr(function)(value).jaxpr
-    reached = set(program.invars)
-    for equation in program.eqns:
-        if any(x in reached for x in equation.invars if not isinstance(x, Literal)):
-            reached.update(equation.outvars)
-    return any(x in reached for x in program.outvars if not isinstance(x, Literal))
 
 
 def _slow(names: tuple[str, ...], here: Evaluation, cells: tuple[int, ...]) -> State:

@@ -20,7 +20,8 @@ from tmepde.elliptic import LinearControl, prepare
 from tmepde.elliptic.solve import Operator, derivative_of, differentiable_solve, inside
 from tmepde.schedule import Clock
 from tmepde.steppers.cellwise import pointwise_jacobian
-from tmepde.steppers.exchange import DAMPED, SLOW, Common, mutual
+from tmepde.steppers.dependence import mutual
+from tmepde.steppers.exchange import DAMPED, SLOW, Common
 from tmepde.steppers.semidiscrete import SemiDiscrete, flux_divergence
 
 _LIMIT = 100

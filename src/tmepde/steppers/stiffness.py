@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from tmepde._types import State
 from tmepde.schedule import Clock
 from tmepde.steppers.cellwise import pointwise_jacobian
-from tmepde.steppers.exchange import mutual, sources
+from tmepde.steppers.dependence import mutual, sources
 from tmepde.steppers.semidiscrete import SemiDiscrete
 
 #: fields of the largest model that is looked at, and numbers in the largest Krylov basis that is taken unasked (1 GiB)
@@ -53,7 +53,7 @@ def _related(problem: SemiDiscrete, names: tuple[str, ...], clock: Clock, state:
         return tuple(rates.gain(n) for n in names)
 
     fields = tuple(state[n] for n in names)
-    return any(i in row for i, row in enumerate(sources(gains, fields))) or bool(mutual(gains, fields))
+    return any(i in row for i, row in enumerate(sources(gains, *fields))) or bool(mutual(gains, fields))
 
 
 @eqx.filter_jit

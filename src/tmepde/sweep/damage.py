@@ -53,11 +53,11 @@ def look(path: Path) -> Damage:
             if one >= 0 and (one not in finished or folder.name == "status"):
                 continue
             found.chunks += 1
-            if wrong := _wrong(file):
+            if wrong := chunks.wrong(file):
                 if one < 0:
                     found.fixed[name] = wrong
                 else:
-                    found.batches.setdefault(one, f"{name} {wrong}")
+                    found.batches.setdefault(one, f"{name}: {wrong}")
     return found
 
 
@@ -71,7 +71,7 @@ def mend(path: Path) -> list[str]:
     found = look(path)
     if found.fixed:
         name, wrong = next(iter(found.fixed.items()))
-        raise StoreError(f"{path} is damaged: {name} {wrong}, and no batch writes it again. Run the sweep again.")
+        raise StoreError(f"{path} is damaged ({name}: {wrong}), and no batch writes it again. Run the sweep again.")
     for index in found.batches:
         (path / "status" / f"c.{index}").unlink(missing_ok=True)
     if found.batches:
@@ -84,16 +84,16 @@ def _finished(path: Path, found: Damage) -> Iterator[int]:
     import zarr
 
     array: Any = zarr.open_array(path / "status", mode="r")
-    for index in range(store.batches(path)):
+    batch = array.chunks[0]
+    for index in range(-(-array.shape[0] // batch)):
         file = path / "status" / f"c.{index}"
         if not file.exists():
             continue
         found.chunks += 1
-        if wrong := _wrong(file):
-            found.batches[index] = f"status/c.{index} {wrong}"
+        if wrong := chunks.wrong(file):
+            found.batches[index] = f"status/c.{index}: {wrong}"
             continue
-        part = store.rows(path, index)
-        if np.any(np.asarray(array[part.start : part.stop]) != store.PENDING):
+        if np.any(np.asarray(array[index * batch : (index + 1) * batch]) != store.PENDING):
             yield index
 
 
@@ -109,13 +109,3 @@ def _keys(folder: Path) -> Iterator[tuple[int, str]]:
     counts = [range(-(-n // size)) for n, size in zip(shape, grid, strict=True)]
     for index in itertools.product(*counts):
         yield (index[0] if index else 0), ".".join(map(str, ("c", *index)))
-
-
-def _wrong(file: Path) -> str:
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return "is missing"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    return "" if chunks.intact(content) else "does not match its checksum"
