@@ -18,7 +18,11 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from tmepde._heap import keep_memory as _keep_memory
+
 __version__ = "0.1.0"
+
+_keep_memory()  # now: threads that JAX starts before it keep heaps of their own
 
 if TYPE_CHECKING:
     from tmepde import interventions, library, observables, operators, physiology, units

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._cache import keep_programs
-from tmepde._heap import keep_memory
 from tmepde._types import cast, is_traced
 from tmepde.adjoint import Tape, run_reversible, tape_for
 from tmepde.coefficients import unknown
@@ -69,7 +68,6 @@ def simulate(
     Raises:
         ValueError: for settings that cannot work, with all problems in one message.
     """
-    keep_memory()
     keep_programs()
     control = StepControl() if control is None else control
     times = save_times(scenario, save)
@@ -115,7 +113,6 @@ def follow(
     Raises:
         ValueError: for settings that cannot work, or a `snapshot` of another run, naming what differs.
     """
-    keep_memory()
     keep_programs()
     control = StepControl() if control is None else control
     times = save_times(scenario, save)

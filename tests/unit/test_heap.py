@@ -44,7 +44,7 @@ def faults(**settings: str) -> tuple[str, int]:
 def test_a_freed_block_is_there_for_the_next_call():
     """The 16,384 pages of a block are mapped once; with the setting of the user, or none, for every block."""
     said, kept = faults()
-    assert said == "up to 512 MiB" and kept < 100
+    assert said == "up to 1024 MiB" and kept < 100
     said, without = faults(TMEPDE_HEAP="off")
     assert said == "off" and without > 10 * max(kept, 1)
     said, _ = faults(MALLOC_TOP_PAD_="131072")

@@ -43,12 +43,13 @@ def measure(name: str, options: Options) -> Record:
             rows += solve_rows(n, kind, options)
     if options.full and not options.cells:  # once, for the bound on the iterations
         rows += solve_rows(256, "jumps", Options(repeats=1))
-    head = [
-        r for r in rows if r.get("kernel") == "solve" and r["diffusivity"] == "smooth" and r["cells_axis"] == sizes[-1]
-    ]
+    solves = [r for r in rows if r["kernel"] == "solve"]
+    head = [r for r in solves if r["diffusivity"] == "smooth" and r["cells_axis"] == sizes[-1]]
     stencils = [r for r in rows if r.get("kernel") == "stencil" and r["diffusivity"] == "uniform"]
-    growth = [grown(rows, *which) for which in (("stencil", "uniform"), ("stencil", "variable"), ("copy", None))]
-    counts = [r["iterations"] for r in rows if r.get("kernel") == "solve"]
+    kernels = [("stencil", "uniform"), ("stencil", "variable"), ("copy", None)]
+    kernels += [("solve", kind) for kind in KINDS[1:] if any(r.get("diffusivity") == kind for r in solves)]
+    growth = [grown(rows, *which) for which in kernels]
+    counts = [r["iterations"] for r in solves]
     return Record(
         name,
         "seconds of one linear solve (smooth D, s = 1000) on the largest cube; rows: stencils and solves of all sizes",
@@ -64,7 +65,8 @@ def measure(name: str, options: Options) -> Record:
 
 
 def grown(rows: list[dict[str, Any]], kernel: str, kind: str | None) -> str:
-    """How the seconds of a cell grow from the smallest cube to the largest, and from the size where they are least."""
+    """How the seconds of a cell grow from the smallest cube to the largest, and where they are least; of solves those
+    with the largest s."""
     cost = {
         r["cells_axis"]: 1e9 * r["wall_s"] / r["cells_axis"] ** 3
         for r in rows
