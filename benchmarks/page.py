@@ -95,22 +95,27 @@ def main(results: Path, page: Path) -> None:
 
 
 def machine(records: list[dict[str, Any]]) -> str:
-    """Where and with what: one line per distinct machine and commit, and the limits of each workload's minute."""
-    lines, seen = ["## The machine and its limits\n"], set()
+    """Where and with what: a paragraph per machine with all versions that were used on it, and for each workload its
+    commit and the limits of its minute."""
+    lines = ["## The machine and its limits\n"]
+    found: dict[str, dict[str, list[str]]] = {}
     for one in records:
         m = one["machine"]
-        versions = ", ".join(f"{k} {v}" for k, v in one["versions"].items() if v != "not installed")
-        memory = f", {m['memory_gib']} GiB" if "memory_gib" in m else ""
-        text = f"{m['processor']}, {m['cores']} cores{memory}; {one['device']}; {versions}; commit {one['commit']}."
-        if text not in seen:
-            lines.append(text + "\n")
-        seen.add(text)
+        memory = f", {m['memory_gib']:.0f} GiB" if "memory_gib" in m else ""
+        versions = found.setdefault(f"{m['processor']}, {m['cores']} cores{memory}; {one['device']}", {})
+        for name, version in one["versions"].items():
+            if version != "not installed":
+                versions.setdefault(name, []).append(version)
+    for where, versions in found.items():
+        used = ", ".join(f"{k} {' or '.join(dict.fromkeys(v))}" for k, v in versions.items())
+        lines.append(f"{where}: {used}.\n")
     keys = list(records[0]["limits"])
-    lines.append("| workload | date | load | " + " | ".join(k.replace("_", " ") for k in keys) + " |")
-    lines.append("|---|---|---|" + "---|" * len(keys))
+    lines.append("| workload | commit | date | load | " + " | ".join(k.replace("_", " ") for k in keys) + " |")
+    lines.append("|---|---|---|---|" + "---|" * len(keys))
     for one in records:
         values = " | ".join(number(one["limits"].get(k)) for k in keys)
-        lines.append(f"| {one['name']} | {one['date'][:16]} | {number(one['machine'].get('load'))} | {values} |")
+        when = f"{one['commit'][:8]} | {one['date'][:16]}"
+        lines.append(f"| {one['name']} | {when} | {number(one['machine'].get('load'))} | {values} |")
     lines.append(
         "\nLoad: processes that wanted to run in the last minute; ours alone are as many as there are cores.\n"
     )
