@@ -24,9 +24,11 @@ __all__ = [
     "Field",
     "Scalar",
     "State",
+    "Static",
     "as_number",
     "cast",
     "freeze",
+    "is_array",
     "is_traced",
     "number",
 ]
@@ -177,3 +179,22 @@ def materialised(tree: Any) -> Any:
     arrays = [x for x in jax.tree.leaves(tree) if isinstance(x, jax.Array)]
     written = iter(jax.lax.optimization_barrier(arrays) if arrays else ())
     return jax.tree.map(lambda x: next(written) if isinstance(x, jax.Array) else x, tree)
+
+
+def is_array(x: Any) -> bool:
+    return isinstance(x, jax.Array | np.ndarray)
+
+
+class Static:
+    """The static half of a pytree as a hashable argument, so that equal structures share one compilation."""
+
+    def __init__(self, value: Any):
+        self.value = value
+        leaves, self.treedef = jax.tree.flatten(value)
+        self.leaves = tuple(leaves)
+
+    def __hash__(self) -> int:
+        return hash((self.treedef, self.leaves))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Static) and (self.treedef, self.leaves) == (other.treedef, other.leaves)

@@ -129,6 +129,7 @@ def march(
 
     Args:
         span: base, local times of the interval's start, of ``state``, and of the interval's end.
+        record: as for :func:`advance`; without ``attempts`` a save interval that takes more of them has failed.
 
     Returns:
         the state, the controller, the local time reached, and the record.
@@ -140,7 +141,7 @@ def march(
     made = progress.steps + progress.rejected
     empty = jnp.zeros(max(record, 1), dtype)
     nothing = Record(empty, empty, jnp.asarray(0), kept, jnp.asarray(offset))
-    limit = control.max_steps if record == 0 else min(record, control.max_steps)
+    limit = control.max_steps if record == 0 or attempts is not None else min(record, control.max_steps)
 
     def running(carry: tuple[Any, ...]) -> Any:
         local, _, progress, _ = carry

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import State
+from tmepde._types import State, Static, is_array
 from tmepde.integrate import Progress, first_progress, march
 from tmepde.layout import Layout, tracing
 from tmepde.scenario import Scenario
@@ -99,21 +99,6 @@ class Runner(eqx.Module):
         return state, progress, local, self.output(state, base + end)
 
 
-class Static:
-    """The static half of a pytree as a hashable argument, so that equal structures share one compilation."""
-
-    def __init__(self, value: Any):
-        self.value = value
-        leaves, self.treedef = jax.tree.flatten(value)
-        self.leaves = tuple(leaves)
-
-    def __hash__(self) -> int:
-        return hash((self.treedef, self.leaves))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Static) and (self.treedef, self.leaves) == (other.treedef, other.leaves)
-
-
 @functools.partial(jax.jit, static_argnums=1)
 def start_program(arrays: Any, static: Static) -> tuple[State, Progress, Any]:
     """State and controller at the start, and the volumes that totals are made with.
@@ -155,10 +140,6 @@ def _method(static: Static, treedef: Any, leaves: tuple[Any, ...]) -> str:
         return eqx.combine(arrays, runner).problem
 
     return method_name(runner.stepper, runner.solver, build, arrays, runner.dtype)
-
-
-def is_array(x: Any) -> bool:
-    return isinstance(x, jax.Array | np.ndarray)
 
 
 def spans(times: np.ndarray, dtype: Any) -> list[tuple[Any, Any, Any]]:

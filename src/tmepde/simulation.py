@@ -7,25 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from tmepde._cache import keep_programs
 from tmepde._heap import keep_memory
 from tmepde._types import cast, is_traced
-from tmepde.adjoint import Tape, run_reversible, tape_for
 from tmepde.coefficients import unknown
-from tmepde.integrate import advance
 from tmepde.layout import Layout
 from tmepde.run import Run, Start
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
-from tmepde.runner import spans
 from tmepde.scenario import Scenario, check_fields, check_save
 from tmepde.snapshot import Snapshot
 from tmepde.solution import Solution
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
 from tmepde.steppers.choice import choose_stepper, general_stepper
+from tmepde.transformed import transformed
 
 Devices = int | str | Sequence[Any] | None
 
@@ -79,7 +76,7 @@ def simulate(
         if is_traced(scenario) or is_traced(control):
             if devices is not None:
                 raise ValueError("`devices` must be left out inside a transformation; only whole runs are cut up.")
-            return _traced(runner, scenario, times, gradient, record)
+            return transformed(runner, scenario, times, gradient, record)
         return _hosted(runner, scenario, times, progress)
 
 
@@ -308,33 +305,6 @@ class _reporter:  # noqa: N801 - a context manager used like a function
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:
             self.bar.stop()
-
-
-def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: str, record: int | None) -> Solution:
-    """The same inside a transformation: a scan over the save intervals."""
-    problem, dtype = runner.problem, runner.dtype
-    which = (problem, runner.stepper, runner.control)
-    state, carry = runner.start(differentiable=True)
-    initial = runner.totals(state)
-    first = runner.output(state, jnp.zeros((), dtype))
-    bases, starts, ends = (jnp.asarray(np.stack(c)) for c in zip(*spans(times, dtype), strict=True))
-    columns = (bases, starts, ends)
-
-    def one(carry: Any, span: Any) -> Any:
-        base, start, end = span
-        state, progress = carry
-        state, progress, _ = advance(*which, state, progress, base, end, differentiable=True, start=start)
-        return (state, progress), runner.output(state, base + end)
-
-    if gradient == "reverse":
-        tape = tape_for(problem, state, len(times) - 1) if record is None else Tape(0, record)
-        states, carry = run_reversible(*which, state, carry, columns, tape)
-        state = jax.tree.map(lambda u: u[-1], states)
-        later = jax.lax.map(lambda x: runner.output(*x), (states, bases + ends))
-    else:
-        (state, carry), later = jax.lax.scan(one, (state, carry), columns)
-    outputs = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
-    return Solution.traced(scenario, times, outputs, carry, (initial, runner.totals(state)), state, runner.method)
 
 
 def run_arms(scenario: Scenario, arms: Mapping[str, Sequence[str]], **options: Any) -> dict[str, Solution]:

@@ -124,7 +124,7 @@ def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient(monkeyp
     """
 
     def slopes(kept):
-        monkeypatch.setattr("tmepde.simulation.tape_for", lambda *_: Tape(kept, 4))
+        monkeypatch.setattr("tmepde.transformed.tape_for", lambda *_: Tape(kept, 4))
 
         def mean(values):
             one = base("line")
