@@ -12,6 +12,9 @@ more with what is kept of it. Kept steps are pulled back one by one:
 A step that is pulled back solves nothing again but the adjoint systems (implicit function theorem). What is repeated is
 two-level checkpointing (Griewank & Walther 2008, Evaluating Derivatives, ch. 12): memory for 2R states, whatever
 N ≤ R².
+
+All this is one program where a derivative is taken inside ``jax.jit``. Where numbers are at hand, :mod:`tmepde.reel`
+does the same with smaller programs that are called one after the other.
 """
 
 from __future__ import annotations

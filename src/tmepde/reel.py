@@ -201,7 +201,7 @@ def record_program(
     return *found, log.kept  # none weakly typed, so that the next call is one of the same program
 
 
-@functools.partial(jax.jit, static_argnums=3, donate_argnums=(8, 9))
+@functools.partial(jax.jit, static_argnums=3)
 def pull_program(
     arrays: Any,
     constants: Any,

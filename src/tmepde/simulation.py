@@ -59,9 +59,9 @@ def simulate(
             on one to round-off. Not inside a transformation. See :mod:`tmepde.layout`.
         progress: show a bar, or a function called with (time, until) after each save interval.
         gradient: inside a transformation, ``"reverse"`` (``jax.grad``) or ``"forward"`` (``jax.jvp``, ``jax.jacfwd``).
-        record: steps whose states are kept at once when differentiating in reverse. A save interval may take its square
-            in attempted steps; beyond `record` steps are recomputed once more. ``None``: steps are kept on the way, for
-            384 MiB; intervals for which that is not enough are repeated, 16 to 128 of their steps at once.
+        record: steps whose states are kept at once when differentiating in reverse; the run is repeated for them.
+            Inside ``jax.jit`` a save interval may take its square in attempted steps. ``None``: steps are kept on the
+            way, for 384 MiB; intervals for which that is not enough are repeated, 16 to 128 of their steps at once.
 
     Raises:
         ValueError: for settings that cannot work, with all problems in one message.

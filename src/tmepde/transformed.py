@@ -32,15 +32,15 @@ def transformed(runner: Runner, scenario: Scenario, times: np.ndarray, gradient:
     arrays, rest = eqx.partition(runner, is_array)
     static = Static(rest)
     state, carry, initial, first = begin_program(arrays, static)
-    columns = tuple(jnp.asarray(np.stack(c)) for c in zip(*spans(times, runner.dtype), strict=True))
+    bases, starts, ends = (jnp.asarray(np.stack(c)) for c in zip(*spans(times, runner.dtype), strict=True))
+    columns = (bases, starts, ends)
     which = (runner.problem, runner.stepper, runner.control)
     if gradient == "reverse":
         tape = tape_for(runner.problem, state, len(times) - 1) if record is None else Tape(0, record)
         states, carry = run_reversible(*which, state, carry, columns, tape)
     else:
         states, carry = _scanned(*which, state, carry, columns)
-    later = columns[0] + columns[2]
-    outputs, final, budgets = conclude_program(arrays, static, states, later, first, initial, carry.budget)
+    outputs, final, budgets = conclude_program(arrays, static, states, bases + ends, first, initial, carry.budget)
     return Solution.traced(scenario, times, outputs, carry, budgets, final, runner.method)
 
 
@@ -48,8 +48,10 @@ def _scanned(problem: Any, stepper: Any, control: Any, state: State, carry: Prog
     """The states at the ends of the save intervals (stacked), and the controller; to be differentiated as it is."""
 
     def one(carry: Any, span: Any) -> Any:
+        state, progress = carry
         base, start, end = span
-        state, progress, _ = advance(problem, stepper, control, *carry, base, end, differentiable=True, start=start)
+        which = (problem, stepper, control)
+        state, progress, _ = advance(*which, state, progress, base, end, differentiable=True, start=start)
         return (state, progress), state
 
     (_, carry), states = jax.lax.scan(one, (state, carry), columns)

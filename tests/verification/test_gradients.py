@@ -14,6 +14,7 @@ from tmepde.adjoint import Tape
 from tmepde.interventions.base import dose
 from tmepde.operators import gradient
 from tmepde.process import process
+from tmepde.reel import pull_program, record_program
 from tmepde.steppers import Rosenbrock3
 
 
@@ -77,11 +78,11 @@ def base(name):
     return scenario(GRIDS[name])
 
 
-def total(name, values, gradient="reverse"):
+def total(name, values, gradient="reverse", record=32):
     one = base(name)
     for key, value in values.items():
         one = one.replace(PATHS[key], one.at(PATHS[key]) * (1.0 + value))
-    solution = tme.simulate(one, save=[0.5, 1.0], precision="f64", control=CONTROL, gradient=gradient, record=32)
+    solution = tme.simulate(one, save=[0.5, 1.0], precision="f64", control=CONTROL, gradient=gradient, record=record)
     state = {n: f[-1] for n, f in solution.fields.items()}
     return jnp.mean(state["u"] ** 2) + jnp.mean(state["q"]) + 0.1 * state["p"]
 
@@ -139,6 +140,54 @@ def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient(monkeyp
     for other in (slopes(8), slopes(0)):
         for key in PATHS:
             assert float(other[key]) == pytest.approx(float(whole[key]), rel=1e-10, abs=1e-13), key
+
+
+@pytest.mark.parametrize("kept", [32, 8, 0])
+def test_outside_jit_the_gradient_equals_differences(kept, monkeypatch):
+    """Two intervals of some six steps in chunks of four: one chunk goes on into the second interval; with room for
+    eight the last steps are made again, with none all are, from states that are left on the way."""
+    monkeypatch.setattr("tmepde.transformed.tape_for", lambda *_: Tape(kept, 4))
+    zero = dict.fromkeys(NAMES["line"], 0.0)
+    compare("line", jax.grad(lambda v: total("line", v, record=None))(zero))
+
+
+def test_outside_jit_other_numbers_compile_nothing_and_a_run_is_pulled_back_twice(monkeypatch):
+    monkeypatch.setattr("tmepde.transformed.tape_for", lambda *_: Tape(8, 4))
+    names = dict.fromkeys(NAMES["line"])
+    _, pull = jax.vjp(lambda v: total("line", v, record=None), dict.fromkeys(names, 0.0))
+    (once,), (again,) = pull(1.0), pull(2.0)
+    sizes = [p._cache_size() for p in (record_program, pull_program)]
+    other = jax.grad(lambda v: total("line", v, record=None))(dict.fromkeys(names, 0.1))
+    assert [p._cache_size() for p in (record_program, pull_program)] == sizes
+    for key in names:
+        assert float(again[key]) == pytest.approx(2.0 * float(once[key]), rel=1e-12), key
+        assert float(other[key]) != float(once[key]), key
+
+
+@pytest.mark.slow
+def test_outside_jit_many_results_are_pulled_back_at_once(monkeypatch):
+    monkeypatch.setattr("tmepde.transformed.tape_for", lambda *_: Tape(8, 4))
+
+    def both(values):
+        value = total("line", values, record=None)
+        return jnp.stack([value, 3.0 * value])
+
+    rows = jax.jacrev(both)(dict.fromkeys(NAMES["line"], 0.0))
+    compare("line", {key: row[0] for key, row in rows.items()})
+    compare("line", {key: row[1] / 3.0 for key, row in rows.items()})
+
+
+def test_outside_jit_a_run_that_fails_says_so():
+    """Three attempts do not reach the first save; the others are not tried."""
+
+    def mean(rate):
+        one = base("line").replace(PATHS["growth"], rate)
+        run = tme.simulate(one, save=[0.5, 1.0], precision="f64", control=tme.StepControl(dt=0.1, max_steps=3))
+        return jnp.mean(run.fields["u"][-1]), (run.code, run.statistics["steps"])
+
+    (_, (code, steps)), slope = jax.value_and_grad(mean, has_aux=True)(0.8)
+    assert (int(code), int(steps)) == (tme.Status.step_limit, 3)
+    assert np.isfinite(slope)
 
 
 @pytest.mark.slow
