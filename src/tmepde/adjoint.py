@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 
 from tmepde._types import State
-from tmepde.integrate import Progress, advance, beginning, put, room
+from tmepde.integrate import Progress, advance, put, room
 from tmepde.reel import Recorder, Reel
 from tmepde.replay import Replay
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
@@ -90,8 +90,7 @@ def run_reversible(
             result, reel = recorder.record(arrays, state, progress)
             return result, (arrays, rest, reel)
         which = (eqx.combine(arrays, static), stepper, control)
-        clock = beginning(spans[0][0], spans[1][0], control)
-        store = room(*which, clock, state, kept + tape.segment) if kept else None
+        store = room(*which[:2], state, kept + tape.segment) if kept else None
 
         def one(carry: Any, span: Any) -> Any:
             state, progress, store, offset = carry
@@ -114,8 +113,7 @@ def run_reversible(
             return *recorder.pull_back(arrays, reel, cotangent[0]), None
         arrays, first, (control, _, spans), states, logs, store = kept
         if store is None:
-            clock = beginning(spans[0][0], spans[1][0], control)
-            store = room(eqx.combine(arrays, static), stepper, control, clock, first, tape.segment)
+            store = room(static, stepper, first, tape.segment)
         starts = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b[:-1]]), first, states)
 
         def one(carry: Any, each: Any) -> Any:

@@ -299,13 +299,12 @@ def remembered(stepper: Stepper, result: Any) -> Any:
     return result.solved if stepper.remembers else None
 
 
-def room(
-    problem: SemiDiscrete, stepper: Stepper, control: StepControl, clock: Clock, state: State, size: int
-) -> tuple[State, Any]:
+def room(problem: SemiDiscrete, stepper: Stepper, state: State, size: int) -> tuple[State, Any]:
     """Zeros for the states before ``size`` steps and what the equations of each gave."""
-    problem = problem.prepared(clock, state)
-    shapes = jax.eval_shape(lambda u: (u, remembered(stepper, stepper.step(problem, control, clock, u))), state)
-    return jax.tree.map(lambda s: jnp.zeros((size, *s.shape), s.dtype), shapes)
+    found: tuple[State, Any] = jax.tree.map(
+        lambda u: jnp.zeros((size, *u.shape), u.dtype), (state, stepper.memory(problem, state))
+    )
+    return found
 
 
 def _note(log: Record, local: Any, dt: Any, accepted: Any, kept: Any) -> Record:

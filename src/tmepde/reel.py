@@ -26,7 +26,7 @@ import numpy as np
 from tmepde._heap import return_memory
 from tmepde._results import Status
 from tmepde._types import State, Static, is_array, is_traced
-from tmepde.integrate import Progress, Record, beginning, march, room
+from tmepde.integrate import Progress, Record, march, room
 from tmepde.replay import Replay
 
 #: chunk of a piece that is not kept
@@ -84,7 +84,7 @@ class Recorder:
         pieces: list[Piece] = []
         chunks: list[Any] = []
         ends = []
-        chunk, used = self._blank(arrays, state), 0
+        chunk, used = self._blank(state), 0
         for number, (_, local, end) in enumerate(self.spans):
             known, going = False, True  # whether the state before follows from the piece before
             while going:
@@ -99,7 +99,7 @@ class Recorder:
                 known, used = not keep, place + int(count)
                 if keep and used == self.segment:
                     chunks.append(chunk)
-                    chunk, used = self._blank(arrays, state), 0
+                    chunk, used = self._blank(state), 0
                 going = bool(there < end) and status == Status.ok
             ends.append(state)
         if pieces[-1].chunk == len(chunks):
@@ -144,7 +144,7 @@ class Recorder:
         each once more from the last (the last has just been made)."""
         first = pieces[0].state
         assert first is not None
-        states, chunk = [first], self._blank(arrays, first)
+        states, chunk = [first], self._blank(first)
         for piece in pieces:
             state, *_, chunk = self._made(arrays, piece, states[-1], chunk, 0)
             states.append(state)
@@ -153,9 +153,8 @@ class Recorder:
                 *_, chunk = self._made(arrays, pieces[number], states[number], chunk, 0)
             yield pieces[number], chunk
 
-    def _blank(self, arrays: Any, state: State) -> Any:
-        base, begin, _ = self.spans[0]
-        return _trimmed(blank_program, arrays, *self.fixed, self.rest, self.segment, (base, begin), state)
+    def _blank(self, state: State) -> Any:
+        return blank_program(self.fixed[0], self.rest, self.segment, state)
 
 
 def _trimmed(program: Any, *given: Any) -> Any:
@@ -167,14 +166,11 @@ def _trimmed(program: Any, *given: Any) -> Any:
     return found
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4))
-def blank_program(
-    arrays: Any, constants: Any, control: Any, rest: Static, segment: int, start: tuple[Any, Any], state: State
-) -> Any:
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def blank_program(constants: Any, rest: Static, segment: int, state: State) -> Any:
     """An empty chunk."""
     problem, stepper = eqx.combine(constants, rest.value)
-    clock = beginning(*start, control)
-    return room(eqx.combine(arrays, problem), stepper, control, clock, state, segment)
+    return room(problem, stepper, state, segment)
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4), donate_argnums=8)

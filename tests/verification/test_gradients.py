@@ -11,11 +11,14 @@ import pytest
 
 import tmepde as tme
 from tmepde.adjoint import Tape
+from tmepde.integrate import remembered
 from tmepde.interventions.base import dose
+from tmepde.model import System
 from tmepde.operators import gradient
 from tmepde.process import process
 from tmepde.reel import pull_program, record_program
-from tmepde.steppers import Rosenbrock3
+from tmepde.schedule import Clock
+from tmepde.steppers import Rosenbrock3, SemiDiscrete
 
 
 def coupled(clock, state, tissue, rate, chi, uptake):
@@ -213,6 +216,27 @@ def test_an_interval_of_more_steps_than_the_square_of_those_kept_ends_with_its_s
         return tme.simulate(one, precision="f64", control=CONTROL, record=3).code
 
     assert int(jax.jit(code)(0.8)) == tme.Status.step_limit
+
+
+@pytest.mark.parametrize(
+    "stepper", [tme.Rosenbrock2(), Rosenbrock3(), tme.BackwardEuler(), tme.ExplicitEuler()], ids=lambda s: s.name
+)
+@pytest.mark.parametrize("kind", ["transported", "local"])
+def test_room_is_made_for_what_a_step_remembers(stepper, kind):
+    """Where nothing is transported, or nothing quasi-steady, there is less."""
+
+    def decay(clock, state, tissue, rate):
+        return {"u.source": state["q"], "u.loss": rate, "q.loss": 1.0 + state["u"]}
+
+    quasi = "quasi_steady" if kind == "transported" else "local"
+    species = {"u": tme.Species(1.0, 0.1, kind=kind), "q": tme.Species(1.0, 1.0, kind=quasi)}
+    problem = SemiDiscrete(System(tme.Model(tme.Grid.line(1.0, 8), species, {"p": process(decay, rate=0.8)})))
+    state, zero = problem.system.initial_state(jnp.float64), jnp.zeros(())
+    clock = Clock(zero, zero, zero, jnp.asarray(0.1))
+    solved = jax.eval_shape(lambda u: remembered(stepper, stepper.step(problem, CONTROL, clock, u)), state)
+    made = jax.eval_shape(lambda u: stepper.memory(problem, u), state)
+    assert jax.tree.structure(made) == jax.tree.structure(solved)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), made) == jax.tree.map(lambda x: (x.shape, x.dtype), solved)
 
 
 def test_a_number_of_kept_steps_below_one_is_refused():

@@ -57,6 +57,10 @@ class Stepper(eqx.Module):
         """Whether ``step(…, known=result.solved)`` repeats a step without solving anything again."""
         return False
 
+    def memory(self, problem: SemiDiscrete, state: State) -> Any:
+        """Zeros of the shape of ``result.solved``, where the stepper remembers."""
+        return None
+
     @property
     def increments(self) -> bool:
         """Whether a step is one sum u + δu per field, with δu in ``result.change``, whose rounding can be made good."""
