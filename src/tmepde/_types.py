@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -22,6 +23,7 @@ __all__ = [
     "ArrayLike",
     "Faces",
     "Field",
+    "Frame",
     "Scalar",
     "State",
     "as_number",
@@ -29,6 +31,8 @@ __all__ = [
     "freeze",
     "is_traced",
     "number",
+    "parted",
+    "shapes",
 ]
 
 
@@ -145,6 +149,10 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+#: bytes of a cast array from which on it is put where a device can take it as it is, and the alignment that needs
+_LARGE, _ALIGNED = 2**16, 64
+
+
 def cast(tree: Any, dtype: Any) -> Any:
     """Cast every floating leaf of a pytree to ``dtype``; integers, booleans and static data stay, and so do arrays that
     have it already.
@@ -156,10 +164,66 @@ def cast(tree: Any, dtype: Any) -> Any:
         if hasattr(x, "cast"):
             return x.cast(dtype)
         if hasattr(x, "dtype") and np.issubdtype(x.dtype, np.floating):
-            return x if x.dtype == dtype else x.astype(dtype)
+            if x.dtype == dtype:
+                return x
+            return _aligned(x, np.dtype(dtype)) if isinstance(x, np.ndarray) else x.astype(dtype)
         return x
 
     return jax.tree.map(leaf, tree, is_leaf=lambda x: hasattr(x, "cast"))
+
+
+def _aligned(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """``x`` in another precision; a large one begins where a processor of XLA can use it without another copy."""
+    size = x.size * dtype.itemsize
+    if size < _LARGE:
+        return x.astype(dtype)
+    memory = np.empty(size + _ALIGNED, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNED
+    out = memory[begin : begin + size].view(dtype).reshape(x.shape)
+    np.copyto(out, x, casting="same_kind")
+    return out
+
+
+class Frame:
+    """A pytree without its arrays, hashable: what a program is compiled for. See :func:`parted`."""
+
+    def __init__(self, treedef: Any, others: tuple[Any, ...]):
+        self.treedef, self.others = treedef, others
+        self._hash = hash((treedef, others))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Frame)
+            and (self._hash, self.treedef, self.others) == (other._hash, other.treedef, other.others)
+        )
+
+    def filled(self, arrays: Sequence[Any]) -> Any:
+        """The pytree, with ``arrays`` in their places."""
+        given = iter(arrays)
+        return jax.tree.unflatten(self.treedef, [next(given) if x is _PLACE else x for x in self.others])
+
+
+class _Place:
+    """Where an array was."""
+
+
+_PLACE = _Place()
+
+
+def parted(tree: Any) -> tuple[list[Any], Frame]:
+    """The arrays of a pytree, and the rest: one look at a tree whose leaves are many."""
+    leaves, treedef = jax.tree.flatten(tree)
+    known = [isinstance(x, jax.Array | np.ndarray) for x in leaves]
+    others = tuple(_PLACE if array else x for x, array in zip(leaves, known, strict=True))
+    return [x for x, array in zip(leaves, known, strict=True) if array], Frame(treedef, others)
+
+
+def shapes(arrays: Sequence[Any]) -> tuple[Any, ...]:
+    """Shape and dtype of each."""
+    return tuple([(x.shape, x.dtype) for x in arrays])
 
 
 def is_traced(tree: Any) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +27,7 @@ from tmepde.scenario import Scenario, check_fields, check_save
 from tmepde.snapshot import Snapshot
 from tmepde.solution import Solution
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
-from tmepde.steppers.choice import choose_stepper, general_stepper
+from tmepde.steppers.choice import Choice, choose_stepper, general_stepper, longest_step
 
 Devices = int | str | Sequence[Any] | None
 
@@ -79,7 +81,7 @@ def simulate(
         if is_traced(scenario) or is_traced(control):
             if devices is not None:
                 raise ValueError("`devices` must be left out inside a transformation; only whole runs are cut up.")
-            return _traced(runner, scenario, times, gradient, record)
+            return _traced(runner, scenario, times, gradient, record, stepper is None)
         return _hosted(runner, scenario, times, progress)
 
 
@@ -156,10 +158,11 @@ def _runner(
 ) -> _Runner:
     dtype = _DTYPES[precision]
     scenario = cast(scenario, dtype)
+    choice = suited(scenario, control, stepper, solver, dtype)
     return _Runner(
         scenario=scenario,
-        control=cast(control, dtype),
-        stepper=_stepper(scenario, stepper, solver, dtype),
+        control=shortened(cast(control, dtype), choice.longest, dtype),
+        stepper=choice.stepper,
         solver=solver,
         fields=tuple(sorted(fields if fields is not None else scenario.system.species)),
         dtype=dtype,
@@ -236,27 +239,41 @@ def initial_problems(scenario: Scenario) -> list[str]:
 
 
 def _finite(values: Any) -> bool:
-    """Whether all of ``values`` are: of finite numbers the sum is finite, or too large to tell by it."""
-    values = np.asarray(values)
+    """Whether all of ``values`` are: of finite numbers the sum of squares is finite, or too large to tell by it."""
+    values = np.asarray(values).reshape(-1)
     with np.errstate(invalid="ignore", over="ignore"):
-        return bool(np.isfinite(np.sum(values)) or np.all(np.isfinite(values)))
+        return bool(np.isfinite(np.dot(values, values)) or np.all(np.isfinite(values)))
 
 
-def suitable_stepper(scenario: Scenario, precision: str = "f32") -> Stepper:
-    """The scheme that :func:`simulate` chooses for a scenario."""
-    return _stepper(scenario, None, "auto", _DTYPES[precision])
+def suitable(scenario: Scenario, control: StepControl, precision: str = "f32") -> Choice:
+    """The scheme that :func:`simulate` chooses for a scenario, and the longest step."""
+    dtype = _DTYPES[precision]
+    return suited(cast(scenario, dtype), control, None, "auto", dtype)
 
 
-def _stepper(scenario: Scenario, stepper: Stepper | None, solver: str, dtype: Any) -> Stepper:
-    """The given one, or the one that suits (which needs numbers, hence not inside a transformation)."""
+def suited(scenario: Scenario, control: StepControl, stepper: Stepper | None, solver: str, dtype: Any) -> Choice:
+    """The given stepper, or the one that suits a scenario in its working precision, and the longest step with it.
+
+    Inside a transformation nothing but structure is known: it is the general one there, and steps are of few round
+    trips of any two fields that exchange, which the program finds out at the start.
+    """
     if stepper is not None:
         if not isinstance(stepper, Stepper):
             raise ValueError(f"`stepper` must be a stepper, but {stepper!r} was given. Write tme.Rosenbrock2(), say.")
-        return stepper
-    if is_traced(scenario):
-        return general_stepper(scenario.system)
-    problem = SemiDiscrete(cast(scenario, dtype).system, solver=solver)
-    return choose_stepper(problem, problem.system.initial_state(dtype), float(scenario.until))
+        return Choice(stepper)
+    problem = SemiDiscrete(scenario.system, solver=solver)
+    if not is_traced(scenario) and not is_traced(control):
+        return choose_stepper(problem, dtype, float(scenario.until), control)
+    return Choice(general_stepper(problem.system), None)
+
+
+def shortened(control: StepControl, longest: Any, dtype: Any) -> StepControl:
+    """``control`` with steps of ``longest`` hours at most; fixed ones are left alone."""
+    if not control.adaptive or longest is None or (isinstance(longest, float) and longest == float("inf")):
+        return control
+    least = jnp.minimum if is_traced((control, longest)) else np.minimum
+    limits = [least(getattr(control, n), longest).astype(dtype) for n in ("first", "longest")]
+    return eqx.tree_at(lambda c: (c.first, c.longest), control, limits)
 
 
 def _hosted(
@@ -282,6 +299,8 @@ def _hosted(
     if not outcome.ok and not quiet:
         span = times[outcome.rows - 1 : outcome.rows + 1]
         warnings.warn(f"The run ended between {span[0]:g} and {span[1]:g} h: {outcome.message}", stacklevel=3)
+    elif outcome.message != outcome.status.message and not quiet:
+        warnings.warn(outcome.message, stacklevel=3)
     fields = {n: values[: outcome.rows] for n, values in kept.items()}
     return Solution.of_run(scenario, times[: outcome.rows], fields, observed, outcome, run.state)
 
@@ -310,9 +329,15 @@ class _reporter:  # noqa: N801 - a context manager used like a function
             self.bar.stop()
 
 
-def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: str, record: int | None) -> Solution:
-    """The same inside a transformation: a scan over the save intervals."""
+def _traced(
+    runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: str, record: int | None, chosen: bool
+) -> Solution:
+    """The same inside a transformation: a scan over the save intervals. ``chosen``: the stepper is not the user's."""
     problem, dtype = runner.problem, runner.dtype
+    if chosen and runner.control.adaptive:
+        start = problem.system.initial_state(dtype)
+        longest = longest_step(problem, start, times[-1], runner.control.rtol)
+        runner = dataclasses.replace(runner, control=shortened(runner.control, longest, dtype))
     which = (problem, runner.stepper, runner.control)
     state, carry = runner.start(differentiable=True)
     initial = runner.totals(state)
