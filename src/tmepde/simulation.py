@@ -239,10 +239,11 @@ def initial_problems(scenario: Scenario) -> list[str]:
 
 
 def _finite(values: Any) -> bool:
-    """Whether all of ``values`` are: of finite numbers the sum of squares is finite, or too large to tell by it."""
-    values = np.asarray(values).reshape(-1)
+    """Whether all of ``values`` are: of finite numbers the sum is finite, or too large to tell by it. (Not a product:
+    threads of a linear algebra library go on waiting for more, in the way of those that compute the run.)"""
+    values = np.asarray(values)
     with np.errstate(invalid="ignore", over="ignore"):
-        return bool(np.isfinite(np.dot(values, values)) or np.all(np.isfinite(values)))
+        return bool(np.isfinite(np.sum(values)) or np.all(np.isfinite(values)))
 
 
 def suitable(scenario: Scenario, control: StepControl, precision: str = "f32") -> Choice:
@@ -271,8 +272,8 @@ def shortened(control: StepControl, longest: Any, dtype: Any) -> StepControl:
     """``control`` with steps of ``longest`` hours at most; fixed ones are left alone."""
     if not control.adaptive or longest is None or (isinstance(longest, float) and longest == float("inf")):
         return control
-    least = jnp.minimum if is_traced((control, longest)) else np.minimum
-    limits = [least(getattr(control, n), longest).astype(dtype) for n in ("first", "longest")]
+    numpy: Any = jnp if is_traced((control, longest)) else np
+    limits = [numpy.asarray(numpy.minimum(getattr(control, n), longest), dtype) for n in ("first", "longest")]
     return eqx.tree_at(lambda c: (c.first, c.longest), control, limits)
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import Frame, State, parted, shapes
+from tmepde._types import Frame, State, is_traced, parted, shapes
 from tmepde.elliptic import SeparableOperator, choose
 from tmepde.steppers.account import Stepper
 from tmepde.steppers.control import StepControl
@@ -72,7 +72,7 @@ def choose_stepper(problem: SemiDiscrete, dtype: Any, until: float, control: Ste
         return Choice(Exponential2())
     if not exchanging:
         return Choice(general)
-    least = _FAST / until
+    least = max(_FAST / until, float(resolved(control.rtol)) / float(control.longest) if control.adaptive else 0.0)
     trips = fastest(arrays, frame, found, least, dtype, until).trips
     return _held(problem, trips, until, control, general) if trips > least else Choice(general)
 
@@ -89,7 +89,8 @@ def _held(problem: SemiDiscrete, trips: float, until: float, control: StepContro
 
 def resolved(rtol: Any) -> Any:
     """Round trips in a step that is as accurate as ``rtol`` asks for."""
-    return _TRIPS * jnp.sqrt(jnp.minimum(jnp.asarray(rtol) / _RTOL, 1.0))
+    numpy: Any = jnp if is_traced(rtol) else np
+    return _TRIPS * numpy.sqrt(numpy.minimum(rtol / _RTOL, 1.0))
 
 
 def longest_step(problem: SemiDiscrete, state: State, until: Any, rtol: Any) -> Any:

@@ -140,16 +140,14 @@ def _coming(problem: SemiDiscrete, until: Any) -> dict[str, Any]:
     begun = [jnp.any(state[n] != 0) if not species[n].signed else jnp.asarray(True) for n in names]
 
     def more(carry: tuple[Any, Any]) -> tuple[Any, Any]:
-        there, _ = carry
+        there = carry[0]
         known = {n: jnp.where(there[i], other[n], 0.0) for i, n in enumerate(names)}
         rates = problem.reaction(names, clock, {**other, **known})
         made = jnp.stack([jnp.any(rates.gain(n) != 0) for n in names])  # NaN counts as made
-        return there | made, there
+        return there | made, jnp.any(made & ~there)
 
-    def growing(carry: tuple[Any, Any]) -> Any:
-        return jnp.any(carry[0] & ~carry[1])
-
-    there, _ = jax.lax.while_loop(growing, more, (jnp.stack(begun), jnp.zeros(len(names), bool)))
+    start = jnp.stack(begun)
+    there, _ = jax.lax.while_loop(lambda carry: carry[1], more, (start, ~jnp.all(start)))
     return {n: there[i] for i, n in enumerate(names)}
 
 
