@@ -24,7 +24,7 @@ from jax.sharding import Mesh, PartitionSpec
 from tmepde._cache import cores, keep_programs
 from tmepde._results import Status
 from tmepde._types import Frame, cast, parted, shapes
-from tmepde.diagnosis import explain
+from tmepde.diagnosis import explain, standing
 from tmepde.layout import members_mesh, platform, to_host
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
@@ -34,6 +34,7 @@ from tmepde.simulation import _check, _hosted, initial_problems, save_times, sho
 from tmepde.solution import Solution
 from tmepde.steppers import NewtonKrylov, StepControl, Stepper
 from tmepde.steppers.choice import general_stepper
+from tmepde.steppers.structure import structure
 
 #: structures whose programs this process has: their members need not wait for a first one
 _compiled: set[int] = set()
@@ -154,12 +155,13 @@ def _shared_stepper(
     """One scheme for all: the one that suits every member, that which holds the fastest exchange, or the general one;
     and each member's longest step."""
     choices = [suited(m, control, stepper, solver, dtype) for m in (members if stepper is None else members[:1])]
-    longest = [c.longest for c in choices] if stepper is None else [float("inf")] * len(members)
+    free: list[float | None] = [float("inf")] * len(members)
+    longest = [c.longest for c in choices] if stepper is None else free
     schemes = [c.stepper for c in choices]
     if all(scheme == schemes[0] for scheme in schemes):
         return schemes[0], longest
     held = next((scheme for scheme in schemes if isinstance(scheme, NewtonKrylov)), None)
-    return (general_stepper(members[0].system), longest) if held is None else (held, [float("inf")] * len(members))
+    return (general_stepper(members[0].system), longest) if held is None else (held, free)
 
 
 def _signature(runner: _Runner) -> Any:
@@ -239,7 +241,11 @@ def _run_block(
         own, status = _member(carry, i), Status(int(carry.status[i]))
         clock = (bases[min(reached[i], len(bases)) - 1], stood[i], max(float(own.dt), float(own.before[0])))
         means = {n: abs(float(t[i])) / (1.0 if state[n][i].ndim == 0 else volume) for n, t in initial.items()}
-        return explain(runners[i], status, _member(state, i), clock, means)
+        said = explain(runners[i], status, _member(state, i), clock, means)
+        parts = parted(runners[i].problem)
+        found = structure(parts[1], shapes(parts[0]), dtype)
+        steps = (*clock[:2], (float(clock[0]) + float(clock[1])) / max(int(own.steps), 1))
+        return said + standing(runners[i], parts, found, _member(state, i), steps, means)[1]
 
     return [
         Solution.collect(
