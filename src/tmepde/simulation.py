@@ -56,9 +56,9 @@ def simulate(
         precision: ``"f32"`` or ``"f64"`` (the latter needs ``jax.config.update("jax_enable_x64", True)``).
         control: tolerances and limits; ``StepControl(dt=…)`` takes fixed steps.
         stepper: ``None`` takes :func:`Rosenbrock2`; :class:`Exponential2` where the equations are linear with constant
-            coefficients; :class:`NewtonKrylov` where fields exchange fast, of a large model the first in steps that
-            resolve it (inside a transformation always the first). Also :func:`Rosenbrock3`, :func:`BackwardEuler`, :class:`ExplicitEuler`,
-            :class:`RungeKuttaChebyshev`. ``Solution.method`` says which it was.
+            coefficients; :class:`NewtonKrylov` where fields exchange fast, or in large models the first in steps that
+            resolve it (inside a transformation always the first). Also :func:`Rosenbrock3`, :func:`BackwardEuler`,
+            :class:`ExplicitEuler`, :class:`RungeKuttaChebyshev`. ``Solution.method`` says which it was.
         solver: linear solver, one of ``"auto"``, ``"direct"``, ``"fast_diagonal"``, ``"multigrid"``, ``"jacobi"``.
         devices: cut the grid into as many equal parts, one a device (a number, ``"all"``, or the devices): results as
             on one to round-off. Not inside a transformation. See :mod:`tmepde.layout`.
