@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from tmepde._each import each
+
 #: a number (0-d array), traced: a new value never recompiles
 Scalar = Float[Array, ""] | np.ndarray | float
 #: one value per cell, shape ``grid.shape``
@@ -159,6 +161,7 @@ def cast(tree: Any, dtype: Any) -> Any:
 
     Nodes with a ``cast`` of their own are left to it.
     """
+    pending: list[tuple[np.ndarray, np.ndarray]] = []
 
     def leaf(x: Any) -> Any:
         if hasattr(x, "cast"):
@@ -166,21 +169,24 @@ def cast(tree: Any, dtype: Any) -> Any:
         if hasattr(x, "dtype") and np.issubdtype(x.dtype, np.floating):
             if x.dtype == dtype:
                 return x
-            return _aligned(x, np.dtype(dtype)) if isinstance(x, np.ndarray) else x.astype(dtype)
+            return _aligned(x, np.dtype(dtype), pending) if isinstance(x, np.ndarray) else x.astype(dtype)
         return x
 
-    return jax.tree.map(leaf, tree, is_leaf=lambda x: hasattr(x, "cast"))
+    made = jax.tree.map(leaf, tree, is_leaf=lambda x: hasattr(x, "cast"))
+    each(lambda pair: np.copyto(pair[0], pair[1], casting="same_kind"), pending, sum(x.nbytes for _, x in pending))
+    return made
 
 
-def _aligned(x: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """``x`` in another precision; a large one begins where a processor of XLA can use it without another copy."""
+def _aligned(x: np.ndarray, dtype: np.dtype[Any], pending: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """``x`` in another precision; a large one begins where a processor of XLA can use it without another copy, and is
+    yet to be filled, as ``pending`` then says."""
     size = x.size * dtype.itemsize
     if size < _LARGE:
         return x.astype(dtype)
     memory = np.empty(size + _ALIGNED, np.uint8)
     begin = -memory.ctypes.data % _ALIGNED
     out = memory[begin : begin + size].view(dtype).reshape(x.shape)
-    np.copyto(out, x, casting="same_kind")
+    pending.append((out, x))
     return out
 
 

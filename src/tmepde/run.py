@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tmepde._each import each
 from tmepde._heap import return_memory
 from tmepde._results import Status
 from tmepde._types import State, parted, shapes
@@ -282,7 +283,10 @@ class Run:
         index = self.index - 1
         snapshot = self.snapshot() if self._snapshots else None
         known = {} if snapshot is None else snapshot.state
-        fields = {n: known[n] if n in known else self._kept(n, index) for n in self.runner.fields}
+        names = [n for n in self.runner.fields if n not in known]
+        size = sum(self.state[n].nbytes for n in names) if self.runner.layout is None else 0
+        kept = dict(zip(names, each(lambda n: self._kept(n, index), names, size), strict=True))
+        fields = {n: known[n] if n in known else kept[n] for n in self.runner.fields}
         observed: dict[str, np.ndarray] = {}
         if self.scenario.observables:
             now = np.asarray(self.times[index], self.runner.dtype)
@@ -323,11 +327,12 @@ class Run:
 
     def _totals(self, state: State) -> dict[str, np.ndarray]:
         """Totals of the dynamic species (metric volumes), summed in float64."""
-        found = {}
-        for name in self._dynamic:
-            u = to_host(state[name])
-            found[name] = np.asarray(u, np.float64) if u.ndim == 0 else np.asarray(content(self._volumes, u))
-        return found
+        fields = [to_host(state[n]) for n in self._dynamic]
+
+        def total(u: np.ndarray) -> np.ndarray:
+            return np.asarray(u, np.float64) if u.ndim == 0 else np.asarray(content(self._volumes, u))
+
+        return dict(zip(self._dynamic, each(total, fields, sum(u.nbytes for u in fields)), strict=True))
 
     @property
     def progress(self) -> Any:

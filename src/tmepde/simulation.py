@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._cache import keep_programs
+from tmepde._each import each
 from tmepde._heap import keep_memory
 from tmepde._types import cast, is_traced
 from tmepde.adjoint import Tape, run_reversible, tape_for
@@ -228,20 +229,18 @@ def initial_problems(scenario: Scenario) -> list[str]:
     """Sentences for initial values that are not finite, with their cell: neither a JAX array nor a new value behind a
     path is looked at before."""
     found = []
-    for name, species in scenario.system.species.items():
-        if is_traced(species.initial) or _finite(species.initial):
-            continue
-        values = np.asarray(species.initial)
+    known = {n: np.asarray(s.initial) for n, s in scenario.system.species.items() if not is_traced(s.initial)}
+    fine = each(_finite, list(known.values()), sum(values.nbytes for values in known.values()))
+    for name, values in (one for one, good in zip(known.items(), fine, strict=True) if not good):
         cell = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
         where = f" in cell {cell}" if cell else ""
         found.append(f"`{name}.initial` must be finite, but it is {values[cell]}{where}.")
     return found
 
 
-def _finite(values: Any) -> bool:
+def _finite(values: np.ndarray) -> bool:
     """Whether all of ``values`` are: of finite numbers the sum is finite, or too large to tell by it. (Not a product:
     threads of a linear algebra library go on waiting for more, in the way of those that compute the run.)"""
-    values = np.asarray(values)
     with np.errstate(invalid="ignore", over="ignore"):
         return bool(np.isfinite(np.sum(values)) or np.all(np.isfinite(values)))
 
