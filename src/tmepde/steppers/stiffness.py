@@ -14,7 +14,8 @@ right and left vectors. Then ρ is the share that comes back (√(ab/λ₁λ₂)
 
 where ρ² ≥ ½. One field turns over where most of its loss λ is made again of itself, and both its net slope J_ii and its
 net rate are ten times less. Which fields act on each other is read from the program; numbers are looked at only for
-those, and the Jacobian only for those of them that are lost fast enough.
+those, and the Jacobian only for those of them that are lost faster than the least round trips that matter: no pair
+makes more than its slower rate (a cycle of k at most k/2 times as many).
 """
 
 from __future__ import annotations
@@ -37,12 +38,10 @@ from tmepde.steppers.structure import Structure, instant
 _SLOWER = 0.1
 #: ρ² from which on most comes back
 _MOSTLY = 0.5
-#: loss rates in parts of the least round trips that matter: of a cycle of k fields the slowest is lost at 2/k of them
-_SLOWEST = 0.5
 #: products for the Perron vectors
 _POWERS = 40
 #: numbers in the Jacobians that are kept: beyond, some cells are passed over
-_KEPT = 2**24
+_KEPT = 2**19
 
 
 class Exchange(NamedTuple):
@@ -80,7 +79,7 @@ def fastest(
     at = when if isinstance(when, Moment) else None
     until = np.asarray(0.0 if at else when, dtype)
     lost = np.asarray(_losses(arrays, frame, names, until, at))
-    groups = found.among(n for n, rate in zip(names, lost, strict=True) if rate > _SLOWEST * least)
+    groups = found.among(n for n, rate in zip(names, lost, strict=True) if rate > least)
     if not groups:
         return NOTHING
     best = NOTHING
@@ -160,6 +159,7 @@ def _paces(arrays: list[Any], frame: Frame, groups: tuple[tuple[str, ...], ...],
 def _each(problem: SemiDiscrete, groups: tuple[tuple[str, ...], ...], clock: Clock, state: State) -> list[Any]:
     """Of each group the round trips per hour in the cell where they are most, and the share of each species in them."""
     names = tuple(n for group in groups for n in group)
+    problem = problem.parted()  # else XLA makes one loop of it all, and is minutes about it
     size = len(names) ** 2 * int(np.prod(problem.grid.shape))
     every = 1 if size <= _KEPT else size // _KEPT // 2 * 2 + 3  # odd: no axis of the grid is met at one place alone
     found = pointwise_jacobian(problem, names, clock, state, every)
