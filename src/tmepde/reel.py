@@ -25,7 +25,7 @@ import numpy as np
 
 from tmepde._heap import return_memory
 from tmepde._results import Status
-from tmepde._types import State, Static, is_array, is_traced
+from tmepde._types import Frame, State, is_traced, parted
 from tmepde.integrate import Progress, Record, march, room
 from tmepde.replay import Replay
 
@@ -69,8 +69,8 @@ class Recorder:
     """
 
     def __init__(self, problem: Any, stepper: Any, control: Any, spans: tuple[Any, ...], kept: int, segment: int):
-        constants, rest = eqx.partition((problem, stepper), is_array)
-        self.rest, self.segment, self.most = Static(rest), segment, kept // segment
+        constants, self.rest = parted((problem, stepper))
+        self.segment, self.most = segment, kept // segment
         self.fixed = (constants, control)
         self.spans = [tuple(np.asarray(x)[i] for x in spans) for i in range(len(spans[0]))]
 
@@ -167,18 +167,18 @@ def _trimmed(program: Any, *given: Any) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def blank_program(constants: Any, rest: Static, segment: int, state: State) -> Any:
+def blank_program(constants: list[Any], rest: Frame, segment: int, state: State) -> Any:
     """An empty chunk."""
-    problem, stepper = eqx.combine(constants, rest.value)
+    problem, stepper = rest.filled(constants)
     return room(problem, stepper, state, segment)
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4), donate_argnums=8)
 def record_program(
     arrays: Any,
-    constants: Any,
+    constants: list[Any],
     control: Any,
-    rest: Static,
+    rest: Frame,
     segment: int,
     state: State,
     progress: Progress,
@@ -187,7 +187,7 @@ def record_program(
     place: Any,
 ) -> tuple[State, Progress, Any, Record, Any]:
     """As many steps as there is room for in ``chunk``, after ``place`` of them, or as the save interval has."""
-    problem, stepper = eqx.combine(constants, rest.value)
+    problem, stepper = rest.filled(constants)
     which = (eqx.combine(arrays, problem), stepper, control)
     state, progress, local, log = march(
         *which, state, progress, span, segment - place, record=segment, kept=chunk, offset=place
@@ -200,9 +200,9 @@ def record_program(
 @functools.partial(jax.jit, static_argnums=3)
 def pull_program(
     arrays: Any,
-    constants: Any,
+    constants: list[Any],
     control: Any,
-    rest: Static,
+    rest: Frame,
     span: tuple[Any, Any, Any],
     reach: tuple[Any, Any],
     log: Record,
@@ -211,7 +211,7 @@ def pull_program(
     adjoint: State,
 ) -> tuple[Any, State]:
     """(ḡ, ū) before a piece from those after it."""
-    problem, stepper = eqx.combine(constants, rest.value)
+    problem, stepper = rest.filled(constants)
 
     def kept(index: Any) -> tuple[State, Any]:
         found: tuple[State, Any] = jax.tree.map(lambda s: s[log.offset + index], chunk)

@@ -6,41 +6,46 @@ by operation.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import State, Static, is_array
+from tmepde._types import Frame, State, parted
 from tmepde.adjoint import Tape, run_reversible, tape_for
 from tmepde.integrate import Progress, advance
 from tmepde.runner import Runner, spans
 from tmepde.scenario import Scenario
 from tmepde.solution import Solution, account_of
+from tmepde.steppers.choice import longest_step
+from tmepde.steppers.control import shortened
 
 
-def transformed(runner: Runner, scenario: Scenario, times: np.ndarray, gradient: str, record: int | None) -> Solution:
+def transformed(
+    runner: Runner, scenario: Scenario, times: np.ndarray, gradient: str, record: int | None, chosen: bool
+) -> Solution:
     """The solution with traced arrays and no timings.
 
     Args:
         gradient: ``"reverse"`` or ``"forward"``.
         record: see :func:`tmepde.simulate`.
+        chosen: the stepper is not the user's.
     """
-    arrays, rest = eqx.partition(runner, is_array)
-    static = Static(rest)
-    state, carry, initial, first = begin_program(arrays, static)
+    arrays, frame = parted(runner)
+    until = float(times[-1]) if chosen and runner.control.adaptive else None
+    control, state, carry, initial, first = begin_program(arrays, frame, until)
     bases, starts, ends = (jnp.asarray(np.stack(c)) for c in zip(*spans(times, runner.dtype), strict=True))
     columns = (bases, starts, ends)
-    which = (runner.problem, runner.stepper, runner.control)
+    which = (runner.problem, runner.stepper, control)
     if gradient == "reverse":
         tape = tape_for(runner.problem, state, len(times) - 1) if record is None else Tape(0, record)
         states, carry = run_reversible(*which, state, carry, columns, tape)
     else:
         states, carry = _scanned(*which, state, carry, columns)
-    outputs, final, budgets = conclude_program(arrays, static, states, bases + ends, first, initial, carry.budget)
+    outputs, final, budgets = conclude_program(arrays, frame, states, bases + ends, first, initial, carry.budget)
     return Solution.traced(scenario, times, outputs, carry, budgets, final, runner.method)
 
 
@@ -58,22 +63,30 @@ def _scanned(problem: Any, stepper: Any, control: Any, state: State, carry: Prog
     return states, carry
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def begin_program(arrays: Any, static: Static) -> tuple[State, Progress, State, Any]:
-    """State and controller at the start, totals, and the first row."""
-    runner = eqx.combine(arrays, static.value)
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def begin_program(arrays: list[Any], frame: Frame, until: float | None) -> tuple[Any, ...]:
+    """Step control, state and controller at the start, totals, and the first row. ``until``: end of a run whose steps
+    are to resolve the fastest exchange."""
+    runner: Runner = frame.filled(arrays)
+    if until is not None:
+        start = runner.problem.system.initial_state(runner.dtype)
+        longest = longest_step(runner.problem, start, until, runner.control.rtol)
+        runner = dataclasses.replace(runner, control=shortened(runner.control, longest, runner.dtype))
     state, progress = runner.start(differentiable=True)
-    found = (state, progress, runner.totals(state), runner.output(state, jnp.zeros((), runner.dtype)))
-    strong: tuple[State, Progress, State, Any] = jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), found)
+    first = runner.output(state, jnp.zeros((), runner.dtype))
+    found = (runner.control, state, progress, runner.totals(state), first)
+    strong: tuple[Any, State, Progress, State, Any] = jax.tree.map(
+        lambda x: jax.lax.convert_element_type(x, x.dtype), found
+    )
     return strong
 
 
 @functools.partial(jax.jit, static_argnums=1)
 def conclude_program(
-    arrays: Any, static: Static, states: State, times: Any, first: Any, initial: State, budget: State
+    arrays: list[Any], frame: Frame, states: State, times: Any, first: Any, initial: State, budget: State
 ) -> tuple[Any, State, Any]:
     """All rows, from the ``first`` and the ``states`` at the later ``times``; the last state; and the account."""
-    runner = eqx.combine(arrays, static.value)
+    runner: Runner = frame.filled(arrays)
     later = jax.lax.map(lambda row: runner.output(*row), (states, times))
     outputs = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
     final = {n: u[-1] for n, u in states.items()}

@@ -144,6 +144,10 @@ class RosenbrockW(Stepper):
         return True
 
     @property
+    def separate(self) -> bool:
+        return True
+
+    @property
     def power(self) -> int:
         return self.tableau.power
 
