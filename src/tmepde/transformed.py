@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import Frame, State, parted
+from tmepde._types import Frame, State, freeze, parted
 from tmepde.adjoint import Tape, run_reversible, tape_for
 from tmepde.integrate import Progress, advance
 from tmepde.runner import Runner, spans
@@ -34,12 +34,14 @@ def transformed(
         record: see :func:`tmepde.simulate`.
         chosen: the stepper is not the user's.
     """
+    if chosen and runner.control.adaptive:
+        control = control_program(freeze(parted(runner)[0]), parted(runner)[1], float(times[-1]))
+        runner = dataclasses.replace(runner, control=control)
     arrays, frame = parted(runner)
-    until = float(times[-1]) if chosen and runner.control.adaptive else None
-    control, state, carry, initial, first = begin_program(arrays, frame, until)
+    state, carry, initial, first = begin_program(arrays, frame)
     bases, starts, ends = (jnp.asarray(np.stack(c)) for c in zip(*spans(times, runner.dtype), strict=True))
     columns = (bases, starts, ends)
-    which = (runner.problem, runner.stepper, control)
+    which = (runner.problem, runner.stepper, runner.control)
     if gradient == "reverse":
         tape = tape_for(runner.problem, state, len(times) - 1) if record is None else Tape(0, record)
         states, carry = run_reversible(*which, state, carry, columns, tape)
@@ -64,20 +66,21 @@ def _scanned(problem: Any, stepper: Any, control: Any, state: State, carry: Prog
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def begin_program(arrays: list[Any], frame: Frame, until: float | None) -> tuple[Any, ...]:
-    """Step control, state and controller at the start, totals, and the first row. ``until``: end of a run whose steps
-    are to resolve the fastest exchange."""
+def control_program(arrays: list[Any], frame: Frame, until: float) -> Any:
+    """Step control of a run of ``until`` hours with steps that resolve the fastest exchange; no derivatives."""
     runner: Runner = frame.filled(arrays)
-    if until is not None:
-        start = runner.problem.system.initial_state(runner.dtype)
-        longest = longest_step(runner.problem, start, until, runner.control.rtol)
-        runner = dataclasses.replace(runner, control=shortened(runner.control, longest, runner.dtype))
+    start = runner.problem.system.initial_state(runner.dtype)
+    longest = longest_step(runner.problem, start, until, runner.control.rtol)
+    return shortened(runner.control, longest, runner.dtype)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def begin_program(arrays: list[Any], frame: Frame) -> tuple[State, Progress, State, Any]:
+    """State and controller at the start, totals, and the first row."""
+    runner: Runner = frame.filled(arrays)
     state, progress = runner.start(differentiable=True)
-    first = runner.output(state, jnp.zeros((), runner.dtype))
-    found = (runner.control, state, progress, runner.totals(state), first)
-    strong: tuple[Any, State, Progress, State, Any] = jax.tree.map(
-        lambda x: jax.lax.convert_element_type(x, x.dtype), found
-    )
+    found = (state, progress, runner.totals(state), runner.output(state, jnp.zeros((), runner.dtype)))
+    strong: tuple[State, Progress, State, Any] = jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), found)
     return strong
 
 
