@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
+
+from tmepde._each import each
 
 #: a number (0-d array), traced: a new value never recompiles
 Scalar = Float[Array, ""] | np.ndarray | float
@@ -22,6 +25,7 @@ __all__ = [
     "ArrayLike",
     "Faces",
     "Field",
+    "Frame",
     "Scalar",
     "State",
     "as_number",
@@ -29,6 +33,8 @@ __all__ = [
     "freeze",
     "is_traced",
     "number",
+    "parted",
+    "shapes",
 ]
 
 
@@ -145,21 +151,85 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+#: bytes of a cast array from which on it is put where a device can take it as it is, and the alignment that needs
+_LARGE, _ALIGNED = 2**16, 64
+
+
 def cast(tree: Any, dtype: Any) -> Any:
     """Cast every floating leaf of a pytree to ``dtype``; integers, booleans and static data stay, and so do arrays that
     have it already.
 
     Nodes with a ``cast`` of their own are left to it.
     """
+    pending: list[tuple[np.ndarray, np.ndarray]] = []
 
     def leaf(x: Any) -> Any:
         if hasattr(x, "cast"):
             return x.cast(dtype)
         if hasattr(x, "dtype") and np.issubdtype(x.dtype, np.floating):
-            return x if x.dtype == dtype else x.astype(dtype)
+            if x.dtype == dtype:
+                return x
+            return _aligned(x, np.dtype(dtype), pending) if isinstance(x, np.ndarray) else x.astype(dtype)
         return x
 
-    return jax.tree.map(leaf, tree, is_leaf=lambda x: hasattr(x, "cast"))
+    made = jax.tree.map(leaf, tree, is_leaf=lambda x: hasattr(x, "cast"))
+    each(lambda pair: np.copyto(pair[0], pair[1], casting="same_kind"), pending, sum(x.nbytes for _, x in pending))
+    return made
+
+
+def _aligned(x: np.ndarray, dtype: np.dtype[Any], pending: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """``x`` in another precision; a large one begins where a processor of XLA can use it without another copy, and is
+    yet to be filled, as ``pending`` then says."""
+    size = x.size * dtype.itemsize
+    if size < _LARGE:
+        return x.astype(dtype)
+    memory = np.empty(size + _ALIGNED, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNED
+    out = memory[begin : begin + size].view(dtype).reshape(x.shape)
+    pending.append((out, x))
+    return out
+
+
+class Frame:
+    """A pytree without its arrays, hashable: what a program is compiled for. See :func:`parted`."""
+
+    def __init__(self, treedef: Any, others: tuple[Any, ...]):
+        self.treedef, self.others = treedef, others
+        self._hash = hash((treedef, others))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, Frame)
+            and (self._hash, self.treedef, self.others) == (other._hash, other.treedef, other.others)
+        )
+
+    def filled(self, arrays: Sequence[Any]) -> Any:
+        """The pytree, with ``arrays`` in their places."""
+        given = iter(arrays)
+        return jax.tree.unflatten(self.treedef, [next(given) if x is _PLACE else x for x in self.others])
+
+
+class _Place:
+    """Where an array was."""
+
+
+_PLACE = _Place()
+
+
+def parted(tree: Any) -> tuple[list[Any], Frame]:
+    """The arrays of a pytree, and the rest: one look at a tree whose leaves are many."""
+    leaves, treedef = jax.tree.flatten(tree)
+    known = [isinstance(x, jax.Array | np.ndarray) for x in leaves]
+    others = tuple(_PLACE if array else x for x, array in zip(leaves, known, strict=True))
+    return [x for x, array in zip(leaves, known, strict=True) if array], Frame(treedef, others)
+
+
+def shapes(arrays: Sequence[Any]) -> tuple[Any, ...]:
+    """Shape and dtype of each."""
+    return tuple([(x.shape, x.dtype) for x in arrays])
 
 
 def is_traced(tree: Any) -> bool:

@@ -12,6 +12,9 @@ more with what is kept of it. Kept steps are pulled back one by one:
 A step that is pulled back solves nothing again but the adjoint systems (implicit function theorem). What is repeated is
 two-level checkpointing (Griewank & Walther 2008, Evaluating Derivatives, ch. 12): memory for 2R states, whatever
 N ≤ R².
+
+All this is one program where a derivative is taken inside ``jax.jit``. Where numbers are at hand, :mod:`tmepde.reel`
+does the same with smaller programs that are called one after the other.
 """
 
 from __future__ import annotations
@@ -24,8 +27,9 @@ import jax
 import jax.numpy as jnp
 
 from tmepde._types import State
-from tmepde.integrate import Progress, Record, advance, beginning, knots_of, put, remembered, room
-from tmepde.schedule import Clock
+from tmepde.integrate import Progress, advance, put, room
+from tmepde.reel import Recorder, Reel
+from tmepde.replay import Replay
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
 
 #: bytes for steps that are kept, and the most that are kept on the way: for each save interval, and besides
@@ -81,9 +85,12 @@ def run_reversible(
 
     def forward(arrays: Any, state: State, rest: Any, kept: int = tape.kept) -> tuple[tuple[State, Progress], Any]:
         control, progress, spans = rest
+        if Recorder.suits(arrays, static, state, rest):
+            recorder = Recorder(static, stepper, control, spans, *tape)
+            result, reel = recorder.record(arrays, state, progress)
+            return result, (arrays, rest, reel)
         which = (eqx.combine(arrays, static), stepper, control)
-        clock = beginning(spans[0][0], spans[1][0], control)
-        store = room(*which, clock, state, kept + tape.segment) if kept else None
+        store = room(*which[:2], state, kept + tape.segment) if kept else None
 
         def one(carry: Any, span: Any) -> Any:
             state, progress, store, offset = carry
@@ -98,18 +105,22 @@ def run_reversible(
         (_, progress, store, _), (states, logs) = jax.lax.scan(one, start, spans)
         return (states, progress), (arrays, state, rest, states, logs, store)
 
+    @jax.default_matmul_precision("highest")
     def backward(kept: Any, cotangent: Any) -> Any:
+        if isinstance(kept[-1], Reel):
+            arrays, (control, _, spans), reel = kept
+            recorder = Recorder(static, stepper, control, spans, *tape)
+            return *recorder.pull_back(arrays, reel, cotangent[0]), None
         arrays, first, (control, _, spans), states, logs, store = kept
         if store is None:
-            clock = beginning(spans[0][0], spans[1][0], control)
-            store = room(eqx.combine(arrays, static), stepper, control, clock, first, tape.segment)
+            store = room(static, stepper, first, tape.segment)
         starts = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b[:-1]]), first, states)
 
         def one(carry: Any, each: Any) -> Any:
             gradient, adjoint, store = carry
             span, start, log, more = each
             adjoint = jax.tree.map(jnp.add, adjoint, more)
-            interval = _Interval(stepper, control, arrays, static, span, start, log)
+            interval = Replay(stepper, control, arrays, static, span, start, log)
             slope, adjoint, store = _pull_back(interval, start, adjoint, store, tape)
             return (jax.tree.map(jnp.add, gradient, slope), adjoint, store), None
 
@@ -121,63 +132,7 @@ def run_reversible(
     return run(arrays, state, (control, progress, spans))
 
 
-class _Interval:
-    """The accepted steps of one interval as functions of ``arrays`` and the state before them.
-
-    ``arrays``: those of the problem, and the eigenbases prepared with them and the ``start`` of the interval.
-    """
-
-    def __init__(
-        self,
-        stepper: Stepper,
-        control: StepControl,
-        arrays: Any,
-        static: Any,
-        span: tuple[Any, Any, Any],
-        start: State,
-        log: Record,
-    ):
-        self.stepper, self.control, self.static, self.log = stepper, control, static, log
-        self.base, self.begin, self.end = span
-        clock = beginning(self.base, self.begin, control)
-
-        def lines(arrays: Any, state: State) -> Any:
-            return eqx.partition(eqx.combine(arrays, static).prepared(clock, state).lines, eqx.is_inexact_array)
-
-        bases, self.prepared, self.rest = jax.vjp(lines, arrays, start, has_aux=True)
-        self.arrays = (arrays, bases)
-        self.fixed = knots_of(self.problem(self.arrays), *span)
-
-    def problem(self, arrays: Any) -> SemiDiscrete:
-        whole = eqx.combine(arrays[0], self.static)
-        return dataclasses.replace(whole, lines=eqx.combine(arrays[1], self.rest))
-
-    def plain(self, state: State, index: Any) -> tuple[State, Any]:
-        """Step ``index`` as it was, and what its equations gave (``None`` if the stepper does not remember)."""
-        start = self.log.start[index]
-        clock = Clock(self.base, start, start, self.log.length[index])
-        result = self.stepper.step(self.problem(self.arrays), self.control, clock, state)
-        return result.state, remembered(self.stepper, result)
-
-    def differentiable(self, arrays: Any, state: State, index: Any, solved: Any) -> State:
-        """The same as a function of ``arrays`` and ``state``, with the times that move with doses."""
-        whole, log = self.problem(arrays), self.log
-        knots = knots_of(whole, self.base, self.begin, self.end)
-        last = log.start.shape[0] - 1
-        end = jnp.where(index + 1 < log.count, log.start[jnp.minimum(index + 1, last)], self.end)
-        start = self._moved(log.start[index], knots)
-        clock = Clock(self.base, start, start, self._moved(end, knots) - start)
-        more = {"known": solved} if self.stepper.remembers else {}
-        return self.stepper.step(whole.parted(), self.control, clock, state, differentiable=True, **more).state
-
-    def _moved(self, time: Any, knots: Any) -> Any:
-        """``time`` carried along by the last knot the stepper landed on before it."""
-        reached = (self.fixed <= time) & (time < self.end)
-        last = jnp.argmax(jnp.where(reached, self.fixed, -jnp.inf))
-        return time + jnp.where(reached[last], knots[last] - self.fixed[last], 0.0)
-
-
-def _pull_back(interval: _Interval, state: State, adjoint: State, store: Any, tape: Tape) -> tuple[Any, State, Any]:
+def _pull_back(interval: Replay, state: State, adjoint: State, store: Any, tape: Tape) -> tuple[Any, State, Any]:
     """Derivatives with respect to the problem's arrays and the interval's first ``state``, from the ``adjoint`` of its
     last; and ``store``, behind whose kept steps segments are repeated."""
     count, first_kept = interval.log.count, interval.log.offset
@@ -205,13 +160,9 @@ def _pull_back(interval: _Interval, state: State, adjoint: State, store: Any, ta
         marks = jax.tree.map(lambda m, u: m.at[slot].set(u, mode="drop"), marks, end)
 
         def sweep(i: Any, carry: Any) -> Any:
-            gradient, adjoint = carry
             index = last - 1 - i
             slot = jnp.where(repeat, kept + index % record, first_kept + index)
-            before, solved = jax.tree.map(lambda s: s[slot], store)
-            _, pull = jax.vjp(lambda a, u: interval.differentiable(a, u, index, solved), interval.arrays, before)
-            more, adjoint = pull(adjoint)
-            return jax.tree.map(jnp.add, gradient, more), adjoint
+            return interval.pulled(index, jax.tree.map(lambda s: s[slot], store), carry)
 
         trips = jnp.where(number == 0, 0, last - first)
         gradient, adjoint = jax.lax.fori_loop(0, trips, sweep, (gradient, adjoint))

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,19 +23,18 @@ from jax.sharding import Mesh, PartitionSpec
 
 from tmepde._cache import cores, keep_programs
 from tmepde._results import Status
-from tmepde._types import cast
-from tmepde.diagnosis import explain
+from tmepde._types import Frame, cast, parted, shapes
+from tmepde.diagnosis import explain, standing
 from tmepde.layout import members_mesh, platform, to_host
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
-from tmepde.runner import Static as _Static
-from tmepde.runner import is_array as _is_array
 from tmepde.runner import spans as _spans
 from tmepde.scenario import Scenario
-from tmepde.simulation import _check, _hosted, _stepper, initial_problems, save_times
+from tmepde.simulation import _check, _hosted, initial_problems, save_times, shortened, suited
 from tmepde.solution import Solution
 from tmepde.steppers import NewtonKrylov, StepControl, Stepper
 from tmepde.steppers.choice import general_stepper
+from tmepde.steppers.structure import structure
 
 #: structures whose programs this process has: their members need not wait for a first one
 _compiled: set[int] = set()
@@ -98,9 +96,12 @@ def simulate_batch(
     dtype = _DTYPES[precision]
     kept = tuple(sorted(fields if fields is not None else members[0].system.species))
     with jax.default_matmul_precision("highest"):
-        scheme = _shared_stepper(members, stepper, solver, dtype)
-        runners = [_Runner(cast(m, dtype), cast(control, dtype), scheme, kept, dtype, solver) for m in members]
-        others = [_Runner(cast(m, dtype), cast(control, dtype), scheme, kept, dtype, solver) for m in beside]
+        own = [cast(m, dtype) for m in members]
+        scheme, longest = _shared_stepper(own, control, stepper, solver, dtype)
+        general = cast(control, dtype)
+        controls = [shortened(general, limit, dtype) for limit in longest]
+        runners = [_Runner(m, c, scheme, kept, dtype, solver) for m, c in zip(own, controls, strict=True)]
+        others = [_Runner(cast(m, dtype), general, scheme, kept, dtype, solver) for m in beside]
         _check_structure([*runners, *others])
     mesh = None if devices is None else members_mesh(devices)
     size, workers = _plan(runners[0], len(members), block, threads, mesh)
@@ -148,20 +149,24 @@ def _members(scenarios: Scenario | Sequence[Scenario], values: Mapping[str, Any]
     return members
 
 
-def _shared_stepper(members: Sequence[Scenario], stepper: Stepper | None, solver: str, dtype: Any) -> Stepper:
-    """One scheme for all: the one that suits every member, or the general one."""
-    chosen = _stepper(members[0], stepper, solver, dtype)
-    general = general_stepper(members[0].system)
-    if stepper is None and chosen != general and not isinstance(chosen, NewtonKrylov):
-        if any(_stepper(m, None, solver, dtype) != chosen for m in members[1:]):
-            return general
-    return chosen
+def _shared_stepper(
+    members: Sequence[Scenario], control: StepControl, stepper: Stepper | None, solver: str, dtype: Any
+) -> tuple[Stepper, list[float | None]]:
+    """One scheme for all: the one that suits every member, that which holds the fastest exchange, or the general one;
+    and each member's longest step."""
+    choices = [suited(m, control, stepper, solver, dtype) for m in (members if stepper is None else members[:1])]
+    free: list[float | None] = [float("inf")] * len(members)
+    longest = [c.longest for c in choices] if stepper is None else free
+    schemes = [c.stepper for c in choices]
+    if all(scheme == schemes[0] for scheme in schemes):
+        return schemes[0], longest
+    held = next((scheme for scheme in schemes if isinstance(scheme, NewtonKrylov)), None)
+    return (general_stepper(members[0].system), longest) if held is None else (held, free)
 
 
 def _signature(runner: _Runner) -> Any:
-    arrays, rest = eqx.partition(runner, _is_array)
-    leaves, structure = jax.tree.flatten(arrays)
-    return structure, tuple((x.shape, x.dtype) for x in leaves), _Static(rest)
+    arrays, frame = parted(runner)
+    return frame, shapes(arrays)
 
 
 def _check_structure(runners: Sequence[_Runner]) -> None:
@@ -204,18 +209,17 @@ def _run_block(
 ) -> list[Solution]:
     """One mapped program for all members of a block; the last block is filled up with copies of its last member."""
     filled = [*runners, *[runners[-1]] * (size - len(runners))]
-    parts = [eqx.partition(r, _is_array) for r in filled]
-    static, dtype = _Static(parts[0][1]), runners[0].dtype
-    leaves, structure = zip(*(jax.tree.flatten(arrays) for arrays, _ in parts), strict=True)
-    columns = [list(c) for c in zip(*leaves, strict=True)]
-    seen = [jax.tree.leaves(eqx.filter(r, _is_array)) for r in others]
+    parts = [parted(r) for r in filled]
+    frame, dtype = parts[0][1], runners[0].dtype
+    columns = [list(c) for c in zip(*(arrays for arrays, _ in parts), strict=True)]
+    seen = [parted(r)[0] for r in others]
     every = [[*c, *(leaves[i] for leaves in seen)] for i, c in enumerate(columns)]
     axes = tuple(None if all(x is c[0] or np.array_equal(x, c[0]) for x in c) else 0 for c in every)
     arrays = [c[0] if a is None else np.stack(c) for a, c in zip(axes, columns, strict=True)]
     began = time.perf_counter()
-    state, carry, output, totals = _block_start(arrays, structure[0], axes, static, size, mesh)
+    state, carry, output, totals = _block_start(arrays, axes, frame, size, mesh)
     spans = [tuple(map(jnp.asarray, span)) for span in _spans(times, dtype)]
-    program = _block_interval.lower(arrays, structure[0], axes, static, mesh, state, carry, spans[0]).compile()
+    program = _block_interval.lower(arrays, axes, frame, mesh, state, carry, spans[0]).compile()
     compile_time = time.perf_counter() - began
     outputs, initial = [_fetched(output)], _fetched(totals)
     began = time.perf_counter()
@@ -237,7 +241,11 @@ def _run_block(
         own, status = _member(carry, i), Status(int(carry.status[i]))
         clock = (bases[min(reached[i], len(bases)) - 1], stood[i], max(float(own.dt), float(own.before[0])))
         means = {n: abs(float(t[i])) / (1.0 if state[n][i].ndim == 0 else volume) for n, t in initial.items()}
-        return explain(runners[i], status, _member(state, i), clock, means)
+        said = explain(runners[i], status, _member(state, i), clock, means)
+        parts = parted(runners[i].problem)
+        found = structure(parts[1], shapes(parts[0]), dtype)
+        steps = (*clock[:2], (float(clock[0]) + float(clock[1])) / max(int(own.steps), 1))
+        return said + standing(runners[i], parts, found, _member(state, i), steps, means)[1]
 
     return [
         Solution.collect(
@@ -276,10 +284,10 @@ def _shared_out(mapped: Any, mesh: Mesh | None, axes: Any, going: bool = False) 
     return jax.shard_map(mapped, mesh=mesh, in_specs=specs, out_specs=part, check_vma=False)
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
-def _block_start(arrays: Any, structure: Any, axes: Any, static: Any, size: int, mesh: Mesh | None) -> Any:
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def _block_start(arrays: Any, axes: Any, frame: Frame, size: int, mesh: Mesh | None) -> Any:
     def one(arrays: Any) -> Any:
-        runner = eqx.combine(jax.tree.unflatten(structure, arrays), static.value)
+        runner = frame.filled(arrays)
         state, progress = runner.start()
         return state, progress, runner.output(state, jnp.zeros((), runner.dtype)), runner.totals(state)
 
@@ -287,12 +295,12 @@ def _block_start(arrays: Any, structure: Any, axes: Any, static: Any, size: int,
     return _shared_out(jax.vmap(one, in_axes=(list(axes),), axis_size=own), mesh, axes)(arrays)
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
 def _block_interval(
-    arrays: Any, structure: Any, axes: Any, static: Any, mesh: Mesh | None, state: Any, progress: Any, span: Any
+    arrays: Any, axes: Any, frame: Frame, mesh: Mesh | None, state: Any, progress: Any, span: Any
 ) -> Any:
     def one(arrays: Any, state: Any, progress: Any, span: Any) -> Any:
-        runner = eqx.combine(jax.tree.unflatten(structure, arrays), static.value)
+        runner = frame.filled(arrays)
         state, progress, local, output = runner.interval(state, progress, span)
         return state, progress, local, output, runner.totals(state)
 

@@ -21,13 +21,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._results import Status
-from tmepde._types import State
+from tmepde._types import Frame, State, parted
 from tmepde.operators.anisotropy import along
 from tmepde.operators.faces import axis_of, take
 from tmepde.parameter import out_of_bounds
-from tmepde.runner import Runner, Static, is_array
+from tmepde.runner import Runner
 from tmepde.schedule import Clock
 from tmepde.steppers import NewtonKrylov, SemiDiscrete
+from tmepde.steppers.stiffness import Moment, fastest
+from tmepde.steppers.structure import Structure
 
 #: a field this many times its first largest value has blown up; concentrated this much in one cell by its own drift
 _GROWN, _PEAKED = 1e6, 30.0
@@ -43,6 +45,10 @@ _COLLAPSE = (
     "a blow-up by its own drift (chemotaxis without volume filling). Limit the drift in crowded cells, raise its "
     "diffusivity, or lower the attraction."
 )
+#: round trips between two fields in a step from which on it is told of: their sum moves wrong by more than 0.5 %
+_TRIPS = 1.0
+#: what is left of all there ever was of a species that is as good as gone
+_GONE = 1e-6
 #: above it a central mesh oscillates and an upwind one smears: the mesh is too coarse for the drift
 _PECLET = 2.0
 _PARTS = {
@@ -70,10 +76,10 @@ class Finding(eqx.Module):
 
 @functools.partial(jax.jit, static_argnums=1)
 def examine(
-    arrays: Any, static: Static, state: State, base: Any, local: Any, dt: Any
+    arrays: list[Any], frame: Frame, state: State, base: Any, local: Any, dt: Any
 ) -> tuple[dict[str, Finding], State]:
     """A finding for every species at ``state``, and the state a step of ``dt`` later by Euler's rule."""
-    runner: Runner = eqx.combine(arrays, static.value)
+    runner: Runner = frame.filled(arrays)
     problem = SemiDiscrete(runner.scenario.system, all_dynamic=True, solver=runner.solver)
     clock = Clock(base, local, local, dt)
     here = problem.evaluate(clock, state)
@@ -146,14 +152,14 @@ def explain(runner: Runner, status: Status, state: State, clock: tuple[Any, Any,
     """
     if status not in _HEADS:
         return status.message
-    arrays, rest = eqx.partition(runner, is_array)
+    arrays, frame = parted(runner)
     base, local, dt = (np.asarray(x, runner.dtype) for x in clock)
     time = float(base) + float(local)
     with jax.default_matmul_precision("highest"):
-        found, ahead = jax.device_get(examine(arrays, Static(rest), state, base, local, dt))
+        found, ahead = jax.device_get(examine(arrays, frame, state, base, local, dt))
         name = _culprit(runner, status, found)
         if not _strange(found[name]) and all(np.all(np.isfinite(u)) for u in ahead.values()):
-            later = jax.device_get(examine(arrays, Static(rest), ahead, base, local + dt, dt)[0])
+            later = jax.device_get(examine(arrays, frame, ahead, base, local + dt, dt)[0])
             name = next((n for n in sorted(later) if any(later[n].odd.values())), name)
             found = later if any(later[name].odd.values()) else found
     one = found[name]
@@ -173,16 +179,61 @@ def explain(runner: Runner, status: Status, state: State, clock: tuple[Any, Any,
     )
 
 
+def standing(
+    runner: Runner,
+    parts: tuple[list[Any], Frame],
+    found: Structure,
+    state: State,
+    clock: tuple[Any, Any, Any],
+    largest: dict[str, float],
+) -> tuple[float, str]:
+    """Round trips in a step of two fields that exchange too fast for the stepper, and a sentence; empty where none do.
+
+    Args:
+        parts, found: the problem and its structure.
+        clock: base and local time of ``state``, and the length of the steps before it.
+        largest: means of the species when there was most of each, as far as that is known.
+    """
+    base, local, dt = (np.asarray(x, runner.dtype) for x in clock)
+    if not runner.stepper.separate or not found.exchanging or not dt > 0:
+        return 0.0, ""
+    if getattr(runner.stepper, "kinetics", False):
+        local_ones = frozenset(runner.scenario.system.of_kind("local"))
+        left = {n: row - local_ones if n in local_ones else row for n, row in found.made_of.items()}
+        found = Structure(left, found.drifting, found.constant)
+    gone = {n: np.asarray(_GONE * most, runner.dtype) for n, most in largest.items()}
+    with jax.default_matmul_precision("highest"):
+        moment = Moment(state, Clock(base, local, local, dt), gone)
+        exchange = fastest(*parts, found, _TRIPS / float(dt), runner.dtype, moment)
+    if not exchange.names:
+        return 0.0, ""
+    times = exchange.trips * float(dt)
+    who = " and ".join(f"`{n}`" for n in exchange.names)
+    does = "exchange" if len(exchange.names) > 1 else "is made of itself as it is lost"
+    return times, (
+        f" Caution: {who} {does} up to {exchange.trips:.3g} times an hour, {times:.3g} times in a step, which "
+        f"{runner.stepper.name} does not resolve: what they have in common moves too slowly, and no error estimate "
+        f"shows it. Take `stepper=tme.NewtonKrylov()`, or steps of at most {0.5 / exchange.trips:.2g} h "
+        "(`StepControl(longest=…)`), or put them into equilibrium."
+    )
+
+
 def caution(
-    runner: Runner, state: State, clock: tuple[Any, Any, Any], volumes: np.ndarray, contents: dict[str, Any]
+    runner: Runner,
+    drifting: frozenset[str],
+    state: State,
+    clock: tuple[Any, Any, Any],
+    volumes: np.ndarray,
+    contents: dict[str, Any],
 ) -> str:
     """A sentence for a field that its own drift has drawn together into one cell: the equations have no such solution,
-    the grid has made one of a blow-up. Empty where there is none. ``contents``: Σ V·u of each field."""
+    the grid has made one of a blow-up. Empty where there is none. ``drifting``: species that have one; ``contents``:
+    Σ V·u of each field."""
     grid = runner.scenario.model.grid
-    if grid.ndim < 2 or volumes.size < _CELLS:
+    if not drifting or grid.ndim < 2 or int(np.prod(grid.shape)) < _CELLS:
         return ""
     largest = float(np.max(volumes))
-    for name in runner.problem.transported:
+    for name in sorted(drifting & contents.keys()):
         most = largest * float(np.max(np.asarray(state[name])))
         if most < _SHARE * float(contents[name]):  # no cell can hold that much
             continue
@@ -191,9 +242,9 @@ def caution(
         if share < _SHARE:
             continue
         base, local, dt = (np.asarray(x, runner.dtype) for x in clock)
-        arrays, rest = eqx.partition(runner, is_array)
+        arrays, frame = parted(runner)
         with jax.default_matmul_precision("highest"):
-            one = jax.device_get(examine(arrays, Static(rest), state, base, local, dt)[0])[name]
+            one = jax.device_get(examine(arrays, frame, state, base, local, dt)[0])[name]
         if float(one.peclet) > _PECLET:
             where = _place(grid, runner.scenario.system.species[name], int(np.argmax(content)))
             return (

@@ -129,6 +129,7 @@ def march(
 
     Args:
         span: base, local times of the interval's start, of ``state``, and of the interval's end.
+        record: as for :func:`advance`; without ``attempts`` a save interval that takes more of them has failed.
 
     Returns:
         the state, the controller, the local time reached, and the record.
@@ -140,7 +141,7 @@ def march(
     made = progress.steps + progress.rejected
     empty = jnp.zeros(max(record, 1), dtype)
     nothing = Record(empty, empty, jnp.asarray(0), kept, jnp.asarray(offset))
-    limit = control.max_steps if record == 0 else min(record, control.max_steps)
+    limit = control.max_steps if record == 0 or attempts is not None else min(record, control.max_steps)
 
     def running(carry: tuple[Any, ...]) -> Any:
         local, _, progress, _ = carry
@@ -298,13 +299,12 @@ def remembered(stepper: Stepper, result: Any) -> Any:
     return result.solved if stepper.remembers else None
 
 
-def room(
-    problem: SemiDiscrete, stepper: Stepper, control: StepControl, clock: Clock, state: State, size: int
-) -> tuple[State, Any]:
+def room(problem: SemiDiscrete, stepper: Stepper, state: State, size: int) -> tuple[State, Any]:
     """Zeros for the states before ``size`` steps and what the equations of each gave."""
-    problem = problem.prepared(clock, state)
-    shapes = jax.eval_shape(lambda u: (u, remembered(stepper, stepper.step(problem, control, clock, u))), state)
-    return jax.tree.map(lambda s: jnp.zeros((size, *s.shape), s.dtype), shapes)
+    found: tuple[State, Any] = jax.tree.map(
+        lambda u: jnp.zeros((size, *u.shape), u.dtype), (state, stepper.memory(problem, state))
+    )
+    return found
 
 
 def _note(log: Record, local: Any, dt: Any, accepted: Any, kept: Any) -> Record:

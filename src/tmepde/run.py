@@ -31,18 +31,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tmepde._each import each
 from tmepde._heap import return_memory
 from tmepde._results import Status
-from tmepde._types import State
-from tmepde.diagnosis import caution, explain
+from tmepde._types import State, parted, shapes
+from tmepde.diagnosis import caution, explain, standing
 from tmepde.layout import to_host
-from tmepde.runner import Runner, Static, is_array, march_program, spans, start_program, watch_program
+from tmepde.runner import (
+    Runner,
+    copy_program,
+    march_program,
+    method_of,
+    spans,
+    start_program,
+    watch_program,
+)
 from tmepde.scenario import Scenario
 from tmepde.snapshot import Snapshot, check, progress_arrays, progress_from, signature
 from tmepde.solution import account_of, statistics_of
+from tmepde.steppers.structure import structure
 
 #: cells of which a content is summed at a time: their float64 values stay in the nearest cache, and on one core
 _PIECE = 8192
+#: numbers of the largest array that is brought to the device along with others
+_FEW = 4096
+#: structures whose programs this process has: a call finds them by itself, in less time than it takes to ask for them
+_met: set[int] = set()
 #: seconds of compilation that leave enough memory behind to be returned
 _COMPILED = 5.0
 
@@ -142,24 +156,51 @@ class Run:
         if snapshot is not None:
             check(snapshot, runner, times, branch)
         began = time.perf_counter()
-        arrays, rest = eqx.partition(runner, is_array)
-        self._static = Static(rest)
-        self._arrays = self._placed(arrays)  # once, not for every call
+        problem = runner.problem
+        self._dynamic, self._parts = problem.dynamic, parted(problem)
+        self._structure = structure(self._parts[1], shapes(self._parts[0]), runner.dtype)
+        self._standing, self._seen = (0.0, ""), (0, 0.0)
+        self._largest: dict[str, float] = {}
+        arrays, self._frame = parted(runner)
+        key = self._frame, shapes(arrays)
+        self._method = method_of(*key)
+        self._arrays = self._lent(arrays)  # once, not for every call
         self._spans = spans(times, runner.dtype)
         with jax.default_matmul_precision("highest"):
-            self.state, self._progress, volumes = start_program(self._arrays, self._static)
+            self.state, self._progress, volumes = start_program(self._arrays, self._frame)
             if start is not None and snapshot is None:
                 self.state = self._placed(self.state | _fitted(start, self.state))
             self._begin(snapshot, volumes)
-            span = (*self._spans[0][:2], *self._spans[0][1:])
-            where = (self._arrays, self._static, self.state, self._progress)
-            self._march = march_program.lower(*where, span, np.asarray(1)).compile()
-            self._watch: Any = None
-            if scenario.observables:
-                self._watch = watch_program.lower(*where[:3], span[0]).compile()
+            if (met := hash(key)) not in _met:
+                self.program()
+                if scenario.observables:
+                    watch_program.lower(self._arrays, self._frame, self.state, self._spans[0][0]).compile()
+                _met.add(met)
         self.compile_time = time.perf_counter() - began
         if self.compile_time > _COMPILED:
             return_memory()
+
+    def program(self) -> Any:
+        """The compiled program of the steps of a call."""
+        span = (*self._spans[0][:2], *self._spans[0][1:])
+        with jax.default_matmul_precision("highest"):
+            where = (self._arrays, self._frame, self.state, self._progress)
+            return march_program.lower(*where, span, np.asarray(1)).compile()
+
+    def _lent(self, arrays: list[Any]) -> list[Any]:
+        """The numbers of the run on the device. Large ones that :func:`cast` has made for this run alone, and nobody
+        can change, are lent to a processor as they are; all others are copied."""
+        if self.runner.layout is not None:
+            return self._placed(arrays)
+        lent = list(arrays)
+        few = [i for i, x in enumerate(arrays) if isinstance(x, np.ndarray) and x.size <= _FEW]
+        for i, x in zip(few, copy_program([arrays[i] for i in few]), strict=True):
+            lent[i] = x
+        large = [i for i, x in enumerate(lent) if not isinstance(x, jax.Array)]
+        known = {id(x) for x in jax.tree.leaves(self.scenario)} if large else set()
+        for i in large:
+            lent[i] = _lend(lent[i], id(lent[i]) not in known)
+        return lent
 
     def _begin(self, snapshot: Snapshot | None, volumes: Any) -> None:
         """At the start, or where ``snapshot`` stands."""
@@ -194,9 +235,15 @@ class Run:
                 break
             base, start, end = self._spans[self.index - 1]
             began = time.perf_counter()
-            self.state, self._progress, local = self._march(
-                self._arrays, self.state, self._progress, (base, start, self._local, end), self._attempts
-            )
+            with jax.default_matmul_precision("highest"):
+                self.state, self._progress, local = march_program(
+                    self._arrays,
+                    self._frame,
+                    self.state,
+                    self._progress,
+                    (base, start, self._local, end),
+                    self._attempts,
+                )
             code, self._local = jax.device_get((self._progress.status, local))
             self.wall_time += time.perf_counter() - began
             status = Status(int(code))
@@ -204,8 +251,28 @@ class Run:
                 self.index += 1
                 if self.index < len(self.times):
                     self._local = self._spans[self.index - 1][1]
+                if self.index & (self.index - 1) == 0:  # now and then
+                    self._look()
                 yield self._row()
         self.outcome = self._concluded(status)
+
+    def _look(self, here: dict[str, np.ndarray] | None = None) -> None:
+        """Whether two fields have stood still together since the last look: the worst is told of at the end."""
+        if not self.runner.stepper.separate or not self._structure.exchanging or self.runner.layout is not None:
+            return
+        steps, hours = int(self._progress.steps), self.time
+        made, took = steps - self._seen[0], hours - self._seen[1]
+        if made <= 0:
+            return
+        self._seen = steps, hours
+        clock = (self._spans[min(self.index, len(self._spans)) - 1][0], self._local, took / made)
+        here, volume = self._totals(self.state) if here is None else here, self._volume
+        for name, before in self._initial.items():
+            size = 1.0 if self.state[name].ndim == 0 else volume
+            most = max(abs(float(before)), abs(float(here[name]))) / size
+            self._largest[name] = max(self._largest.get(name, 0.0), most)
+        found = standing(self.runner, self._parts, self._structure, self.state, clock, self._largest)
+        self._standing = max(self._standing, found)
 
     @property
     def _attempts(self) -> Any:
@@ -216,11 +283,16 @@ class Run:
         index = self.index - 1
         snapshot = self.snapshot() if self._snapshots else None
         known = {} if snapshot is None else snapshot.state
-        fields = {n: known[n] if n in known else self._kept(n, index) for n in self.runner.fields}
+        names = [n for n in self.runner.fields if n not in known]
+        size = sum(self.state[n].nbytes for n in names) if self.runner.layout is None else 0
+        kept = dict(zip(names, each(lambda n: self._kept(n, index), names, size), strict=True))
+        fields = {n: known[n] if n in known else kept[n] for n in self.runner.fields}
         observed: dict[str, np.ndarray] = {}
-        if self._watch is not None:
+        if self.scenario.observables:
             now = np.asarray(self.times[index], self.runner.dtype)
-            observed = {n: _copy(v) for n, v in self._watch(self._arrays, self.state, now).items()}
+            with jax.default_matmul_precision("highest"):
+                watched = watch_program(self._arrays, self._frame, self.state, now)
+            observed = {n: _copy(v) for n, v in watched.items()}
         return Saved(index, float(self.times[index]), fields, observed, snapshot)
 
     def _kept(self, name: str, index: int) -> np.ndarray:
@@ -248,13 +320,19 @@ class Run:
     def _host(self) -> dict[str, np.ndarray]:
         return {n: _copy(u) for n, u in self.state.items()}
 
+    @property
+    def _volume(self) -> float:
+        """Of the tissue."""
+        return float(np.sum(np.broadcast_to(self._volumes, self.scenario.model.grid.shape), dtype=np.float64))
+
     def _totals(self, state: State) -> dict[str, np.ndarray]:
         """Totals of the dynamic species (metric volumes), summed in float64."""
-        found = {}
-        for name in self.runner.problem.dynamic:
-            u = to_host(state[name])
-            found[name] = np.asarray(u, np.float64) if u.ndim == 0 else np.asarray(content(self._volumes, u))
-        return found
+        fields = [to_host(state[n]) for n in self._dynamic]
+
+        def total(u: np.ndarray) -> np.ndarray:
+            return np.asarray(u, np.float64) if u.ndim == 0 else np.asarray(content(self._volumes, u))
+
+        return dict(zip(self._dynamic, each(total, fields, sum(u.nbytes for u in fields)), strict=True))
 
     @property
     def progress(self) -> Any:
@@ -271,6 +349,7 @@ class Run:
     def _concluded(self, status: Status) -> Outcome:
         progress = self.progress
         final = self._totals(self.state)
+        self._look(final)
         keep = self._snapshots or status != Status.ok
         return Outcome(
             status=status,
@@ -280,7 +359,7 @@ class Run:
             statistics=statistics_of(progress),
             budgets=account_of(self.scenario, progress.budget, self._initial, final),
             precision=self.runner.precision,
-            method=self.runner.method,
+            method=self._method,
             wall_time=self.wall_time,
             compile_time=self.compile_time,
             snapshot=self.snapshot() if keep else None,
@@ -289,15 +368,18 @@ class Run:
     def _message(self, status: Status, progress: Any, final: dict[str, np.ndarray]) -> str:
         """How the run ended, with the field, the place and the likely cause of a failure."""
         base = self._spans[min(self.index, len(self._spans)) - 1][0]
-        volume = float(np.sum(self._volumes, dtype=np.float64))
-        means = {n: abs(t) / (1.0 if self.state[n].ndim == 0 else volume) for n, t in self._initial.items()}
         tried = max(float(progress.dt), float(progress.before[0]))  # steps that were refused became tiny
         clock = (base, self._local, tried)
         state = self.state if self.runner.layout is None else self._host()
         runner = replace(self.runner, layout=None)
         if status == Status.ok:
-            return status.message + caution(runner, state, clock, self._volumes, final)
-        return explain(runner, status, state, clock, means)
+            return status.message + self._cautions(runner, state, clock, final)
+        means = {n: abs(t) / (1.0 if self.state[n].ndim == 0 else self._volume) for n, t in self._initial.items()}
+        return explain(runner, status, state, clock, means) + self._standing[1]
+
+    def _cautions(self, runner: Runner, state: State, clock: tuple[Any, Any, Any], final: dict[str, np.ndarray]) -> str:
+        drawn = caution(runner, self._structure.drifting, state, clock, self._volumes, final)
+        return drawn + self._standing[1]
 
 
 def _fitted(start: Start, like: State) -> State:
@@ -320,13 +402,21 @@ def _fitted(start: Start, like: State) -> State:
 
 
 def content(volumes: np.ndarray, values: np.ndarray) -> np.float64:
-    """Σ V·u in float64, in pieces: a float64 copy of a large field is new memory, which costs more than the sum."""
+    """Σ V·u in float64, in pieces: a float64 copy of a large field is new memory, which costs more than the sum. One
+    volume of all cells is taken out of the sum."""
+    if volumes.size == 1:
+        return np.float64(volumes.reshape(())) * np.sum(values, dtype=np.float64)
     v, u = volumes.reshape(-1), values.reshape(-1)
     pieces = [
         np.dot(v[i : i + _PIECE].astype(np.float64), u[i : i + _PIECE].astype(np.float64))
         for i in range(0, u.size, _PIECE)
     ]
     return np.sum(pieces, dtype=np.float64)
+
+
+def _lend(values: np.ndarray, own: bool) -> Any:
+    """On a processor the very memory of ``values`` where it is aligned and its ``own``, else a copy."""
+    return jax.device_put(values, may_alias=True) if own else jnp.array(values)
 
 
 def _copy(values: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import State
+from tmepde._types import Frame, State, parted, shapes
 from tmepde.integrate import Progress, first_progress, march
 from tmepde.layout import Layout, tracing
 from tmepde.scenario import Scenario
@@ -39,9 +39,8 @@ class Runner(eqx.Module):
     @property
     def method(self) -> str:
         """What results call the way they were computed."""
-        arrays, rest = eqx.partition(self, is_array)
-        leaves, treedef = jax.tree.flatten(arrays)
-        return _method(Static(rest), treedef, tuple((np.shape(x), x.dtype) for x in leaves))
+        arrays, frame = parted(self)
+        return method_of(frame, shapes(arrays))
 
     @property
     def precision(self) -> str:
@@ -50,6 +49,13 @@ class Runner(eqx.Module):
     @property
     def problem(self) -> SemiDiscrete:
         return SemiDiscrete(self.scenario.system, solver=self.solver)
+
+    def measures(self) -> Any:
+        """Cell volumes that totals are made with; where all cells are alike, one number for all of them."""
+        grid = self.scenario.model.grid
+        if all(grid.equal) and grid.mask is None and grid.fractions is None:
+            return jnp.reshape(self.problem.volumes(self.dtype)[(0,) * grid.ndim], (1,) * grid.ndim)
+        return self.problem.volumes(self.dtype)
 
     @property
     def attempts(self) -> int:
@@ -99,66 +105,52 @@ class Runner(eqx.Module):
         return state, progress, local, self.output(state, base + end)
 
 
-class Static:
-    """The static half of a pytree as a hashable argument, so that equal structures share one compilation."""
-
-    def __init__(self, value: Any):
-        self.value = value
-        leaves, self.treedef = jax.tree.flatten(value)
-        self.leaves = tuple(leaves)
-
-    def __hash__(self) -> int:
-        return hash((self.treedef, self.leaves))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Static) and (self.treedef, self.leaves) == (other.treedef, other.leaves)
-
-
 @functools.partial(jax.jit, static_argnums=1)
-def start_program(arrays: Any, static: Static) -> tuple[State, Progress, Any]:
-    """State and controller at the start, and the volumes that totals are made with.
+def start_program(arrays: list[Any], frame: Frame) -> tuple[State, Progress, Any]:
+    """State and controller at the start, and the volumes that totals are made with (:meth:`Runner.measures`).
 
     None of them is weakly typed, as none is that comes from a snapshot: a run that goes on is the same program.
     """
-    runner = eqx.combine(arrays, static.value)
+    runner = frame.filled(arrays)
     with tracing(runner.layout):
-        found = (*runner.start(), runner.problem.volumes(runner.dtype))
+        found = (*runner.start(), runner.measures())
         return runner.kept(jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), found))
 
 
 @functools.partial(jax.jit, static_argnums=1, donate_argnums=(2, 3))
 def march_program(
-    arrays: Any, static: Static, state: State, progress: Progress, span: Any, attempts: Any
+    arrays: list[Any], frame: Frame, state: State, progress: Progress, span: Any, attempts: Any
 ) -> tuple[State, Progress, Any]:
     """Some steps within a save interval. The state is given up to the call, so that no second copy of it is kept."""
-    runner = eqx.combine(arrays, static.value)
+    runner = frame.filled(arrays)
     with tracing(runner.layout):
         found = march(runner.problem, runner.stepper, runner.control, state, progress, span, attempts)
         return runner.kept(found[:3])
 
 
 @functools.partial(jax.jit, static_argnums=1)
-def watch_program(arrays: Any, static: Static, state: State, time: Any) -> State:
+def watch_program(arrays: list[Any], frame: Frame, state: State, time: Any) -> State:
     """Observables."""
-    runner = eqx.combine(arrays, static.value)
+    runner = frame.filled(arrays)
     with tracing(runner.layout):
         return runner.kept(runner.watched(state, time))
 
 
+@jax.jit
+def copy_program(arrays: list[Any]) -> list[Any]:
+    """Small arrays of the host as arrays of the device, all in one call."""
+    return [jnp.copy(x) for x in arrays]
+
+
 @functools.lru_cache(maxsize=256)
-def _method(static: Static, treedef: Any, leaves: tuple[Any, ...]) -> str:
+def method_of(frame: Frame, given: tuple[Any, ...]) -> str:
     """In words what a structure is computed by; traced once for each."""
-    arrays = jax.tree.unflatten(treedef, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
-    runner = static.value
+    runner = frame.filled([jax.ShapeDtypeStruct(*leaf) for leaf in given])
 
     def build(arrays: Any) -> SemiDiscrete:
-        return eqx.combine(arrays, runner).problem
+        return frame.filled(arrays).problem
 
-    return method_name(runner.stepper, runner.solver, build, arrays, runner.dtype)
-
-
-def is_array(x: Any) -> bool:
-    return isinstance(x, jax.Array | np.ndarray)
+    return method_name(runner.stepper, runner.solver, build, [jax.ShapeDtypeStruct(*x) for x in given], runner.dtype)
 
 
 def spans(times: np.ndarray, dtype: Any) -> list[tuple[Any, Any, Any]]:

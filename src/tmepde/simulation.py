@@ -7,24 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from tmepde._cache import keep_programs
+from tmepde._each import each
 from tmepde._types import cast, is_traced
-from tmepde.adjoint import Tape, run_reversible, tape_for
 from tmepde.coefficients import unknown
-from tmepde.integrate import advance
 from tmepde.layout import Layout
 from tmepde.run import Run, Start
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
-from tmepde.runner import spans
 from tmepde.scenario import Scenario, check_fields, check_save
 from tmepde.snapshot import Snapshot
 from tmepde.solution import Solution
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
-from tmepde.steppers.choice import choose_stepper, general_stepper
+from tmepde.steppers.choice import Choice, choose_stepper, general_stepper
+from tmepde.steppers.control import shortened
+from tmepde.transformed import transformed
 
 Devices = int | str | Sequence[Any] | None
 
@@ -53,17 +52,17 @@ def simulate(
         precision: ``"f32"`` or ``"f64"`` (the latter needs ``jax.config.update("jax_enable_x64", True)``).
         control: tolerances and limits; ``StepControl(dt=…)`` takes fixed steps.
         stepper: ``None`` takes :func:`Rosenbrock2`; :class:`Exponential2` where the equations are linear with constant
-            coefficients; :class:`NewtonKrylov` where fields of a small model exchange fast (inside a transformation
-            always the first). Also :func:`Rosenbrock3`, :func:`BackwardEuler`, :class:`ExplicitEuler`,
-            :class:`RungeKuttaChebyshev`. ``Solution.method`` says which it was.
+            coefficients; :class:`NewtonKrylov` where fields exchange fast, or in large models the first in steps that
+            resolve it (inside a transformation always the first). Also :func:`Rosenbrock3`, :func:`BackwardEuler`,
+            :class:`ExplicitEuler`, :class:`RungeKuttaChebyshev`. ``Solution.method`` says which it was.
         solver: linear solver, one of ``"auto"``, ``"direct"``, ``"fast_diagonal"``, ``"multigrid"``, ``"jacobi"``.
         devices: cut the grid into as many equal parts, one a device (a number, ``"all"``, or the devices): results as
             on one to round-off. Not inside a transformation. See :mod:`tmepde.layout`.
         progress: show a bar, or a function called with (time, until) after each save interval.
         gradient: inside a transformation, ``"reverse"`` (``jax.grad``) or ``"forward"`` (``jax.jvp``, ``jax.jacfwd``).
-        record: steps whose states are kept at once when differentiating in reverse. A save interval may take its square
-            in attempted steps; beyond `record` steps are recomputed once more. ``None``: steps are kept on the way, for
-            384 MiB; intervals for which that is not enough are repeated, 16 to 128 of their steps at once.
+        record: steps whose states are kept at once when differentiating in reverse; the run is repeated for them.
+            Inside ``jax.jit`` a save interval may take its square in attempted steps. ``None``: steps are kept on the
+            way, for 384 MiB; intervals for which that is not enough are repeated, 16 to 128 of their steps at once.
 
     Raises:
         ValueError: for settings that cannot work, with all problems in one message.
@@ -77,7 +76,7 @@ def simulate(
         if is_traced(scenario) or is_traced(control):
             if devices is not None:
                 raise ValueError("`devices` must be left out inside a transformation; only whole runs are cut up.")
-            return _traced(runner, scenario, times, gradient, record)
+            return transformed(runner, scenario, times, gradient, record, stepper is None)
         return _hosted(runner, scenario, times, progress)
 
 
@@ -153,10 +152,11 @@ def _runner(
 ) -> _Runner:
     dtype = _DTYPES[precision]
     scenario = cast(scenario, dtype)
+    choice = suited(scenario, control, stepper, solver, dtype)
     return _Runner(
         scenario=scenario,
-        control=cast(control, dtype),
-        stepper=_stepper(scenario, stepper, solver, dtype),
+        control=shortened(cast(control, dtype), choice.longest, dtype),
+        stepper=choice.stepper,
         solver=solver,
         fields=tuple(sorted(fields if fields is not None else scenario.system.species)),
         dtype=dtype,
@@ -222,38 +222,42 @@ def initial_problems(scenario: Scenario) -> list[str]:
     """Sentences for initial values that are not finite, with their cell: neither a JAX array nor a new value behind a
     path is looked at before."""
     found = []
-    for name, species in scenario.system.species.items():
-        if is_traced(species.initial) or _finite(species.initial):
-            continue
-        values = np.asarray(species.initial)
+    known = {n: np.asarray(s.initial) for n, s in scenario.system.species.items() if not is_traced(s.initial)}
+    fine = each(_finite, list(known.values()), sum(values.nbytes for values in known.values()))
+    for name, values in (one for one, good in zip(known.items(), fine, strict=True) if not good):
         cell = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
         where = f" in cell {cell}" if cell else ""
         found.append(f"`{name}.initial` must be finite, but it is {values[cell]}{where}.")
     return found
 
 
-def _finite(values: Any) -> bool:
-    """Whether all of ``values`` are: of finite numbers the sum is finite, or too large to tell by it."""
-    values = np.asarray(values)
+def _finite(values: np.ndarray) -> bool:
+    """Whether all of ``values`` are: of finite numbers the sum is finite, or too large to tell by it. (Not a product:
+    threads of a linear algebra library go on waiting for more, in the way of those that compute the run.)"""
     with np.errstate(invalid="ignore", over="ignore"):
         return bool(np.isfinite(np.sum(values)) or np.all(np.isfinite(values)))
 
 
-def suitable_stepper(scenario: Scenario, precision: str = "f32") -> Stepper:
-    """The scheme that :func:`simulate` chooses for a scenario."""
-    return _stepper(scenario, None, "auto", _DTYPES[precision])
+def suitable(scenario: Scenario, control: StepControl, precision: str = "f32") -> Choice:
+    """The scheme that :func:`simulate` chooses for a scenario, and the longest step."""
+    dtype = _DTYPES[precision]
+    return suited(cast(scenario, dtype), control, None, "auto", dtype)
 
 
-def _stepper(scenario: Scenario, stepper: Stepper | None, solver: str, dtype: Any) -> Stepper:
-    """The given one, or the one that suits (which needs numbers, hence not inside a transformation)."""
+def suited(scenario: Scenario, control: StepControl, stepper: Stepper | None, solver: str, dtype: Any) -> Choice:
+    """The given stepper, or the one that suits a scenario in its working precision, and the longest step with it.
+
+    Inside a transformation nothing but structure is known: it is the general one there, and steps are of few round
+    trips of any two fields that exchange, which the program finds out at the start.
+    """
     if stepper is not None:
         if not isinstance(stepper, Stepper):
             raise ValueError(f"`stepper` must be a stepper, but {stepper!r} was given. Write tme.Rosenbrock2(), say.")
-        return stepper
-    if is_traced(scenario):
-        return general_stepper(scenario.system)
-    problem = SemiDiscrete(cast(scenario, dtype).system, solver=solver)
-    return choose_stepper(problem, problem.system.initial_state(dtype), float(scenario.until))
+        return Choice(stepper)
+    problem = SemiDiscrete(scenario.system, solver=solver)
+    if not is_traced(scenario) and not is_traced(control):
+        return choose_stepper(problem, dtype, float(scenario.until), control)
+    return Choice(general_stepper(problem.system), None)
 
 
 def _hosted(
@@ -279,6 +283,8 @@ def _hosted(
     if not outcome.ok and not quiet:
         span = times[outcome.rows - 1 : outcome.rows + 1]
         warnings.warn(f"The run ended between {span[0]:g} and {span[1]:g} h: {outcome.message}", stacklevel=3)
+    elif outcome.message != outcome.status.message and not quiet:
+        warnings.warn(outcome.message, stacklevel=3)
     fields = {n: values[: outcome.rows] for n, values in kept.items()}
     return Solution.of_run(scenario, times[: outcome.rows], fields, observed, outcome, run.state)
 
@@ -305,33 +311,6 @@ class _reporter:  # noqa: N801 - a context manager used like a function
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:
             self.bar.stop()
-
-
-def _traced(runner: _Runner, scenario: Scenario, times: np.ndarray, gradient: str, record: int | None) -> Solution:
-    """The same inside a transformation: a scan over the save intervals."""
-    problem, dtype = runner.problem, runner.dtype
-    which = (problem, runner.stepper, runner.control)
-    state, carry = runner.start(differentiable=True)
-    initial = runner.totals(state)
-    first = runner.output(state, jnp.zeros((), dtype))
-    bases, starts, ends = (jnp.asarray(np.stack(c)) for c in zip(*spans(times, dtype), strict=True))
-    columns = (bases, starts, ends)
-
-    def one(carry: Any, span: Any) -> Any:
-        base, start, end = span
-        state, progress = carry
-        state, progress, _ = advance(*which, state, progress, base, end, differentiable=True, start=start)
-        return (state, progress), runner.output(state, base + end)
-
-    if gradient == "reverse":
-        tape = tape_for(problem, state, len(times) - 1) if record is None else Tape(0, record)
-        states, carry = run_reversible(*which, state, carry, columns, tape)
-        state = jax.tree.map(lambda u: u[-1], states)
-        later = jax.lax.map(lambda x: runner.output(*x), (states, bases + ends))
-    else:
-        (state, carry), later = jax.lax.scan(one, (state, carry), columns)
-    outputs = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
-    return Solution.traced(scenario, times, outputs, carry, (initial, runner.totals(state)), state, runner.method)
 
 
 def run_arms(scenario: Scenario, arms: Mapping[str, Sequence[str]], **options: Any) -> dict[str, Solution]:

@@ -118,11 +118,10 @@ class Solution(eqx.Module):
 
     @classmethod
     def traced(
-        cls, scenario: Any, times: Any, outputs: Any, carry: Any, totals: Any, final: Any, method: str = ""
+        cls, scenario: Any, times: Any, outputs: Any, carry: Any, budgets: Any, final: Any, method: str = ""
     ) -> Solution:
-        """From a scan inside a transformation."""
+        """From a run inside a transformation."""
         fields, observed = outputs
-        budgets = account_of(scenario, carry.budget, *totals)
         statistics = statistics_of(carry)
         return cls(scenario, times, fields, observed, budgets, statistics, carry.status, final, method=method)
 

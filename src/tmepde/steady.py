@@ -22,13 +22,11 @@ import numpy as np
 
 from tmepde._cache import keep_programs
 from tmepde._results import Status
-from tmepde._types import State, cast, concrete
+from tmepde._types import Frame, State, cast, concrete, parted
 from tmepde.elliptic import LinearControl
 from tmepde.integrate import first_progress
 from tmepde.model import Model
 from tmepde.runner import DTYPES as _DTYPES
-from tmepde.runner import Static as _Static
-from tmepde.runner import is_array as _is_array
 from tmepde.scenario import Scenario
 from tmepde.schedule import Clock
 from tmepde.solution import Solution
@@ -72,14 +70,14 @@ def steady_state(
     dtype = _DTYPES[precision]
     tolerance = tolerance if tolerance is not None else (1e-10 if precision == "f64" else 1e-5)
     problem = SemiDiscrete(cast(scenario, dtype).system, all_dynamic=True)
-    arrays, rest = eqx.partition(problem, _is_array)
+    arrays, frame = parted(problem)
     state = {n: problem.inside(u) for n, u in problem.system.initial_state(dtype).items()}
     begin = jax.device_get(state)
     dt, clock_time = jnp.asarray(first, dtype), jnp.asarray(time, dtype)
     status, steps, iterations = Status.step_limit, 0, 0
     with jax.default_matmul_precision("highest"):
         for _ in range(limit):
-            state, size, dt, spent = _newton(arrays, _Static(rest), state, dt, clock_time)
+            state, size, dt, spent = _newton(arrays, frame, state, dt, clock_time)
             steps, iterations = steps + 1, iterations + int(spent)
             if not np.isfinite(size):
                 status = Status.not_finite
@@ -110,9 +108,9 @@ def _unsettled(problem: SemiDiscrete, state: State, time: Any) -> str:
 
 
 @functools.partial(jax.jit, static_argnums=1)
-def _newton(arrays: Any, static: Any, state: State, dt: Any, time: Any) -> tuple[State, Any, Any, Any]:
+def _newton(arrays: list[Any], frame: Frame, state: State, dt: Any, time: Any) -> tuple[State, Any, Any, Any]:
     """One continuation step: the new state, the relative size of its correction, the next Δτ, elliptic iterations."""
-    problem: SemiDiscrete = eqx.combine(arrays, static.value)
+    problem: SemiDiscrete = frame.filled(arrays)
     zero = jnp.zeros_like(time)
     clock = Clock(time, zero, zero, jnp.asarray(1e-3, time.dtype))
 

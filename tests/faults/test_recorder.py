@@ -88,14 +88,15 @@ def test_a_run_that_goes_on_is_the_same_program(build, whole, tmp_path, monkeypa
     texts = []
 
     class Seen:
-        @staticmethod
-        def lower(*arguments):
-            lowered = march_program.lower(*arguments)
-            texts.append(lowered.as_text())
-            return lowered
+        lower = march_program.lower
 
-    monkeypatch.setattr("tmepde.run.march_program", Seen)
+        def __call__(self, arrays, *arguments):
+            if not texts or arrays is not texts[-1][0]:  # a run lends its arrays to all its calls
+                texts.append((arrays, march_program.lower(arrays, *arguments).as_text()))
+            return march_program(arrays, *arguments)
+
+    monkeypatch.setattr("tmepde.run.march_program", Seen())
     path = tmp_path / "run.zarr"
     go(build, path, after(3))
     go(build, path, document=root.read(path))
-    assert len(texts) == 3 and texts[0] == texts[1] == texts[2]  # arm a, arm a again, arm b
+    assert len(texts) == 3 and len({text for _, text in texts}) == 1  # arm a, arm a again, arm b

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import pytest
 
 import tmepde as tme
-from tmepde._types import cast
+from tmepde._types import cast, parted
 from tmepde.elliptic import EllipticOperator, prepare
 from tmepde.operators import conductances
 from tmepde.process import process
-from tmepde.runner import Runner, Static, is_array, march_program, start_program
+from tmepde.runner import Runner, march_program, start_program
 
 #: library calls that CUDA builds of JAX have: eigenbases, small dense systems, tridiagonal systems
 ON_CUDA = {"cusolver_syevd_ffi", "cusolver_getrf_ffi", "cu_lu_pivots_to_permutation", "cusparse_gtsv2_ffi"}
@@ -44,14 +43,13 @@ def interval(scenario, stepper):
         fields=tuple(sorted(scenario.system.species)),
         dtype=dtype,
     )
-    arrays, rest = eqx.partition(runner, is_array)
-    static = Static(rest)
-    state, carry, _ = jax.eval_shape(lambda a: start_program(a, static), arrays)
+    arrays, frame = parted(runner)
+    state, carry, _ = jax.eval_shape(lambda a: start_program(a, frame), arrays)
     leaves, tree = jax.tree.flatten((arrays, state, carry))
 
     def run(leaves, base, end):
         given, state, carry = jax.tree.unflatten(tree, leaves)
-        return jax.tree.leaves(march_program(given, static, state, carry, (base, base, base, end), 8))
+        return jax.tree.leaves(march_program(given, frame, state, carry, (base, base, base, end), 8))
 
     number = jax.ShapeDtypeStruct((), dtype)
     return run, [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in leaves], number, number

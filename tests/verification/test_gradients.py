@@ -11,10 +11,14 @@ import pytest
 
 import tmepde as tme
 from tmepde.adjoint import Tape
+from tmepde.integrate import remembered
 from tmepde.interventions.base import dose
+from tmepde.model import System
 from tmepde.operators import gradient
 from tmepde.process import process
-from tmepde.steppers import Rosenbrock3
+from tmepde.reel import pull_program, record_program
+from tmepde.schedule import Clock
+from tmepde.steppers import Rosenbrock3, SemiDiscrete
 
 
 def coupled(clock, state, tissue, rate, chi, uptake):
@@ -77,11 +81,11 @@ def base(name):
     return scenario(GRIDS[name])
 
 
-def total(name, values, gradient="reverse"):
+def total(name, values, gradient="reverse", record=32):
     one = base(name)
     for key, value in values.items():
         one = one.replace(PATHS[key], one.at(PATHS[key]) * (1.0 + value))
-    solution = tme.simulate(one, save=[0.5, 1.0], precision="f64", control=CONTROL, gradient=gradient, record=32)
+    solution = tme.simulate(one, save=[0.5, 1.0], precision="f64", control=CONTROL, gradient=gradient, record=record)
     state = {n: f[-1] for n, f in solution.fields.items()}
     return jnp.mean(state["u"] ** 2) + jnp.mean(state["q"]) + 0.1 * state["p"]
 
@@ -124,7 +128,7 @@ def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient(monkeyp
     """
 
     def slopes(kept):
-        monkeypatch.setattr("tmepde.simulation.tape_for", lambda *_: Tape(kept, 4))
+        monkeypatch.setattr("tmepde.transformed.tape_for", lambda *_: Tape(kept, 4))
 
         def mean(values):
             one = base("line")
@@ -139,6 +143,54 @@ def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient(monkeyp
     for other in (slopes(8), slopes(0)):
         for key in PATHS:
             assert float(other[key]) == pytest.approx(float(whole[key]), rel=1e-10, abs=1e-13), key
+
+
+@pytest.mark.parametrize("kept", [32, 8, 0])
+def test_outside_jit_the_gradient_equals_differences(kept, monkeypatch):
+    """Two intervals of some six steps in chunks of four: one chunk goes on into the second interval; with room for
+    eight the last steps are made again, with none all are, from states that are left on the way."""
+    monkeypatch.setattr("tmepde.transformed.tape_for", lambda *_: Tape(kept, 4))
+    zero = dict.fromkeys(NAMES["line"], 0.0)
+    compare("line", jax.grad(lambda v: total("line", v, record=None))(zero))
+
+
+def test_outside_jit_other_numbers_compile_nothing_and_a_run_is_pulled_back_twice(monkeypatch):
+    monkeypatch.setattr("tmepde.transformed.tape_for", lambda *_: Tape(8, 4))
+    names = dict.fromkeys(NAMES["line"])
+    _, pull = jax.vjp(lambda v: total("line", v, record=None), dict.fromkeys(names, 0.0))
+    (once,), (again,) = pull(1.0), pull(2.0)
+    sizes = [p._cache_size() for p in (record_program, pull_program)]
+    other = jax.grad(lambda v: total("line", v, record=None))(dict.fromkeys(names, 0.1))
+    assert [p._cache_size() for p in (record_program, pull_program)] == sizes
+    for key in names:
+        assert float(again[key]) == pytest.approx(2.0 * float(once[key]), rel=1e-12), key
+        assert float(other[key]) != float(once[key]), key
+
+
+@pytest.mark.slow
+def test_outside_jit_many_results_are_pulled_back_at_once(monkeypatch):
+    monkeypatch.setattr("tmepde.transformed.tape_for", lambda *_: Tape(8, 4))
+
+    def both(values):
+        value = total("line", values, record=None)
+        return jnp.stack([value, 3.0 * value])
+
+    rows = jax.jacrev(both)(dict.fromkeys(NAMES["line"], 0.0))
+    compare("line", {key: row[0] for key, row in rows.items()})
+    compare("line", {key: row[1] / 3.0 for key, row in rows.items()})
+
+
+def test_outside_jit_a_run_that_fails_says_so():
+    """Three attempts do not reach the first save; the others are not tried."""
+
+    def mean(rate):
+        one = base("line").replace(PATHS["growth"], rate)
+        run = tme.simulate(one, save=[0.5, 1.0], precision="f64", control=tme.StepControl(dt=0.1, max_steps=3))
+        return jnp.mean(run.fields["u"][-1]), (run.code, run.statistics["steps"])
+
+    (_, (code, steps)), slope = jax.value_and_grad(mean, has_aux=True)(0.8)
+    assert (int(code), int(steps)) == (tme.Status.step_limit, 3)
+    assert np.isfinite(slope)
 
 
 @pytest.mark.slow
@@ -164,6 +216,27 @@ def test_an_interval_of_more_steps_than_the_square_of_those_kept_ends_with_its_s
         return tme.simulate(one, precision="f64", control=CONTROL, record=3).code
 
     assert int(jax.jit(code)(0.8)) == tme.Status.step_limit
+
+
+@pytest.mark.parametrize(
+    "stepper", [tme.Rosenbrock2(), Rosenbrock3(), tme.BackwardEuler(), tme.ExplicitEuler()], ids=lambda s: s.name
+)
+@pytest.mark.parametrize("kind", ["transported", "local"])
+def test_room_is_made_for_what_a_step_remembers(stepper, kind):
+    """Where nothing is transported, or nothing quasi-steady, there is less."""
+
+    def decay(clock, state, tissue, rate):
+        return {"u.source": state["q"], "u.loss": rate, "q.loss": 1.0 + state["u"]}
+
+    quasi = "quasi_steady" if kind == "transported" else "local"
+    species = {"u": tme.Species(1.0, 0.1, kind=kind), "q": tme.Species(1.0, 1.0, kind=quasi)}
+    problem = SemiDiscrete(System(tme.Model(tme.Grid.line(1.0, 8), species, {"p": process(decay, rate=0.8)})))
+    state, zero = problem.system.initial_state(jnp.float64), jnp.zeros(())
+    clock = Clock(zero, zero, zero, jnp.asarray(0.1))
+    solved = jax.eval_shape(lambda u: remembered(stepper, stepper.step(problem, CONTROL, clock, u)), state)
+    made = jax.eval_shape(lambda u: stepper.memory(problem, u), state)
+    assert jax.tree.structure(made) == jax.tree.structure(solved)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), made) == jax.tree.map(lambda x: (x.shape, x.dtype), solved)
 
 
 def test_a_number_of_kept_steps_below_one_is_refused():

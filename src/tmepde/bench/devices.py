@@ -49,7 +49,7 @@ def one(case: str, n: int, devices: int) -> dict[str, Any]:
     stepper = tme.ExplicitEuler() if explicit else tme.Rosenbrock2()
     began = time.perf_counter()
     run = follow(scenario((n * devices, n, n), uneven), stepper=stepper, devices=devices, snapshots=False)
-    found = exchanged(run._march.as_text() or "", devices)
+    found = exchanged(run.program().as_text() or "", devices)
     sent = {d: v["bytes"] for d, v in found.items()}
     count: Counter[str] = Counter()
     for entry in found.values():

@@ -53,9 +53,18 @@ class Stepper(eqx.Module):
         return False
 
     @property
+    def separate(self) -> bool:
+        """Whether fields are implicit each by itself, so that what they exchange may stand still unnoticed."""
+        return False
+
+    @property
     def remembers(self) -> bool:
         """Whether ``step(…, known=result.solved)`` repeats a step without solving anything again."""
         return False
+
+    def memory(self, problem: SemiDiscrete, state: State) -> Any:
+        """Zeros of the shape of ``result.solved``, where the stepper remembers."""
+        return None
 
     @property
     def increments(self) -> bool:

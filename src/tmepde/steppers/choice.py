@@ -3,99 +3,149 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from tmepde._types import State
+from tmepde._types import Frame, State, is_traced, parted, shapes
 from tmepde.elliptic import SeparableOperator, choose
-from tmepde.schedule import Clock, schedules
 from tmepde.steppers.account import Stepper
+from tmepde.steppers.control import StepControl
 from tmepde.steppers.exponential import Exponential2
 from tmepde.steppers.newton_krylov import NewtonKrylov
 from tmepde.steppers.rosenbrock import Rosenbrock2
 from tmepde.steppers.semidiscrete import SemiDiscrete
-from tmepde.steppers.stiffness import turns_fast
+from tmepde.steppers.stiffness import fastest, pace, unlike
+from tmepde.steppers.structure import instant, structure, transport
 
 #: parts of a run at which rates are compared: irregular, so that nothing periodic looks constant
-_TRIALS = (0.0, 0.137, 0.371, 0.618, 0.931)
-
-
+_TRIALS = (0.137, 0.371, 0.618, 0.931)
 #: local species up to which their Jacobian is kept in every cell by default: 144 numbers a cell
 _MOST = 12
+#: round trips in a run from which on an exchange is fast
+_FAST = 25.0
+#: round trips in a step of the general scheme: the sum of two fields then moves right to 0.1 % at rtol 1e-3 (measured;
+#: the square of this goes with rtol), and to 0.5 % at twice as many
+_TRIPS, _RTOL = 0.5, 1e-3
+#: fields of a model for which NewtonKrylov is taken at once, and steps that larger ones take rather than it
+_FEW, _PATIENT = 8, 2_000
+#: numbers in the largest Krylov basis, and in the Jacobians of all cells, that are taken unasked (1 GiB)
+_NUMBERS, _BASIS = 2**28, 41
+
+
+class Choice(NamedTuple):
+    """The stepper that suits, and the longest step (h) with which it does; ``None``: a program must find it out."""
+
+    stepper: Stepper
+    longest: float | None = float("inf")
 
 
 def general_stepper(system: Any) -> Stepper:
     """:func:`Rosenbrock2`; with the exact kinetics of each cell where nothing moves: all stiffness is in them then."""
-    kinds = {s.kind for s in system.species.values()}
-    still = not kinds & {"transported", "quasi_steady"}
-    if still and 1 <= len(system.of_kind("local")) <= _MOST:
+    if _still(system) and 1 <= len(system.of_kind("local")) <= _MOST:
         return dataclasses.replace(Rosenbrock2(kinetics=True), cautious=True)
     return Rosenbrock2()
 
 
-def choose_stepper(problem: SemiDiscrete, state: State, until: Any) -> Stepper:
+def choose_stepper(problem: SemiDiscrete, dtype: Any, until: float, control: StepControl) -> Choice:
     """:class:`Exponential2` for linear equations with constant coefficients, which it solves exactly in time;
-    :class:`NewtonKrylov` where fields of a small model exchange or turn over fast (:mod:`tmepde.steppers.stiffness`);
-    :func:`Rosenbrock2` for everything else (with ``kinetics`` where nothing moves).
+    :class:`NewtonKrylov` where fields exchange or turn over fast (:mod:`tmepde.steppers.stiffness`);
+    :func:`Rosenbrock2` for everything else (with ``kinetics`` where nothing moves), in steps of few round trips where
+    fields of a larger model exchange at a moderate rate.
 
     Linear with constant coefficients means: one diffusivity per field, no drift, no quasi-steady fields, no doses, no
     side whose values are functions, a loss rate that is the same everywhere, and rates that depend neither on the state
-    nor on time (tried at ``state`` and at another one, at five times up to ``until``).
+    nor on time (by their program, or else tried at the start and at another state, at five times up to ``until``).
     """
-    if _constant(problem, state, until):
-        return Exponential2()
-    if turns_fast(problem, _clock(state, 0.0), state, _other(state), until):
-        return NewtonKrylov()
-    return general_stepper(problem.system)
+    arrays, frame = parted(problem)
+    found = structure(frame, shapes(arrays), dtype)
+    general = general_stepper(problem.system)
+    exchanging = found.exchanging and not (_still(problem.system) and general != Rosenbrock2())
+    if not exchanging and found.constant is not None:
+        return Choice(Exponential2() if found.constant else general)
+    if found.constant is None and bool(_tried(arrays, frame, dtype, np.asarray(until, dtype))):
+        return Choice(Exponential2())
+    if not exchanging:
+        return Choice(general)
+    least = max(_FAST / until, float(resolved(control.rtol)) / float(control.longest) if control.adaptive else 0.0)
+    trips = fastest(arrays, frame, found, least, dtype, until).trips
+    return _held(problem, trips, until, control, general) if trips > least else Choice(general)
 
 
-@eqx.filter_jit
-def _other(state: State) -> State:
-    """A state unlike ``state``, nowhere zero."""
-    return {n: 0.7 * u + 0.1 * (1.0 + jnp.max(jnp.abs(u))) for n, u in state.items()}
+def _held(problem: SemiDiscrete, trips: float, until: float, control: StepControl, general: Stepper) -> Choice:
+    """What holds an exchange of so many ``trips`` per hour. Steps of few round trips cost nothing where other fields
+    ask for shorter ones, as in large models, and no memory."""
+    longest = rounded(resolved(control.rtol) / trips)
+    steps, fits = until / longest, _fits(problem)
+    if fits and (len(problem.dynamic) <= _FEW or steps > _PATIENT or not control.adaptive):
+        return Choice(NewtonKrylov())
+    return Choice(general, longest if steps <= 10 * _PATIENT else float("inf"))  # the run then says what it was
 
 
-def _constant(problem: SemiDiscrete, state: State, until: Any) -> bool:
-    names = problem.transported
-    if not names or problem.quasi_steady or problem.solver not in ("auto", "fast_diagonal"):
-        return False
-    if schedules(problem.system) or any(map(callable, jax.tree.leaves([s.boundary for s in _species(problem)]))):
-        return False
-    return bool(_tried(problem, state, until))
+def resolved(rtol: Any) -> Any:
+    """Round trips in a step that is as accurate as ``rtol`` asks for."""
+    numpy: Any = jnp if is_traced(rtol) else np
+    return _TRIPS * numpy.sqrt(numpy.minimum(rtol / _RTOL, 1.0))
 
 
-@eqx.filter_jit
-def _tried(problem: SemiDiscrete, state: State, until: Any) -> Any:
+def longest_step(problem: SemiDiscrete, state: State, until: Any, rtol: Any) -> Any:
+    """The longest step (h) that resolves the fastest exchange at ``state`` or at one unlike it, inside a program."""
+    arrays, frame = parted(problem)
+    found = structure(frame, shapes(arrays), jnp.result_type(*state.values()))
+    if not found.exchanging:
+        return float("inf")
+    clock = instant(state, 0.0)
+    trips = jnp.maximum(*(pace(problem, found, clock, u) for u in (state, unlike(state))))
+    fast = trips * until > _FAST
+    return jax.lax.stop_gradient(jnp.where(fast, resolved(rtol) / jnp.where(fast, trips, 1.0), jnp.inf))
+
+
+def rounded(length: Any) -> float:
+    """A little less, in steps of an eighth of an octave: the same on all machines."""
+    return float(2.0 ** (np.floor(8.0 * np.log2(float(length))) / 8.0))
+
+
+def _fits(problem: SemiDiscrete) -> bool:
+    """Whether the Krylov vectors of all fields, and the Jacobian of every cell, do."""
+    names, cells = len(problem.dynamic), int(np.prod(problem.grid.shape))
+    return max(_BASIS, 2 * names) * names * cells <= _NUMBERS
+
+
+def _still(system: Any) -> bool:
+    """Whether nothing moves."""
+    return not system.of_kind("transported") and not system.of_kind("quasi_steady")
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _tried(arrays: list[Any], frame: Frame, dtype: Any, until: Any) -> Any:
     """Whether D is a number, nothing drifts, and rates are the same at other states and times, losses everywhere."""
-    laplacian, drift = _transport(problem, _clock(state, 0.0), state)
+    problem: SemiDiscrete = frame.filled(arrays)
+    state = problem.system.initial_state(dtype)
+    laplacian, drift = transport(problem, instant(state, 0.0), state)
     if drift or not isinstance(laplacian, SeparableOperator) or choose(laplacian, "auto") == "multigrid":
         return jnp.asarray(False)
-    other = _other(state)
-    here = problem.reaction(problem.dynamic, _clock(state, 0.0), state)
-    same = jnp.asarray(True)
-    for i, part in enumerate(_TRIALS):
-        there = problem.reaction(problem.dynamic, _clock(state, part * until), other if i % 2 == 0 else state)
-        same = same & eqx.tree_equal(_rates(here), _rates(there))
-    return same & jnp.all(jnp.stack([_uniform(here.loss[n]) for n in problem.transported]))
+    other = unlike(state)
+    here = problem.reaction(problem.dynamic, instant(state, 0.0), state)
+
+    def same(part: float, at: State) -> Any:
+        there = problem.reaction(problem.dynamic, instant(state, part * until), at)
+        return jnp.asarray(eqx.tree_equal(_rates(here), _rates(there)))
+
+    def later(_: Any) -> Any:
+        trials = [same(part, state if i % 2 == 0 else other) for i, part in enumerate(_TRIALS)]
+        return jnp.all(jnp.stack([*trials, *(_uniform(here.loss[n]) for n in problem.transported)]))
+
+    return jax.lax.cond(same(0.0, other), later, lambda _: jnp.asarray(False), None)
 
 
 def _rates(found: Any) -> Any:
     d = found.coefficients.diffusivity
     return found.source, found.loss, found.side_source, found.side_loss, d
-
-
-def _species(problem: SemiDiscrete) -> Any:
-    return problem.system.species.values()
-
-
-def _clock(state: State, local: Any) -> Clock:
-    dtype = jnp.result_type(*state.values())
-    zero = jnp.zeros((), dtype)
-    return Clock(zero, jnp.asarray(local, dtype), zero, jnp.asarray(1e-3, dtype))
 
 
 def _uniform(values: Any) -> Any:
@@ -115,16 +165,7 @@ def method_name(stepper: Stepper, solver: str, build: Callable[[Any], SemiDiscre
         if not problem.transported:
             return None
         state = problem.system.initial_state(dtype)
-        return _transport(problem, _clock(state, 0.0), state)[0]
+        return transport(problem, instant(state, 0.0), state)[0]
 
     operator = jax.eval_shape(laplacian, arrays)
     return stepper.name if operator is None else f"{stepper.name}, {choose(operator, solver)}"
-
-
-def _drifting(coefficients: Any) -> Any:
-    return coefficients.velocity or coefficients.flow
-
-
-def _transport(problem: SemiDiscrete, clock: Clock, state: State) -> Any:
-    coefficients = problem.system.coefficients(clock, state)
-    return problem.prepared(clock, state).laplacian(problem.transported, coefficients, state), _drifting(coefficients)

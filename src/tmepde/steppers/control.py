@@ -8,7 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import as_number, not_a_number
+from tmepde._types import as_number, is_traced, not_a_number
 
 #: beyond it a step says little; explicit coupling and undershoots of the second stage are then of the size of the field
 LOOSEST = 0.05
@@ -133,6 +133,15 @@ class StepControl(eqx.Module):
         least = jnp.where(jnp.isfinite(error), 0.02, 0.2)  # a solver that gave up says nothing about the size
         factor = jnp.clip(wish, least, jnp.where(accepted, 4.0, 0.9))
         return jnp.clip(dt * factor, 0.0, self.longest)
+
+
+def shortened(control: StepControl, longest: Any, dtype: Any) -> StepControl:
+    """``control`` with steps of ``longest`` hours at most; fixed ones are left alone."""
+    if not control.adaptive or longest is None or (isinstance(longest, float) and longest == float("inf")):
+        return control
+    numpy: Any = jnp if is_traced((control, longest)) else np
+    limits = [numpy.asarray(numpy.minimum(getattr(control, n), longest), dtype) for n in ("first", "longest")]
+    return eqx.tree_at(lambda c: (c.first, c.longest), control, limits)
 
 
 def over(change: Any, scale: Any) -> Any:

@@ -29,9 +29,16 @@ def depends(function: Callable[[Any], Any], value: Any) -> bool:
 def mutual(function: Callable[..., tuple[Any, ...]], fields: tuple[Any, ...]) -> tuple[tuple[int, ...], ...]:
     """The groups of ``fields`` that act on each other, directly or around others, through ``function(*fields)``, which
     returns one result for each."""
-    reach = [set(row) for row in sources(function, *fields)]
-    for _ in fields:
-        reach = [row.union(*(reach[j] for j in row)) for row in reach]
-    count = range(len(fields))
-    groups = {tuple(j for j in count if j == i or (j in reach[i] and i in reach[j])) for i in count}
-    return tuple(sorted(g for g in groups if len(g) > 1))
+    return tuple(g for g in connected([set(row) for row in sources(function, *fields)]) if len(g) > 1)
+
+
+def connected(rows: list[set[int]]) -> tuple[tuple[int, ...], ...]:
+    """Groups of numbers that reach each other, where i goes to those in ``rows[i]``; each by itself that reaches no
+    other and comes back from none."""
+    reach = [set(row) for row in rows]
+    for middle in range(len(rows)):  # Warshall 1962, J. ACM 9:11
+        for row in reach:
+            if middle in row:
+                row |= reach[middle]
+    count = range(len(rows))
+    return tuple(sorted({tuple(j for j in count if j == i or (j in reach[i] and i in reach[j])) for i in count}))

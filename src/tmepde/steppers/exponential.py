@@ -197,6 +197,10 @@ class Exponential2(Stepper):
     def increments(self) -> bool:
         return True
 
+    @property
+    def separate(self) -> bool:
+        return True
+
     def first(self, control: StepControl) -> Any:
         """As far as the next save: where N vanishes that is exact, elsewhere the estimate refuses it."""
         return control.longest

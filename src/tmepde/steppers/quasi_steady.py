@@ -35,7 +35,7 @@ _INNER = LinearControl(relative=0.05, limit=40)
 #: error of these in a run that carries derivatives, in units of that of the derivatives: 5 % at rtol 5e-4 and above
 _LOOSER = 1e4
 #: solves for the slopes of the balances: one for each field by itself, one more for what links them
-_LINKED = 2
+LINKED = 2
 
 
 class _Balance(eqx.Module):
@@ -166,7 +166,7 @@ def balance_slope(
         relative = jnp.clip(_LOOSER * freeze(jnp.asarray(adjoint)), 30 * jnp.finfo(q.dtype).eps, _INNER.relative)
         control = LinearControl(relative=relative.astype(q.dtype), limit=200)
     change, count, solved = jnp.zeros_like(q), jnp.asarray(0), []
-    for sweep in range(_LINKED):
+    for sweep in range(LINKED):
         rest = forced
         if sweep:
             rest = rest + jax.jvp(lambda q: balance.residual(q)[0], (q,), (change,))[1] + op(change)

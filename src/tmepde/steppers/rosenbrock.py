@@ -47,7 +47,7 @@ from tmepde.steppers.account import (
 )
 from tmepde.steppers.control import StepControl
 from tmepde.steppers.pull import foreseen, linearised
-from tmepde.steppers.quasi_steady import relax_quasi_steady
+from tmepde.steppers.quasi_steady import LINKED, relax_quasi_steady
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 from tmepde.steppers.stage import StageSolver
 from tmepde.steppers.tableau import EULER, ROS34PW2, Tableau, ros2
@@ -144,12 +144,25 @@ class RosenbrockW(Stepper):
         return True
 
     @property
+    def separate(self) -> bool:
+        return True
+
+    @property
     def power(self) -> int:
         return self.tableau.power
 
     @property
     def remembers(self) -> bool:
         return True
+
+    def memory(self, problem: SemiDiscrete, state: State) -> Any:
+        moving, steady = problem.transported, problem.quasi_steady
+
+        def stacked(count: int, names: tuple[str, ...]) -> Any:
+            return jnp.zeros((count, len(names), *problem.grid.shape), state[names[0]].dtype) if names else None
+
+        found = {n: jnp.zeros_like(state[n]) for n in steady}
+        return stacked(self.tableau.stages, moving), found, stacked(LINKED, steady) if self.coupled else None
 
     @property
     def order(self) -> int:

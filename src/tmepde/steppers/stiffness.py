@@ -3,76 +3,220 @@
 Of f ⇄ b, exchanged at e and spreading at D, the sum moves at the mean diffusivity. With their loss rates alone in A
 both slopes are damped by 1 + γΔt e, and the sum moves by 1/(γΔt e) of what it should: smoothly, so that the estimated
 error of a step falls as its slope does, and long steps are taken. Free and bound drug after four hours at rtol 1e-3:
-0.2 % off at 7.5 round trips an hour, 1 % at 22, 90 % at 750, no step refused. :class:`NewtonKrylov` holds the exchange.
+0.2 % off at 7.5 round trips an hour, 1 % at 22, 90 % at 750, no step refused. :class:`NewtonKrylov` holds the exchange,
+and steps of few round trips resolve it.
 
-Two fields exchange where each is made of the other, J_ij > 0 and J_ji > 0, and most of what they lose goes there,
-J_ij J_ji ≥ J_ii J_jj/2. Round trips are J_ij J_ji/(|J_ii| + |J_jj|), about the slower of the two ways. One field turns
-over where most of its loss λ is made again of itself, and both its net slope J_ii and its net rate are ten times less.
+Fields exchange where they are made of each other and most of what they lose comes back. In a cell let λ_i = −J_ii and
+K_ij = max(J_ij, 0)/λ_i off the diagonal, J the Jacobian of the reactions; ρ, w and y are the Perron root of K and its
+right and left vectors. Then ρ is the share that comes back (√(ab/λ₁λ₂) of a pair), and round trips are
+
+    ½ Σ y_i w_i / Σ (y_i w_i/λ_i)          (ab/(a + b) of a pair that exchanges at a and b: about the slower way)
+
+where ρ² ≥ ½. One field turns over where most of its loss λ is made again of itself, and both its net slope J_ii and its
+net rate are ten times less. Which fields act on each other is read from the program; numbers are looked at only for
+those, and the Jacobian only for those of them that are lost faster than the least round trips that matter: no pair
+makes more than its slower rate (a cycle of k at most k/2 times as many).
 """
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+import functools
+from typing import Any, NamedTuple
 
-import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 
-from tmepde._types import State
+from tmepde._types import Frame, State
 from tmepde.schedule import Clock
 from tmepde.steppers.cellwise import pointwise_jacobian
-from tmepde.steppers.dependence import mutual, sources
 from tmepde.steppers.semidiscrete import SemiDiscrete
+from tmepde.steppers.structure import Structure, instant
 
-#: fields of the largest model that is looked at, and numbers in the largest Krylov basis that is taken unasked (1 GiB)
-_MOST, _NUMBERS = 8, 2**28
-#: round trips in a run from which on they are fast
-_FAST = 25.0
 #: net rates of a field that turns over, in parts of its loss
 _SLOWER = 0.1
+#: ρ² from which on most comes back
+_MOSTLY = 0.5
+#: products for the Perron vectors
+_POWERS = 40
+#: numbers in the Jacobians that are kept: beyond, some cells are passed over
+_KEPT = 2**19
 
 
-def turns_fast(problem: SemiDiscrete, clock: Clock, state: State, other: State, until: float) -> bool:
-    """Whether any moving or local fields do, at ``state`` or at ``other``, in a run of ``until`` hours.
+class Exchange(NamedTuple):
+    """``trips`` round trips per hour (0: none), in the cell where they are most, and the ``names`` that exchange there:
+    two, or one that turns over."""
 
-    Larger models are not looked at: a Jacobian of all fields costs as much to compile as a step.
+    trips: float
+    names: tuple[str, ...]
+
+
+NOTHING = Exchange(0.0, ())
+
+
+class Moment(NamedTuple):
+    """A state and its clock, and the mean of each species below which it is as good as gone."""
+
+    state: State
+    clock: Clock
+    gone: State
+
+
+def fastest(
+    arrays: list[Any], frame: Frame, found: Structure, least: float, dtype: Any, when: float | Moment
+) -> Exchange:
+    """The fastest exchange among moving and local fields, of those of more than ``least`` round trips per hour.
+
+    Args:
+        arrays, frame: the problem, in parts; ``found``: its structure.
+        when: hours of a run, to look at its start and at a state unlike it that is nowhere zero, but only at species
+            that can be there at all; or a moment, to look at it alone.
     """
-    names = tuple(n for n in problem.dynamic if n not in problem.system.of_kind("compartment"))
-    size = 1
-    for cells in problem.grid.shape:
-        size *= cells
-    if not problem.transported or len(names) > _MOST or 41 * len(names) * size > _NUMBERS:
-        return False
-    return any(float(_pace(problem, names, clock, one)) * until > _FAST for one in (state, other))
+    names = tuple(sorted({n for group in found.exchanging for n in group}))
+    if not names:
+        return NOTHING
+    at = when if isinstance(when, Moment) else None
+    until = np.asarray(0.0 if at else when, dtype)
+    lost = np.asarray(_losses(arrays, frame, names, until, at))
+    groups = found.among(n for n, rate in zip(names, lost, strict=True) if rate > least)
+    if not groups:
+        return NOTHING
+    best = NOTHING
+    for paces in jax.device_get(_paces(arrays, frame, groups, until, at)):
+        for group, (trips, shares) in zip(groups, paces, strict=True):
+            if float(trips) > max(best.trips, least):
+                order = sorted(range(len(group)), key=lambda i, s=shares: -float(s[i]))[:2]  # type: ignore[misc]
+                best = Exchange(float(trips), tuple(group[i] for i in sorted(order) if shares[i] > 0))
+    return best
 
 
-def _related(problem: SemiDiscrete, names: tuple[str, ...], clock: Clock, state: State) -> bool:
-    """Whether any field is made of itself, or any two of each other (known from the program, not from values)."""
-
-    def gains(*fields: Any) -> tuple[Any, ...]:
-        rates = problem.reaction(names, clock, {**state, **dict(zip(names, fields, strict=True))})
-        return tuple(rates.gain(n) for n in names)
-
-    fields = tuple(state[n] for n in names)
-    return any(i in row for i, row in enumerate(sources(gains, *fields))) or bool(mutual(gains, fields))
+def pace(problem: SemiDiscrete, found: Structure, clock: Clock, state: State) -> Any:
+    """Round trips per hour of the fastest exchange at ``state``, inside a program."""
+    paces = [trips for trips, _ in _each(problem, found.exchanging, clock, state)] if found.exchanging else []
+    return jnp.max(jnp.stack([jnp.zeros((), jnp.result_type(*state.values())), *paces]))
 
 
-@eqx.filter_jit
-def _pace(problem: SemiDiscrete, names: tuple[str, ...], clock: Clock, state: State) -> Any:
-    """Largest rate (1/h) of round trips between two fields, or of turnover of one, over cells."""
-    if not _related(problem, names, clock, state):
-        return jnp.zeros(())
-    jacobian = jnp.nan_to_num(pointwise_jacobian(problem, names, clock, state), posinf=0.0, neginf=0.0)
-    rates = problem.reaction(names, clock, state)
-    largest = jnp.zeros((), jacobian.dtype)
-    for i, name in enumerate(names):
-        loss, amount = rates.rate(name), jnp.abs(state[name])
-        net = jnp.abs(rates.gain(name) - loss * state[name]) / jnp.where(amount > 0, amount, 1.0)
-        slow = jnp.maximum(jnp.abs(jacobian[i, i]), net) < _SLOWER * loss
-        largest = jnp.maximum(largest, jnp.max(jnp.where(slow & jnp.isfinite(loss), loss, 0.0)))
-        for j in range(i):
-            there, back, first, second = jacobian[i, j], jacobian[j, i], jacobian[i, i], jacobian[j, j]
-            feeding = (there > 0) & (back > 0) & (first < 0) & (second < 0)
-            mostly = feeding & (there * back >= 0.5 * first * second)
-            trips = there * back / jnp.where(mostly, -(first + second), 1.0)
-            largest = jnp.maximum(largest, jnp.max(jnp.where(mostly, trips, 0.0)))
-    return largest
+def unlike(state: State) -> State:
+    """A state unlike ``state``, nowhere zero."""
+    return {n: 0.7 * u + 0.1 * (1.0 + jnp.max(jnp.abs(u))) for n, u in state.items()}
+
+
+def _looked(problem: SemiDiscrete, until: Any, at: Moment | None) -> list[tuple[State, Clock]]:
+    """States and clocks to look at."""
+    if at is not None:
+        return [(at.state, at.clock)]
+    state = problem.system.initial_state(until.dtype)
+    return [(u, instant(u, 0.0)) for u in (state, unlike(state))]
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _losses(arrays: list[Any], frame: Frame, names: tuple[str, ...], until: Any, at: Moment | None) -> Any:
+    """Largest loss rate of each species over the cells, 1/h; 0 of those that are not there."""
+    problem: SemiDiscrete = frame.filled(arrays)
+    found = []
+    for state, clock in _looked(problem, until, at):
+        rates = problem.reaction(names, clock, problem.positive(state))
+        each = [rates.rate(n) for n in names]
+        found.append(jnp.stack([jnp.max(jnp.where(jnp.isfinite(rate), rate, 0.0)) for rate in each]))
+    there = _coming(problem, until) if at is None else {n: _mean(problem, at.state[n]) > at.gone[n] for n in names}
+    return jnp.where(jnp.stack([there[n] for n in names]), jnp.max(jnp.stack(found), axis=0), 0.0)
+
+
+def _mean(problem: SemiDiscrete, values: Any) -> Any:
+    size = jnp.abs(values)
+    return problem.total(size) / problem.total(jnp.ones_like(size))
+
+
+def _coming(problem: SemiDiscrete, until: Any) -> dict[str, Any]:
+    """Which species are there at the start, or come from what is there and what is given until ``until``.
+
+    A model carries species for drugs that a scenario does not give; nothing that stays zero need be held.
+    """
+    state = problem.system.initial_state(until.dtype)
+    species, names = problem.system.species, problem.dynamic
+    other, clock = unlike(state), dataclasses.replace(instant(state, 0.0), step=until)  # with all doses in one step
+    begun = [jnp.any(state[n] != 0) if not species[n].signed else jnp.asarray(True) for n in names]
+
+    def more(carry: tuple[Any, Any]) -> tuple[Any, Any]:
+        there = carry[0]
+        known = {n: jnp.where(there[i], other[n], 0.0) for i, n in enumerate(names)}
+        rates = problem.reaction(names, clock, {**other, **known})
+        made = jnp.stack([jnp.any(rates.gain(n) != 0) for n in names])  # NaN counts as made
+        return there | made, jnp.any(made & ~there)
+
+    start = jnp.stack(begun)
+    there, _ = jax.lax.while_loop(lambda carry: carry[1], more, (start, ~jnp.all(start)))
+    return {n: there[i] for i, n in enumerate(names)}
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _paces(arrays: list[Any], frame: Frame, groups: tuple[tuple[str, ...], ...], until: Any, at: Moment | None) -> Any:
+    problem: SemiDiscrete = frame.filled(arrays)
+    return [_each(problem, groups, clock, state) for state, clock in _looked(problem, until, at)]
+
+
+def _each(problem: SemiDiscrete, groups: tuple[tuple[str, ...], ...], clock: Clock, state: State) -> list[Any]:
+    """Of each group the round trips per hour in the cell where they are most, and the share of each species in them."""
+    names = tuple(n for group in groups for n in group)
+    problem = problem.parted()  # else XLA makes one loop of it all, and is minutes about it
+    size = len(names) ** 2 * int(np.prod(problem.grid.shape))
+    every = 1 if size <= _KEPT else size // _KEPT // 2 * 2 + 3  # odd: no axis of the grid is met at one place alone
+    found = pointwise_jacobian(problem, names, clock, state, every)
+    jacobian = jnp.nan_to_num(found, posinf=0.0, neginf=0.0)
+    rates = problem.reaction(names, clock, problem.positive(state))
+    out, start = [], 0
+    for group in groups:
+        count = len(group)
+        own = jacobian[start : start + count, start : start + count].reshape(count, count, -1)
+        start += count
+        trips, shares = _trips(own)
+        for i, name in enumerate(group):
+            turns = _turnover(rates, name, state[name], own[i, i], every)
+            alone = jnp.zeros_like(shares).at[i].set(1.0)
+            shares = jnp.where(turns > trips, alone, shares)
+            trips = jnp.maximum(trips, turns)
+        worst = jnp.argmax(trips)
+        out.append((trips[worst], shares[:, worst]))
+    return out
+
+
+def _turnover(rates: Any, name: str, values: Any, slope: Any, every: int) -> Any:
+    """The loss rate where a field is made of itself as fast, else 0."""
+    loss, gain, values = (x.reshape(-1)[::every] for x in (rates.rate(name), rates.gain(name), values))
+    amount = jnp.abs(values)
+    net = jnp.abs(gain - loss * values) / jnp.where(amount > 0, amount, 1.0)
+    slow = jnp.maximum(jnp.abs(slope), net) < _SLOWER * loss
+    return jnp.where(slow & jnp.isfinite(loss), loss, 0.0)
+
+
+def _trips(jacobian: Any) -> tuple[Any, Any]:
+    """Round trips per hour and y_i w_i of every cell, of a Jacobian ``(i, j, cells)``."""
+    count = jacobian.shape[0]
+    rate = jnp.maximum(-jnp.stack([jacobian[i, i] for i in range(count)]), 0.0)
+    here = rate > 0
+    inverse = jnp.where(here, 1.0 / jnp.where(here, rate, 1.0), 0.0)
+    back = jnp.maximum(jacobian, 0.0) * inverse[:, None] * (1.0 - jnp.eye(count, dtype=jacobian.dtype))[:, :, None]
+
+    def towards(_: Any, pair: tuple[Any, Any]) -> tuple[Any, Any]:
+        right, left = pair  # (1 + K)/2, whose powers do not swing
+        return _scaled(right + _product(back, right)), _scaled(left + _product(jnp.swapaxes(back, 0, 1), left))
+
+    even = jnp.full_like(rate, 1.0 / count)
+    right, left = jax.lax.fori_loop(0, _POWERS, towards, (even, even))
+    shares = left * right
+    total = jnp.sum(shares, axis=0)
+    root = jnp.sum(left * _product(back, right), axis=0) / jnp.where(total > 0, total, 1.0)
+    mean = jnp.sum(shares * inverse, axis=0)
+    fine = (total > 0) & (mean > 0) & (root * root >= _MOSTLY)
+    trips = jnp.where(fine, 0.5 * total / jnp.where(mean > 0, mean, 1.0), 0.0)
+    return jnp.where(jnp.isfinite(trips), trips, 0.0), shares
+
+
+def _product(matrix: Any, values: Any) -> Any:
+    return jnp.sum(matrix * values[None], axis=1)
+
+
+def _scaled(values: Any) -> Any:
+    total = jnp.sum(values, axis=0)
+    return values / jnp.where(total > 0, total, 1.0)

@@ -14,11 +14,13 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tmepde._cache import compiled_once
 from tmepde.batch import simulate_batch
 from tmepde.config.errors import ConfigError
 from tmepde.layout import platform
-from tmepde.simulation import suitable_stepper
+from tmepde.simulation import shortened, suitable
 from tmepde.steppers import StepControl
 from tmepde.sweep.members import Members, groups, structure
 from tmepde.sweep.results import Rows
@@ -42,6 +44,7 @@ class _Member:
     scenario: Any
     build: Any
     stepper: Any
+    longest: float | None
 
 
 def how(mapped: int, threads: int | None = None) -> How:
@@ -59,12 +62,12 @@ def compute(members: Members, part: range, config: Any, results: Rows, way: How)
     for index in part:
         try:
             scenario, build = members.build(index)
-            stepper = suitable_stepper(scenario, build.precision)
+            choice = suitable(scenario, StepControl(rtol=build.rtol), build.precision)
         except (ConfigError, ValueError, KeyError) as error:
             results.failed(index, " ".join(str(error).split()))
             continue
-        built.append(_Member(index, scenario, build, stepper))
-    settings = [(m.build.rtol, m.build.max_steps, m.stepper) for m in built]
+        built.append(_Member(index, scenario, build, *choice))
+    settings = [(m.build.rtol, m.build.max_steps, m.stepper, m.longest) for m in built]
     for positions in groups([m.scenario for m in built], settings):
         _group([built[i] for i in positions], members, config, results, way)
 
@@ -72,6 +75,7 @@ def compute(members: Members, part: range, config: Any, results: Rows, way: How)
 def _group(chosen: list[_Member], members: Members, config: Any, results: Rows, way: How) -> None:
     """One structure; in halves where memory does not suffice, one by one where a member cannot be run at all."""
     first, count = chosen[0], len(chosen)
+    control = StepControl(rtol=first.build.rtol, max_steps=first.build.max_steps)
     filled = [m.scenario for m in chosen] + [chosen[-1].scenario] * (way.block - count)
     alike = structure(first.scenario)
     beside = [s for s in members.beside(first.index) if structure(s) == alike] if way.block > 1 else []
@@ -83,7 +87,7 @@ def _group(chosen: list[_Member], members: Members, config: Any, results: Rows, 
                 save=first.build.save,
                 fields=tuple(config.sweep.fields),
                 precision=first.build.precision,
-                control=StepControl(rtol=first.build.rtol, max_steps=first.build.max_steps),
+                control=shortened(control, first.longest, np.float64),
                 stepper=first.stepper,
                 block=way.block,
                 threads=way.threads or threads(first.scenario, first.build.precision),

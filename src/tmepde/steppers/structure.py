@@ -1,0 +1,112 @@
+"""What the program of the rates says, whatever the numbers in it: read once for every structure.
+
+Which fields each source is made of, what drifts, and whether coefficients can depend on the state or on time at all.
+Numbers are then looked at only where the program leaves a question open.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from tmepde._types import Frame, State
+from tmepde.elliptic import SeparableOperator, choose
+from tmepde.schedule import Clock, schedules
+from tmepde.steppers.dependence import connected, sources
+from tmepde.steppers.semidiscrete import SemiDiscrete
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What a problem is, by its program.
+
+    Attributes:
+        made_of: by moving and local species, those of them (or itself) that its source depends on.
+        drifting: species with a velocity of their own.
+        constant: whether the equations are linear with constant coefficients, as
+            :func:`~tmepde.steppers.choice.choose_stepper` says it; ``None`` where numbers must tell.
+    """
+
+    made_of: dict[str, frozenset[str]]
+    drifting: frozenset[str]
+    constant: bool | None
+
+    @functools.cached_property
+    def exchanging(self) -> tuple[tuple[str, ...], ...]:
+        """The species that act on each other, directly or around others, and each by itself that is made of itself."""
+        return self.among(self.made_of)
+
+    def among(self, names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+        """The same where only ``names`` are looked at."""
+        kept = sorted(names)
+        rows = [{kept.index(m) for m in self.made_of[n] if m in kept} for n in kept]
+        groups = connected(rows)
+        return tuple(tuple(kept[i] for i in g) for g in groups if len(g) > 1 or g[0] in rows[g[0]])
+
+
+def instant(state: State, local: Any) -> Clock:
+    """The clock of an instant near the start."""
+    dtype = jnp.result_type(*state.values())
+    zero = jnp.zeros((), dtype)
+    return Clock(zero, jnp.asarray(local, dtype), zero, jnp.asarray(1e-3, dtype))
+
+
+def transport(problem: SemiDiscrete, clock: Clock, state: State) -> tuple[Any, Any]:
+    """The diffusion operator of the transported fields, and what drifts or is carried."""
+    coefficients = problem.system.coefficients(clock, state)
+    drift = coefficients.velocity or coefficients.flow
+    return problem.prepared(clock, state).laplacian(problem.transported, coefficients, state), drift
+
+
+@functools.lru_cache(maxsize=256)
+def structure(frame: Frame, given: tuple[Any, ...], dtype: Any) -> Structure:
+    """What the program of a problem says, by its frame and the ``given`` shapes of its arrays: its numbers have no part
+    in it."""
+    told: dict[str, Any] = {}
+
+    def program(state: State, local: Any, arrays: list[Any]) -> Any:
+        problem: SemiDiscrete = frame.filled(arrays)
+        clock = instant(state, local)
+        rates = problem.reaction(problem.dynamic, clock, state)
+        compartments = problem.system.of_kind("compartment")
+        told["names"] = tuple(n for n in problem.dynamic if n not in compartments)
+        told["drifting"] = frozenset(rates.coefficients.velocity)
+        told["separate"] = _separate(problem, clock, state, rates)
+        d = rates.coefficients.diffusivity
+        everything = (rates.source, rates.loss, rates.side_source, rates.side_loss, d)
+        return [rates.gain(n) for n in told["names"]], everything
+
+    arrays = [jax.ShapeDtypeStruct(*leaf) for leaf in given]
+
+    def initial(arrays: list[Any]) -> State:
+        return frame.filled(arrays).system.initial_state(dtype)
+
+    state = jax.eval_shape(initial, arrays)
+    found = sources(program, state, jax.ShapeDtypeStruct((), dtype), arrays)
+    species, names = sorted(state), told["names"]  # as a tree of a dictionary has them
+    made_of = {}
+    for name, row in zip(names, found, strict=False):
+        made_of[name] = frozenset(species[i] for i in row if i < len(species) and species[i] in names)
+    changing = any(i <= len(species) for row in found[len(names) :] for i in row)
+    constant = None if told["separate"] and changing else told["separate"]
+    return Structure(made_of, told["drifting"], constant)
+
+
+def _separate(problem: SemiDiscrete, clock: Clock, state: State, rates: Any) -> bool | None:
+    """Whether fast diagonalisation suits, with the same loss rate in all cells (``None``: numbers must tell)."""
+    names = problem.transported
+    if not names or problem.quasi_steady or problem.solver not in ("auto", "fast_diagonal"):
+        return False
+    sides = [s.boundary for s in problem.system.species.values()]
+    if schedules(problem.system) or any(map(callable, jax.tree.leaves(sides))):
+        return False
+    laplacian, drift = transport(problem, clock, state)
+    if drift or not isinstance(laplacian, SeparableOperator) or choose(laplacian, "auto") == "multigrid":
+        return False
+    losses = rates.coefficients.loss
+    return True if all(jnp.ndim(losses.get(n, 0.0)) == 0 for n in names) else None
