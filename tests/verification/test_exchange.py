@@ -20,7 +20,7 @@ import tmepde as tme
 from tmepde._types import cast, parted, shapes
 from tmepde.library import solid_tumour
 from tmepde.steppers import SemiDiscrete
-from tmepde.steppers.choice import choose_stepper
+from tmepde.steppers.choice import choose_stepper, longest_step
 from tmepde.steppers.stiffness import fastest
 from tmepde.steppers.structure import structure
 
@@ -149,6 +149,11 @@ def test_a_dose_to_come_counts():
 
 def test_the_reference_model_keeps_its_scheme_and_its_steps():
     """Its carriers and what they bind exchange nine times a day, but only where a therapy brings them."""
-    model = cast(tme.Scenario(solid_tumour(tme.Grid.square(500.0, cells=8)), until=24.0 * 365.0), jnp.float32)
-    choice = choose_stepper(SemiDiscrete(model.system), jnp.float32, 24.0 * 365.0, tme.StepControl())
+    hours = 24.0 * 365.0
+    problem = SemiDiscrete(
+        cast(tme.Scenario(solid_tumour(tme.Grid.square(500.0, cells=8)), until=hours).system, jnp.float32)
+    )
+    choice = choose_stepper(problem, jnp.float32, hours, tme.StepControl())
     assert choice.stepper == tme.Rosenbrock2() and choice.longest == float("inf")
+    within = jax.jit(lambda state: longest_step(problem, state, hours, 1e-3))(problem.system.initial_state(jnp.float32))
+    assert within > 24.0

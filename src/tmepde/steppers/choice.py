@@ -100,7 +100,7 @@ def longest_step(problem: SemiDiscrete, state: State, until: Any, rtol: Any) -> 
     if not found.exchanging:
         return float("inf")
     clock = instant(state, 0.0)
-    trips = jnp.maximum(*(pace(problem, found, clock, u) for u in (state, unlike(state))))
+    trips = jnp.maximum(*(pace(problem, found, clock, u, until) for u in (state, unlike(state))))
     fast = trips * until > _FAST
     return jax.lax.stop_gradient(jnp.where(fast, resolved(rtol) / jnp.where(fast, trips, 1.0), jnp.inf))
 

@@ -91,9 +91,10 @@ def fastest(
     return best
 
 
-def pace(problem: SemiDiscrete, found: Structure, clock: Clock, state: State) -> Any:
-    """Round trips per hour of the fastest exchange at ``state``, inside a program."""
-    paces = [trips for trips, _ in _each(problem, found.exchanging, clock, state)] if found.exchanging else []
+def pace(problem: SemiDiscrete, found: Structure, clock: Clock, state: State, until: Any) -> Any:
+    """Round trips per hour of the fastest exchange at ``state`` among species that can be there, inside a program."""
+    there = _coming(problem, jnp.asarray(until, jnp.result_type(*state.values())))
+    paces = [trips for trips, _ in _each(problem, found.exchanging, clock, state, there)] if found.exchanging else []
     return jnp.max(jnp.stack([jnp.zeros((), jnp.result_type(*state.values())), *paces]))
 
 
@@ -156,14 +157,23 @@ def _paces(arrays: list[Any], frame: Frame, groups: tuple[tuple[str, ...], ...],
     return [_each(problem, groups, clock, state) for state, clock in _looked(problem, until, at)]
 
 
-def _each(problem: SemiDiscrete, groups: tuple[tuple[str, ...], ...], clock: Clock, state: State) -> list[Any]:
-    """Of each group the round trips per hour in the cell where they are most, and the share of each species in them."""
+def _each(
+    problem: SemiDiscrete,
+    groups: tuple[tuple[str, ...], ...],
+    clock: Clock,
+    state: State,
+    there: dict[str, Any] | None = None,
+) -> list[Any]:
+    """Of each group the round trips per hour in the cell where they are most, and the share of each species in them;
+    of those that are ``there`` (``None``: all)."""
     names = tuple(n for group in groups for n in group)
     problem = problem.parted()  # else XLA makes one loop of it all, and is minutes about it
     size = len(names) ** 2 * int(np.prod(problem.grid.shape))
     every = 1 if size <= _KEPT else size // _KEPT // 2 * 2 + 3  # odd: no axis of the grid is met at one place alone
     found = pointwise_jacobian(problem, names, clock, state, every)
     jacobian = jnp.nan_to_num(found, posinf=0.0, neginf=0.0)
+    if there is not None:
+        jacobian = jnp.where(jnp.stack([there[n] for n in names]).reshape(-1, *(1,) * (found.ndim - 1)), jacobian, 0.0)
     rates = problem.reaction(names, clock, problem.positive(state))
     out, start = [], 0
     for group in groups:
@@ -173,6 +183,7 @@ def _each(problem: SemiDiscrete, groups: tuple[tuple[str, ...], ...], clock: Clo
         trips, shares = _trips(own)
         for i, name in enumerate(group):
             turns = _turnover(rates, name, state[name], own[i, i], every)
+            turns = turns if there is None else jnp.where(there[name], turns, 0.0)
             alone = jnp.zeros_like(shares).at[i].set(1.0)
             shares = jnp.where(turns > trips, alone, shares)
             trips = jnp.maximum(trips, turns)
