@@ -19,8 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tmepde._heap import keep_memory as _keep_memory
-
-__version__ = "0.1.0"
+from tmepde._version import __version__
 
 _keep_memory()  # now: threads that JAX starts before it keep heaps of their own
 

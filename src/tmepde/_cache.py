@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tmepde._version import __version__
+
 #: bytes above which the oldest programs are removed
 LARGEST = 2 * 1024**3
 #: files that are locked while something is compiled, shared by what has the same remainder
@@ -55,7 +57,6 @@ def cores() -> int:
 def _fingerprint() -> str:
     import jaxlib
 
-    from tmepde import __version__
 
     features = ""
     with contextlib.suppress(OSError):

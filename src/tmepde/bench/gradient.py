@@ -169,12 +169,11 @@ def burden(base: tme.Scenario, factors: Any, **options: Any) -> tuple[Any, Any]:
 
 
 def cost(job: dict[str, Any]) -> dict[str, Any]:
-    """Seconds of the run as users call it, and of value and gradient; memory; float32."""
+    """Memory and seconds of value and gradient, then seconds of the run as users call it; float32."""
     from tmepde.bench.measure import call, seconds
 
     base = (small if job["small"] else scenario)(job["cells"], job["days"])
     save = tme.every(24.0) if job["days"] > 1 else None
-    _, plain = call(base, job["repeats"], save=save)
     times = np.arange(24.0, 24.0 * job["days"] + 1.0, 24.0) if save else [24.0 * job["days"]]
 
     def value(factors: Any) -> Any:
@@ -192,6 +191,7 @@ def cost(job: dict[str, Any]) -> dict[str, Any]:
     pull = jax.vjp(value, factors, has_aux=True)[1]
     kept = live_mib() - kept
     del pull
+    _, plain = call(base, job["repeats"], save=save)
     return {
         "what": "cost",
         "forward_s": plain["stepping_s"],
