@@ -151,7 +151,7 @@ def test_what_is_stated_is_finite_and_non_negative_at_extreme_states(registry, c
                         assert directed or np.all(np.asarray(leaf) >= 0), f"{label}: {name} {target}"
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("dtype", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.slow)])
 def test_coefficients_and_their_gradients_are_finite_at_extreme_states(registry, clock, populated_registry, dtype):
     """All therapies at once, with respect to every number and every value of the state."""
     numbers, clock = _cast((registry.system, clock), dtype)

@@ -101,6 +101,7 @@ def test_a_misspelt_name_is_an_error_with_a_hint():
         published("carrgo", growht=0.1)
 
 
+@pytest.mark.slow
 def test_kuznetsov_has_a_dormant_and_an_escaped_tumour():
     for effector, tumour, wanted in ((1.6e6, 8e6, (1.608e6, 8.186e6)), (2e5, 4.4e8, (1.732e5, 4.470e8))):
         found = _steady(published("kuznetsov_1994", effector_start=effector, tumour_start=tumour))

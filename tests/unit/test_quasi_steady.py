@@ -32,7 +32,7 @@ def test_a_vanishing_field_and_a_signed_one_reach_their_balance():
     assert np.max(found.fields["gone"]) < 1e-6  # a thousandth of what is negligible
 
 
-@pytest.mark.parametrize("exchange", [1.0, 1e4])
+@pytest.mark.parametrize("exchange", [pytest.param(1.0, marks=pytest.mark.slow), 1e4])
 def test_quasi_steady_fields_that_act_on_each_other(exchange):
     """a ⇄ b with exchange e, supply p of a and clearance 1 of both: a = p (e + 1)/((e + 1)² − e²), and da/dp likewise.
 

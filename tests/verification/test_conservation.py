@@ -65,7 +65,7 @@ def test_a_closed_box_keeps_its_content(name, precision, tolerance):
 
 STEPPERS = {
     "rosenbrock2": tme.Rosenbrock2,
-    "backward_euler": tme.BackwardEuler,
+    "backward_euler": pytest.param(tme.BackwardEuler, marks=pytest.mark.slow),
     "exponential2": tme.Exponential2,
     "chebyshev": tme.RungeKuttaChebyshev,
     "explicit_euler": tme.ExplicitEuler,

@@ -78,6 +78,7 @@ def test_no_flux_at_a_curved_edge_is_of_order_two(order):
     assert np.all(np.asarray(cut) < 0.25 * np.asarray(stairs)), (cut, stairs)
 
 
+@pytest.mark.slow
 def test_no_flux_in_a_ball_is_of_order_two():
     """u = 2 + j₀(k r), j₀′(kR) = 0 (kR = 4.4934); conjugate gradients with multigrid, as the engine solves."""
     errors = []

@@ -29,6 +29,7 @@ def isolated(cells):
     return flow, grid, found
 
 
+@pytest.mark.slow
 def test_the_pressure_of_an_isolated_tumour_is_that_of_baxter_and_jain():
     """p = p_e [1 − R sinh(αr/R)/(r sinh α)], α = R √(L/K), with order two."""
     errors = []

@@ -192,9 +192,8 @@ def plane(channel_name, grid, rtol, until=1.0):
     return found
 
 
-@pytest.mark.parametrize(
-    "mask", [pytest.param(None, id="whole", marks=pytest.mark.slow), pytest.param(MASK, id="mask")]
-)
+@pytest.mark.parametrize("mask", [pytest.param(None, id="whole"), pytest.param(MASK, id="mask")])
+@pytest.mark.slow
 def test_carried_fields_beside_others_are_those_of_an_explicit_drift(mask):
     """The fluxes are the same, so what is left is the error in time; per field relative to its norm."""
     grid = tme.Grid.box((20.0, 24.0), (20, 24), mask=mask)

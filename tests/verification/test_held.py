@@ -40,6 +40,7 @@ def test_between_two_plates_with_order_two():
     assert orders(errors)[-1] == pytest.approx(2.0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_values_are_kept_to_the_bit_and_the_rest_comes_to_its_balance():
     _, held, model = plates(50)
     found = tme.simulate(tme.Scenario(model, until=400.0), precision="f64")

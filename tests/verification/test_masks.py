@@ -49,7 +49,11 @@ def nested(steady):
     return small, big, mask
 
 
-FIELDS = [("u", False), ("c", False), pytest.param("q", True, marks=pytest.mark.slow)]
+FIELDS = [
+    pytest.param("u", False, marks=pytest.mark.slow),
+    ("c", False),
+    pytest.param("q", True, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize(("name", "steady"), FIELDS)
