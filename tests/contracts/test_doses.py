@@ -16,7 +16,7 @@ ROD = 1e-9 * 1000.0**2
 MOLAR = 0.2e-6
 
 
-@pytest.mark.parametrize("step", [7.7, 1.0, 0.13])
+@pytest.mark.parametrize("step", [7.7, pytest.param(1.0, marks=pytest.mark.slow), 0.13])
 def test_delivered_is_prescribed(registry, entries, step):
     """Every case of the registry in one program; what each adds to the species that its dose enters."""
     system = registry.system

@@ -17,7 +17,11 @@ SCRIPTS = sorted(EXAMPLES.glob("[0-9][0-9]_*.py"))
 LONG = {"08_car_t_in_a_nodule.py": 80}
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=[s.stem for s in SCRIPTS])
+#: the README's program is the same nodule in fewer cells
+CASES = [pytest.param(s, marks=pytest.mark.slow) if s.name in LONG else s for s in SCRIPTS]
+
+
+@pytest.mark.parametrize("script", CASES, ids=[s.stem for s in SCRIPTS])
 def test_example_gives_its_known_numbers(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     checks = runpy.run_path(str(script))["checks"]

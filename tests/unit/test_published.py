@@ -156,6 +156,7 @@ def test_matzavinos_without_space_is_its_kinetics():
     np.testing.assert_allclose(ours, exact, rtol=2e-3)  # rtol of the steps, 1e-3 by default
 
 
+@pytest.mark.slow
 def test_matzavinos_without_tumour_keeps_its_lymphocytes():
     grid = tme.Grid.line(1 * mm, 4)
     model = published("matzavinos_2004", grid, slab=0.0)

@@ -168,9 +168,12 @@ def plasma(clock, state):
     return state["p"]
 
 
+SQUARE = pytest.param(tme.Grid.square(10.0, 5), marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     "grid",
-    [tme.Grid.line(10.0, 20), tme.Grid.radial(10.0, 20, "cylinder", 1.0), tme.Grid.square(10.0, 5)],
+    [tme.Grid.line(10.0, 20), tme.Grid.radial(10.0, 20, "cylinder", 1.0), SQUARE],
     ids=["line", "annulus", "square"],
 )
 def test_budgets_close(grid):

@@ -298,9 +298,10 @@ def test_every_operator_works_explicitly(case):
 # -- derivatives ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "stepper", [tme.ExplicitEuler(most=16), tme.RungeKuttaChebyshev(most=10)], ids=["euler", "chebyshev"]
-)
+CHEBYSHEV = pytest.param(tme.RungeKuttaChebyshev(most=10), marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("stepper", [tme.ExplicitEuler(most=16), CHEBYSHEV], ids=["euler", "chebyshev"])
 def test_derivatives_agree_with_differences_in_both_modes(stepper):
     """Fixed steps, so that nothing but rounding separates the two: central differences of 1e-4 relative are good to
     1e-8 of truncation and 1e-11 of rounding."""

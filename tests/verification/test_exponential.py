@@ -158,6 +158,7 @@ def test_a_field_of_diffusivities_is_refused():
         tme.simulate(tme.Scenario(model, until=1.0), stepper=tme.Exponential2())
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_differences():
     """Through φ functions of D and the decay rate; central differences at 1e-4: 1e-7."""
     scenario, _ = linear(8)

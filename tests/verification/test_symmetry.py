@@ -190,6 +190,7 @@ def test_single_precision_is_close_to_double():
         np.testing.assert_allclose(single[name], u, rtol=2e-5)
 
 
+@pytest.mark.slow
 def test_a_batch_is_its_members():
     """vmap over parameters: every member takes its own adaptive steps and ends where it ends alone."""
     base = scenario(tme.Grid.line(1.2, N), "x", LINE, SPREAD)

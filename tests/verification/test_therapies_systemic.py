@@ -250,6 +250,7 @@ def test_cytokine_release_follows_kills_and_rests_without(lab):
     assert lab(car_t=0.0, car_t_plasma=36.0, systemic_antigen=0.0)["ifn_gamma_plasma.source"] == 0.0
 
 
+@pytest.mark.slow
 def test_what_rides_moves_and_dies_with_its_carrier():
     """b = E/1000 at the start, and neither division nor entry: the same a day later, through drift and death."""
     model = library.solid_tumour(tme.Grid.line(800.0, 16), radius=220.0).without("expansion", "extravasation")
