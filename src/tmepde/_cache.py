@@ -57,7 +57,6 @@ def cores() -> int:
 def _fingerprint() -> str:
     import jaxlib
 
-
     features = ""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
