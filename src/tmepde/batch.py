@@ -30,10 +30,11 @@ from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
 from tmepde.runner import spans as _spans
 from tmepde.scenario import Scenario
-from tmepde.simulation import _check, _hosted, initial_problems, save_times, shortened, suited
+from tmepde.simulation import _check, _hosted, initial_problems, save_times, suited
 from tmepde.solution import Solution
 from tmepde.steppers import NewtonKrylov, StepControl, Stepper
 from tmepde.steppers.choice import general_stepper
+from tmepde.steppers.control import shortened
 from tmepde.steppers.structure import structure
 
 #: structures whose programs this process has: their members need not wait for a first one

@@ -20,8 +20,9 @@ def compiled(scenario: Any, precision: str, control: Any = None, fields: Any = N
     from tmepde._cache import keep_programs
     from tmepde._types import cast, parted
     from tmepde.runner import DTYPES, Runner, march_program, start_program
-    from tmepde.simulation import shortened, suited
+    from tmepde.simulation import suited
     from tmepde.steppers import StepControl
+    from tmepde.steppers.control import shortened
 
     keep_programs()
     dtype = DTYPES[precision]

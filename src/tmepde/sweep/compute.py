@@ -20,8 +20,9 @@ from tmepde._cache import compiled_once
 from tmepde.batch import simulate_batch
 from tmepde.config.errors import ConfigError
 from tmepde.layout import platform
-from tmepde.simulation import shortened, suitable
+from tmepde.simulation import suitable
 from tmepde.steppers import StepControl
+from tmepde.steppers.control import shortened
 from tmepde.sweep.members import Members, groups, structure
 from tmepde.sweep.results import Rows
 from tmepde.sweep.width import threads
