@@ -110,14 +110,17 @@ def machine(records: list[dict[str, Any]]) -> str:
         used = ", ".join(f"{k} {' or '.join(dict.fromkeys(v))}" for k, v in versions.items())
         lines.append(f"{where}: {used}.\n")
     keys = list(records[0]["limits"])
-    lines.append("| workload | commit | date | load | " + " | ".join(k.replace("_", " ") for k in keys) + " |")
-    lines.append("|---|---|---|---|" + "---|" * len(keys))
+    lines.append("| workload | commit | date | load | cores | " + " | ".join(k.replace("_", " ") for k in keys) + " |")
+    lines.append("|---|---|---|---|---|" + "---|" * len(keys))
     for one in records:
         values = " | ".join(number(one["limits"].get(k)) for k in keys)
-        when = f"{one['commit'][:8]} | {one['date'][:16]}"
-        lines.append(f"| {one['name']} | {when} | {number(one['machine'].get('load'))} | {values} |")
+        load = number(one["machine"].get("load"))
+        when = f"{one['commit'][:8]} | {one['date'][:16]} | {load}"
+        lines.append(f"| {one['name']} | {when} | {one['machine'].get('placement', '–')} | {values} |")
     lines.append(
-        "\nLoad: processes that wanted to run in the last minute; ours alone are as many as there are cores.\n"
+        "\nLoad: processes that wanted to run in the last minute; ours alone are as many as there are cores. Cores: "
+        "whether two cores shared their last level of cache before and after (together) or not (apart), see "
+        "[Make it fast](how-to/speed.md#two-cores-together-or-apart).\n"
     )
     return "\n".join(lines)
 

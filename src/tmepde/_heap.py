@@ -6,6 +6,10 @@ arguments and its results: a step of ten fields of 100³ cells on two cores spen
 160³ cells 40 %. It is switched on when the package is imported: threads that JAX has started before allocate from heaps
 of their own, which hold no large blocks.
 
+One heap for all threads is what a large problem needs. In a small one the threads wait for each other at its lock (a
+tenth of a run of 64² cells, a fifth of a batch of them), so that the first grid decides (:func:`suit_heaps`): a small
+one lets threads that are started from then on, those of JAX among them where nothing has called it yet, have their own.
+
 What stays is bounded by :data:`KEPT`. Nothing is done where another C library is used, where the user has set
 ``GLIBC_TUNABLES`` or one of the ``MALLOC_…`` variables, or with ``TMEPDE_HEAP=off``. What a compiler leaves behind is
 given back (:func:`return_memory`).
@@ -13,6 +17,7 @@ given back (:func:`return_memory`).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -25,16 +30,20 @@ KEPT = 2**30
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 #: cores up to which all threads share one heap: the others' heaps do not hold large blocks
 _FEW = 8
+#: cells from which a problem is large
+_LARGE = 2**17
+#: heaps a core, as the C library has them by itself
+_HEAPS = 8
+#: cells of the first grid, once there is one
+_first: list[int] = []
 _OFF = ("off", "0", "no", "false")
 
 
 @functools.cache
 def keep_memory() -> str:
     """Switch this on, once per process, and say in a word what holds."""
-    if os.environ.get("TMEPDE_HEAP", "").lower() in _OFF:
-        return "off"
-    if "malloc" in os.environ.get("GLIBC_TUNABLES", "") or any(name.startswith("MALLOC_") for name in os.environ):
-        return "left to the settings of the C library in the environment"
+    if said := _left_alone():
+        return said
     try:
         library = ctypes.CDLL(None)
         if not hasattr(library, "gnu_get_libc_version"):
@@ -45,6 +54,28 @@ def keep_memory() -> str:
     except (OSError, AttributeError, TypeError):
         return "off, another C library"
     return f"up to {KEPT // 2**20} MiB" if all(done) else "off, refused by the C library"
+
+
+def suit_heaps(cells: int) -> None:
+    """Let the first grid, of so many cells, decide whether threads get heaps of their own.
+
+    Later ones change nothing: the C library looks up its limit once, and a thread keeps the heap that it has.
+    """
+    if _first or _left_alone():
+        return
+    _first.append(cells)
+    if cells < _LARGE:
+        with contextlib.suppress(OSError, AttributeError, TypeError):
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, _HEAPS * cores())
+
+
+def _left_alone() -> str:
+    """Why nothing is to be done, or an empty text."""
+    if os.environ.get("TMEPDE_HEAP", "").lower() in _OFF:
+        return "off"
+    if "malloc" in os.environ.get("GLIBC_TUNABLES", "") or any(name.startswith("MALLOC_") for name in os.environ):
+        return "left to the settings of the C library in the environment"
+    return ""
 
 
 def return_memory() -> bool:

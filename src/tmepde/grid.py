@@ -12,6 +12,7 @@ inside. Shape is static, extent is data: a new spacing never recompiles, a new n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tmepde._heap import suit_heaps
 from tmepde._types import Field, number
 from tmepde.cut_cells import cut
 
@@ -163,6 +165,7 @@ class Grid(eqx.Module):
         self.fractions = None if fractions is None else number("fractions", fractions)
         self.apertures = None if apertures is None else tuple(number("apertures", a) for a in apertures)
         _check_cut(self.shape, self.fractions, self.apertures)
+        suit_heaps(math.prod(self.shape))
 
     # -- constructors -------------------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ from scipy.integrate import solve_ivp
 
 import tmepde as tme
 from tmepde import bench
-from tmepde.bench import peers, problems
+from tmepde._cache import cores
+from tmepde.bench import peers, placement, problems
 from tmepde.bench.record import Options, Record
 
 KEYS = (
@@ -81,6 +82,18 @@ def test_w1_reaches_its_target_and_the_record_has_all_keys(tmp_path: Path) -> No
     assert 0 < record["wall_s"] < 10 and record["cells"] == 24**3 and record["quick"]
     assert record["peers"] == {} and record["ratio_to_best_peer"] is None
     assert all(0.01 < value < 1e5 for value in record["limits"].values())  # GB/s and GFLOP/s of some computer
+    looks = set(record["machine"].get("placement", "").split(", then "))
+    assert looks <= {"together", "apart"} if cores() == 2 else looks == {""}
+
+
+@pytest.mark.parametrize(("both", "where"), [(48.0, "together"), (90.0, "apart")])
+def test_two_cores_with_a_way_to_the_memory_each_are_apart(monkeypatch, both: float, where: str) -> None:
+    """GB/s as measured beside a program that passes a cache line to and fro; without two cores there is no answer."""
+    monkeypatch.setattr(placement, "bandwidths", lambda _: (45.0, both))
+    monkeypatch.setattr(placement, "cores", lambda: 2)
+    assert placement.placement() == where
+    monkeypatch.setattr(placement, "cores", lambda: 3)
+    assert placement.placement() == ""
 
 
 def test_an_unknown_name_and_a_bad_size_are_refused() -> None:

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tmepde._cache import cores
+
 SCRIPT = """
 import ctypes, resource
 from tmepde._heap import keep_memory
@@ -75,3 +77,35 @@ def test_what_is_free_between_blocks_goes_back_to_the_system():
     done = subprocess.run([sys.executable, "-c", PIECES], capture_output=True, text=True, check=True)
     could, returned = done.stdout.split()
     assert could == "True" and int(returned) > 150_000
+
+
+HEAPS = """
+import ctypes, sys, tempfile
+import tmepde as tme
+library = ctypes.CDLL(None)
+library.fdopen.restype = ctypes.c_void_p
+library.fdopen.argtypes = [ctypes.c_int, ctypes.c_char_p]
+library.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+library.fflush.argtypes = [ctypes.c_void_p]
+for cells in map(int, sys.argv[1:]):
+    tme.Grid.line(1.0, cells)
+import jax
+jax.numpy.ones(3).block_until_ready()
+with tempfile.TemporaryFile() as file:
+    stream = library.fdopen(file.fileno(), b"w")
+    library.malloc_info(0, stream)
+    library.fflush(stream)
+    file.seek(0)
+    print(file.read().count(b"<heap nr="))
+"""
+
+
+@pytest.mark.skipif(os.confstr("CS_GNU_LIBC_VERSION") is None, reason="needs the GNU C library")
+@pytest.mark.skipif(cores() > 8, reason="there each thread has its heap anyway")
+@pytest.mark.parametrize(("cells", "shared"), [((100,), False), ((2**18,), True), ((2**18, 100), True)])
+def test_the_first_grid_decides_whether_threads_share_one_heap(cells: tuple[int, ...], shared: bool):
+    """A small problem must not wait at the lock of one heap; a large one needs the heap that holds large blocks."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_") and k != "GLIBC_TUNABLES"}
+    words = [sys.executable, "-c", HEAPS, *map(str, cells)]
+    done = subprocess.run(words, env=clean, capture_output=True, text=True, check=True)
+    assert (int(done.stdout) == 1) == shared

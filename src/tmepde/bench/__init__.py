@@ -51,12 +51,15 @@ def run(name: str, options: Options | None = None, keep: Callable[[Record], None
         raise ValueError(f"`name` must be one of {', '.join(NAMES)}, but {name!r} was given. Choose one of these.")
     options = Options() if options is None else options
     options.check()
+    from tmepde.bench.placement import placement
+
+    before = placement()
     module = importlib.import_module(f"tmepde.bench.{WORKLOADS[name][0]}")
 
     def complete(record: Record) -> Record:
         from tmepde.bench.measure import surroundings
 
-        record.quick, record.surroundings = options.quick, surroundings(options)
+        record.quick, record.surroundings = options.quick, surroundings(options, before)
         return record
 
     def part(record: Record) -> None:

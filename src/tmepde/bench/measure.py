@@ -20,6 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from tmepde.bench.placement import placement
 from tmepde.bench.record import Options
 from tmepde.io.provenance import git_commit, version
 
@@ -104,8 +105,12 @@ def limits(quick: bool = False) -> dict[str, float]:
     }
 
 
-def surroundings(options: Options) -> dict[str, Any]:
-    """Device, machine, versions, commit, time, load and limits: what a figure depends on besides the program."""
+def surroundings(options: Options, before: str = "") -> dict[str, Any]:
+    """Device, machine, versions, commit, time, load and limits: what a figure depends on besides the program.
+
+    ``before``: where two cores were when the measurement began.
+    """
+    placed = stayed(before, placement())
     device = jax.devices()[0]
     return {
         "device": f"{device.platform} ({device.device_kind})",
@@ -113,9 +118,14 @@ def surroundings(options: Options) -> dict[str, Any]:
         "limits": limits(options.quick),
         "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "commit": git_commit(),
-        "machine": machine(),
+        "machine": {**machine(), **({"placement": placed} if placed else {})},
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+
+
+def stayed(before: str, after: str) -> str:
+    """Where cores were, in words, from two looks."""
+    return before if before == after else f"{before}, then {after}"
 
 
 def driver() -> str:
@@ -147,7 +157,8 @@ def machine() -> dict[str, Any]:
 def call(scenario: Any, repeats: int, **options: Any) -> tuple[Any, dict[str, Any]]:
     """``tme.simulate`` timed as a user waits for it: once with compilation, then the best of ``repeats``.
 
-    Returns the solution and ``wall_s`` (the whole call), ``stepping_s`` (its time loop), ``compile_s`` and the counts.
+    Returns the solution and ``wall_s`` (the whole call), ``stepping_s`` (its time loop), ``compile_s``, the counts and
+    ``cores``, where two cores were before and after the repeats (see :mod:`tmepde.bench.placement`).
     """
     import tmepde as tme
 
@@ -155,6 +166,7 @@ def call(scenario: Any, repeats: int, **options: Any) -> tuple[Any, dict[str, An
     first = tme.simulate(scenario, **options)
     cold = time.perf_counter() - began
     best, solution = (float("inf") if repeats else cold), first
+    before = placement()
     for _ in range(repeats):
         began = time.perf_counter()
         now = tme.simulate(scenario, **options)
@@ -167,6 +179,7 @@ def call(scenario: Any, repeats: int, **options: Any) -> tuple[Any, dict[str, An
         "compile_s": max(cold - best, 0.0),
         **{k: int(v) for k, v in solution.statistics.items()},
         "ok": bool(solution.ok),
+        "cores": stayed(before, placement()),
     }
     method = getattr(solution, "method", None)
     return solution, {**row, "method": method} if method else row

@@ -78,6 +78,8 @@ def text(record: dict[str, Any]) -> str:
     lines += ["  " + ", ".join(f"{k} {_value(v)}" for k, v in row.items()) for row in record["rows"]]
     lines += [f"  note: {note}" for note in record["notes"]]
     lines.append("  limits: " + ", ".join(f"{k} {_number(v)}" for k, v in record["limits"].items()))
+    if placed := record["machine"].get("placement"):
+        lines.append(f"  cores, before and after: {placed}")
     busy = record["machine"].get("load", 0.0)
     if busy > record["machine"]["cores"] + 1:
         lines.append(f"  the machine was busy with other work (load {busy:g}): the times are too long")
