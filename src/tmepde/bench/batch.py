@@ -7,7 +7,6 @@ timed without their start. Members differ in the rates of killing, growth and ex
 
 from __future__ import annotations
 
-import itertools
 import time
 from typing import Any
 
@@ -20,6 +19,7 @@ from tmepde.bench import pinned
 from tmepde.bench.gradient import scenario, small
 from tmepde.bench.measure import call, compiled, kernel_seconds, seconds
 from tmepde.bench.members import drawn
+from tmepde.bench.placement import placement
 from tmepde.bench.record import Options, Record
 from tmepde.elliptic import EllipticOperator, LinearControl, prepare
 from tmepde.layout import platform
@@ -28,6 +28,9 @@ from tmepde.sweep.executors import slot
 
 #: of what takes milliseconds: with three the ratio came out between 1.2 and 2.5
 _REPEATS = 15
+#: members that a way takes before it is another's turn: some two seconds
+_TURN = 8
+_ALONE, _BATCH = "one after the other", "tme.simulate_batch"
 
 
 def measure(name: str, options: Options) -> Record:
@@ -48,8 +51,15 @@ def measure(name: str, options: Options) -> Record:
         best["wall_s"],
         best.get("compile_s"),
         rows=rows,
-        notes=[f"{r['what']}: {r['gain']:.2f} times one after the other" for r in rows if r.get("gain")],
+        notes=[_said(r) for r in rows if r.get("gain")],
     )
+
+
+def _said(row: dict[str, Any]) -> str:
+    """A gain in words."""
+    placed = [f"{row[f'gain_{p}']:.2f} with two cores {p}" for p in ("together", "apart") if f"gain_{p}" in row]
+    apart = f" ({', '.join(placed)})" if placed else ""
+    return f"{row['what']}: {row['gain']:.2f} times one after the other{apart}"
 
 
 def solves(n: int, members: int) -> dict[str, Any]:
@@ -79,27 +89,57 @@ def solves(n: int, members: int) -> dict[str, Any]:
 
 
 def runs(base: tme.Scenario, members: int, alone: int | None = None) -> list[dict[str, Any]]:
-    """The whole model: one after the other, ``jax.vmap``, and ``tme.simulate_batch``.
+    """The whole model: one after the other, ``tme.simulate_batch``, and ``jax.vmap``.
 
     ``alone``: how many of them are run one after the other; seconds are scaled to all. On a GPU ``simulate_batch``
-    is the mapped program, and the only other way.
+    is the mapped program, and the only other way. On a processor the ways take turns, some members at a time: where
+    two cores are changes within seconds, and a gain is also told for the turns in which they stayed.
     """
     values, scenarios = drawn(base, members)
-    _, first = call(scenarios[0], 1)
     some = scenarios[: alone or members]
-    began = time.perf_counter()
-    found = [tme.simulate(s) for s in some]
-    single = (time.perf_counter() - began) * members / len(some)
-    steps = [int(s.statistics["steps"]) for s in found[:16]]
-    rows = [{"what": "one after the other", "wall_s": single, "compile_s": first["compile_s"], "steps": steps}]
-    if platform() == "cpu":
-        rows.append(_vmapped(base, values, single))
-    ways = {"tme.simulate_batch": None, "tme.simulate_batch, threads alone": 1}
-    for label, block in itertools.islice(ways.items(), 2 if platform() == "cpu" else 1):
-        cold = seconds(lambda: _states(tme.simulate_batch(scenarios, block=block)), 1)  # noqa: B023
-        warm = seconds(lambda: _states(tme.simulate_batch(scenarios, block=block)), 1)  # noqa: B023
-        rows.append({"what": label, "wall_s": warm, "gain": single / warm, "compile_s": max(cold - warm, 0.0)})
-    return rows
+    _, first = call(scenarios[0], 1)
+    if platform() != "cpu":
+        began = time.perf_counter()
+        steps = _steps([tme.simulate(s) for s in some])
+        single = (time.perf_counter() - began) * members / len(some)
+        cold = seconds(lambda: _states(tme.simulate_batch(scenarios)), 1)
+        warm = seconds(lambda: _states(tme.simulate_batch(scenarios)), 1)
+        batch = {"what": _BATCH, "wall_s": warm, "gain": single / warm, "compile_s": max(cold - warm, 0.0)}
+        return [{"what": _ALONE, "wall_s": single, "compile_s": first["compile_s"], "steps": steps}, batch]
+    steps = _steps([tme.simulate(s) for s in some[:16]])
+    tme.simulate_batch(scenarios[:_TURN])
+    ways = {_ALONE: lambda some: [tme.simulate(s) for s in some], _BATCH: tme.simulate_batch}
+    total, where = _taken_in_turns(ways, scenarios)
+    rows: list[dict[str, Any]] = [{"what": _ALONE, "wall_s": total[_ALONE], "compile_s": first["compile_s"]}]
+    rows[0]["steps"] = steps
+    rows.append({"what": _BATCH, "wall_s": total[_BATCH], "gain": total[_ALONE] / total[_BATCH]})
+    for place, took in where.items():
+        if all(took.values()):
+            rows[1][f"gain_{place}"] = float(np.median(took[_ALONE]) / np.median(took[_BATCH]))
+    return [*rows, _vmapped(base, values, total[_ALONE])]
+
+
+def _taken_in_turns(ways: dict[str, Any], scenarios: list[tme.Scenario]) -> tuple[dict[str, float], dict[str, Any]]:
+    """Seconds of each way for all scenarios, and of its turns in which two cores stayed ``"together"`` or ``"apart"``.
+
+    The last turn, where it is a smaller one, counts for the seconds alone."""
+    total = dict.fromkeys(ways, 0.0)
+    where: dict[str, dict[str, list[float]]] = {p: {w: [] for w in ways} for p in ("together", "apart")}
+    before = placement()
+    for i in range(0, len(scenarios), _TURN):
+        some = scenarios[i : i + _TURN]
+        for name, way in ways.items():
+            took = seconds(lambda: _states(way(some)), 1)  # noqa: B023
+            total[name] += took
+            after = placement()
+            if before == after and before in where and len(some) == _TURN:
+                where[before][name].append(took)
+            before = after
+    return total, where
+
+
+def _steps(solutions: list[tme.Solution]) -> list[int]:
+    return [int(s.statistics["steps"]) for s in solutions[:16]]
 
 
 def _processes(n: int, days: float, quick: bool, members: int, single: float) -> dict[str, Any]:

@@ -22,15 +22,16 @@ import jax.numpy as jnp
 
 from tmepde.bench.placement import placement
 from tmepde.bench.record import Options
+from tmepde.bench.turns import turns
 from tmepde.io.provenance import git_commit, version
 
 PACKAGES = ("tmepde", "jax", "jaxlib", "numpy", "scipy", "devito", "py-pde", "fipy", "diffrax", "jax-cfd")
 
 
 def seconds(action: Callable[[], Any], repeats: int = 3) -> float:
-    """Least wall time of ``action`` over ``repeats`` calls; results are waited for."""
+    """Least wall time of ``action`` over ``repeats`` calls (see :func:`turns`); results are waited for."""
     best = float("inf")
-    for _ in range(repeats):
+    for _ in turns(repeats):
         began = time.perf_counter()
         jax.block_until_ready(action())
         best = min(best, time.perf_counter() - began)
@@ -167,7 +168,7 @@ def call(scenario: Any, repeats: int, **options: Any) -> tuple[Any, dict[str, An
     cold = time.perf_counter() - began
     best, solution = (float("inf") if repeats else cold), first
     before = placement()
-    for _ in range(repeats):
+    for _ in turns(repeats):
         began = time.perf_counter()
         now = tme.simulate(scenario, **options)
         took = time.perf_counter() - began

@@ -17,7 +17,7 @@ class Options:
         full: peers run to the end instead of being extrapolated; large grids as well.
         cells: cells along each axis; ``None`` for the workload's own.
         days: simulated days of the reference model, the gradient and the batch; ``None`` for the workload's own.
-        repeats: timings of which the best counts.
+        repeats: timings of which the best counts; of what is short, as many as fit a second.
         device: "cpu" lets the workloads for graphics processors run on a processor.
         keep: is given what there is of a record after each part of a long workload.
     """

@@ -361,7 +361,7 @@ def bench(
     full: Annotated[bool, typer.Option("--full", help="Nothing extrapolated; takes hours.")] = False,
     cells: Annotated[int | None, typer.Option(help="Cells along an axis.", show_default=False)] = None,
     days: Annotated[float | None, typer.Option(help="Simulated days.", show_default=False)] = None,
-    repeats: Annotated[int, typer.Option(help="Timings of which the best counts.")] = 3,
+    repeats: Annotated[int, typer.Option(help="Timings of which the best counts; more, if within a second.")] = 3,
     device: OnDevice = None,
 ) -> None:
     """Measure speed and accuracy, beside other programs and beside what the machine can do.

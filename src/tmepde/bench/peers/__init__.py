@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tmepde.bench.record import Options
+from tmepde.bench.turns import turns
 
 #: workload → peer → "module:function"
 PEERS: dict[str, dict[str, str]] = {
@@ -75,7 +76,7 @@ class Result(NamedTuple):
 def clocked(action: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
     """Least seconds of ``action`` over ``repeats`` calls, and the last result."""
     best, value = float("inf"), None
-    for _ in range(repeats):
+    for _ in turns(repeats):
         began = time.perf_counter()
         value = action()
         best = min(best, time.perf_counter() - began)

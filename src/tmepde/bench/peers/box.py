@@ -6,6 +6,7 @@ import numpy as np
 
 from tmepde.bench.peers import Job, Result, clocked, extrapolated
 from tmepde.bench.problems import DT_BOX, WIDTH, box, box_exact
+from tmepde.bench.turns import turns
 
 _STEPS = round(1.0 / DT_BOX)
 
@@ -139,7 +140,7 @@ def explicit_pde(equation, state, dt, steps, job):  # type: ignore[no-untyped-de
 
     compile_s, stepper = clocked(prepare, 1)
     best = float("inf")
-    for _ in range(job.repeats):
+    for _ in turns(job.repeats):
         found = state.copy()
         took, _ = clocked(lambda: stepper(found, 0.0, steps * dt), 1)  # noqa: B023
         best = min(best, took)

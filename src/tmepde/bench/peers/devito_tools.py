@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tmepde.bench.turns import turns
+
 
 def on(grid: Any, name: str, values: np.ndarray, time_steps: bool = True) -> Any:
     """A function on ``grid`` with ``values``."""
@@ -56,7 +58,7 @@ def run(operator: Any, reset: Callable[[], None], steps: int, repeats: int) -> t
     operator.apply(time_m=0, time_M=1)
     compile_s = time.perf_counter() - began
     best = float("inf")
-    for _ in range(repeats):
+    for _ in turns(repeats):
         reset()
         began = time.perf_counter()
         operator.apply(time_m=0, time_M=steps - 1)
