@@ -6,9 +6,10 @@ arguments and its results: a step of ten fields of 100³ cells on two cores spen
 160³ cells 40 %. It is switched on when the package is imported: threads that JAX has started before allocate from heaps
 of their own, which hold no large blocks.
 
-One heap for all threads is what a large problem needs. In a small one the threads wait for each other at its lock (a
-tenth of a run of 64² cells, a fifth of a batch of them), so that the first grid decides (:func:`suit_heaps`): a small
-one lets threads that are started from then on, those of JAX among them where nothing has called it yet, have their own.
+One heap for all threads is what large arrays need. Many small blocks make threads wait for each other at its lock: a
+tenth of a run of 64² cells, a fifth of a batch of them, and twice its time where a compilation has left its holes in the
+heap. Threads that are started after a small grid was made (:func:`suit_heaps`), those of JAX among them where nothing
+has called it yet, therefore have heaps of their own.
 
 What stays is bounded by :data:`KEPT`. Nothing is done where another C library is used, where the user has set
 ``GLIBC_TUNABLES`` or one of the ``MALLOC_…`` variables, or with ``TMEPDE_HEAP=off``. What a compiler leaves behind is
@@ -30,12 +31,8 @@ KEPT = 2**30
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 #: cores up to which all threads share one heap: the others' heaps do not hold large blocks
 _FEW = 8
-#: cells from which a problem is large
-_LARGE = 2**17
-#: heaps a core, as the C library has them by itself
-_HEAPS = 8
-#: cells of the first grid, once there is one
-_first: list[int] = []
+#: cells from which a grid is large, and heaps a core as the C library has them
+_LARGE, _HEAPS = 2**17, 8
 _OFF = ("off", "0", "no", "false")
 
 
@@ -57,16 +54,18 @@ def keep_memory() -> str:
 
 
 def suit_heaps(cells: int) -> None:
-    """Let the first grid, of so many cells, decide whether threads get heaps of their own.
+    """Let threads that are started from now on have heaps of their own, where a grid is small.
 
-    Later ones change nothing: the C library looks up its limit once, and a thread keeps the heap that it has.
+    The C library looks up its limit once, when a thread first asks for memory: later it changes nothing.
     """
-    if _first or _left_alone():
-        return
-    _first.append(cells)
-    if cells < _LARGE:
-        with contextlib.suppress(OSError, AttributeError, TypeError):
-            ctypes.CDLL(None).mallopt(_ARENA_MAX, _HEAPS * cores())
+    if cells < _LARGE and not _left_alone():
+        _let_heaps()
+
+
+@functools.cache
+def _let_heaps() -> None:
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, _HEAPS * cores())
 
 
 def _left_alone() -> str:

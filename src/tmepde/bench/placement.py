@@ -12,18 +12,13 @@ as long apart. No counter of the system tells which it is.
 
 from __future__ import annotations
 
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 from tmepde._cache import cores
 
-#: float32 numbers of each of three arrays: beyond any cache that two cores share
-_NUMBERS = 2**23
-#: seconds that are counted: some tens of passes
-_SECONDS = 0.05
 #: bandwidth of two cores over that of one, above which they do not share their way to the memory (measured: 0.95 to 1.2
 #: together, 1.8 to 2.2 apart)
 _APART = 1.5
@@ -31,26 +26,10 @@ _APART = 1.5
 
 def bandwidths(threads: int) -> tuple[float, float]:
     """GB/s of a sum of two arrays by one thread, and by ``threads`` at a time together."""
-    arrays = [[np.ones(_NUMBERS, np.float32) for _ in range(3)] for _ in range(threads)]
-    size = 1e-9 * 3 * arrays[0][0].nbytes
-    with ThreadPoolExecutor(threads) as pool:
-
-        def rate(count: int) -> float:
-            begin = threading.Barrier(count)
-
-            def work(own: list[np.ndarray]) -> float:
-                a, b, into = own
-                begin.wait()
-                began, passes = time.perf_counter(), 0
-                while (took := time.perf_counter() - began) < _SECONDS:
-                    np.add(a, b, out=into)  # other threads go on meanwhile
-                    passes += 1
-                return size * passes / took
-
-            return sum(pool.map(work, arrays[:count]))
-
-        rate(threads)  # pages are mapped
-        return rate(1), rate(threads)
+    command = [sys.executable, str(Path(__file__).with_name("summing.py")), str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    one, every = json.loads(done.stdout)
+    return one, every
 
 
 def placement() -> str:
