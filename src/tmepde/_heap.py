@@ -7,9 +7,9 @@ arguments and its results: a step of ten fields of 100³ cells on two cores spen
 of their own, which hold no large blocks.
 
 One heap for all threads is what large arrays need. Many small blocks make threads wait for each other at its lock: a
-tenth of a run of 64² cells, a fifth of a batch of them, and twice its time where a compilation has left its holes in the
-heap. Threads that are started after a small grid was made (:func:`suit_heaps`), those of JAX among them where nothing
-has called it yet, therefore have heaps of their own.
+tenth of a run of 64² cells, a fifth of a batch of them, and twice its time where a compilation has left its holes in
+the heap. Threads that are started after a small grid was made (:func:`suit_heaps`), those of JAX among them where
+nothing has called it yet, therefore have heaps of their own.
 
 What stays is bounded by :data:`KEPT`. Nothing is done where another C library is used, where the user has set
 ``GLIBC_TUNABLES`` or one of the ``MALLOC_…`` variables, or with ``TMEPDE_HEAP=off``. What a compiler leaves behind is
