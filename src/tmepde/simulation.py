@@ -14,7 +14,8 @@ from tmepde._each import each
 from tmepde._types import cast, is_traced
 from tmepde.coefficients import unknown
 from tmepde.layout import Layout
-from tmepde.run import Run, Start
+from tmepde.outcome import Start
+from tmepde.run import Run
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
 from tmepde.scenario import Scenario, check_fields, check_save
