@@ -7,6 +7,7 @@ process of its own, some seconds each.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -201,3 +202,22 @@ def test_18_a_damaged_cache_is_compiled_around_with_one_warning(folder: Path) ->
         assert 1 <= len(done.stderr.strip().splitlines()) <= len(kept)
         for path, content in contents.items():
             path.write_bytes(content)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no terminals that hang up")
+def test_a_terminal_that_is_closed_stops_a_run_and_nohup_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps under way are committed; ignored, as nohup does it, the signal stays ignored."""
+    from tmepde.cli.stopping import Stopping
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with Stopping() as stop:
+            assert not stop()
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop() and (stop.reason, stop.code) == ("SIGHUP", 129)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with Stopping() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop()
+    finally:
+        signal.signal(signal.SIGHUP, before)

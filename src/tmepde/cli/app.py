@@ -268,12 +268,13 @@ def sweep_batch(
 @sweeps.command("report", epilog="[b]Example[/b]  tmepde sweep report out/sweep.zarr")
 def sweep_report(
     out: SweepStore,
-    page: Annotated[Path | None, typer.Option("--out", "-o", help="The page to write; default OUT.html.")] = None,
+    page: Annotated[Path | None, typer.Option("--out", "-o", help="The page; default a.html of a.zarr.")] = None,
 ) -> None:
     """Best scenarios, main effects, interactions, synergy and maps as one HTML page; nothing is run again."""
     from tmepde.cli.report import report as command
+    from tmepde.cli.target import page_of
 
-    command(out, page or out.with_suffix(".html"))
+    command(out, page or page_of(out))
 
 
 def _ends(code: int) -> None:
@@ -306,12 +307,13 @@ def repair(store: Store) -> None:
 @app.command(epilog="[b]Example[/b]  tmepde report out/colon.zarr -o out/colon.html")
 def report(
     store: Annotated[Path, typer.Argument(metavar="STORE", help="A store of a run or a sweep.", show_default=False)],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page to write; default STORE.html.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page; default a.html of a.zarr.")] = None,
 ) -> None:
     """Write one self-contained HTML page about a result."""
     from tmepde.cli.report import report as command
+    from tmepde.cli.target import page_of
 
-    command(store, out or store.with_suffix(".html"))
+    command(store, out or page_of(store))
 
 
 @app.command(epilog="[b]Example[/b]  tmepde export out/colon.zarr --to vti -o out/colon_vti --field oxygen --time last")

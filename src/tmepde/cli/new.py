@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tmepde.cli.exits import BAD_INPUT, Stop
+from tmepde.cli.target import word
 from tmepde.config.errors import suggest
 
 
@@ -29,4 +30,4 @@ def new(template: str, folder: Path) -> None:
         raise Stop(BAD_INPUT, f"{target} exists already and is not replaced. Choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)
     target.write_text(known[template].read_text("utf-8"), "utf-8")
-    print(f"{target}\nNext: tmepde check {target}")
+    print(f"{target}\nNext: tmepde check {word(target)}")

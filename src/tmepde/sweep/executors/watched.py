@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tmepde._signals import stops
 from tmepde.sweep import store as stores
 from tmepde.sweep.executors import slot
 from tmepde.sweep.executors.base import Result
@@ -32,7 +33,6 @@ TRIES = 2
 START = 5.0
 #: starts the process that computes
 COMMAND = (sys.executable, "-m", "tmepde.cli.worker")
-_TOLD = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
 
 
 def run(
@@ -53,7 +53,7 @@ def run(
         processes: at a time; each has an equal share of the cores, and a GPU to itself where there are several.
         patience: seconds that all but the first process wait; they are not started where the first batch took so
             little that the others would not take as long.
-        grace: seconds that a running batch has to end after SIGUSR1, SIGTERM or SIGINT.
+        grace: seconds that a running batch has to end after a signal (:func:`tmepde._signals.stops`).
         tell: called with a line for each batch, and when a process died.
         command: starts a worker; the store, ``grace``, the number of the pipe and the cores are added as arguments.
     """
@@ -221,7 +221,7 @@ def _passed_on(watch: _Watch) -> Iterator[None]:
         for process in tuple(watch.live):
             process.send_signal(number)
 
-    before: dict[int, Any] = {number: signal.signal(number, hand) for number in _TOLD}
+    before: dict[int, Any] = {number: signal.signal(number, hand) for number in stops()}
     try:
         yield
     finally:
