@@ -63,6 +63,7 @@ OnDevice = Annotated[Device | None, typer.Option(help="Where to compute; the def
 
 @app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Let configs name Python files (kind = FILE.py:CLASS), which are run.")
@@ -75,6 +76,9 @@ def _root(
 
         print(__version__)
         raise typer.Exit()
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
 
 
 @app.command(epilog="[b]Example[/b]  tmepde new radial_1d study")
@@ -150,7 +154,7 @@ def run(
     """Run all arms of a config and write one xarray dataset, row by row.
 
     Exit codes: 0 ok, 2 bad input, 3 step limit reached, 4 diverged, 5 memory, disk or device, 6 another run writes it,
-    75 wall time or SIGUSR1, 130 Ctrl-C, 143 SIGTERM; after the last three --resume goes on.
+    75 wall time or SIGUSR1, 129 terminal closed, 130 Ctrl-C, 143 SIGTERM; after the last four --resume goes on.
     """
     from tmepde.cli.run import run as command
 

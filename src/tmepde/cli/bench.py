@@ -57,9 +57,15 @@ def _writable(out: Path | None) -> None:
         return
     if out.is_dir():
         raise Stop(BAD_INPUT, f"{out} must be a file to write, but it is a folder. Write --out {out / 'bench.json'}.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise Stop(BAD_INPUT, f"{out} cannot be written. Choose another place.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        there = out.exists()
+        with out.open("ab"):  # what is there stays; permissions alone do not say what a folder of the system takes
+            pass
+        if not there:
+            out.unlink()
+    except OSError as error:
+        raise Stop(BAD_INPUT, f"{out} cannot be written: {error.strerror}. Choose another place.") from None
 
 
 def _write(out: Path, value: Any) -> None:

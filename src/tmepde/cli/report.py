@@ -21,5 +21,8 @@ def report(store: Path, out: Path) -> None:
 
     sound_sweep(store)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_report(store, out)
+    try:
+        write_report(store, out)
+    except FileExistsError as error:
+        raise Stop(BAD_INPUT, str(error)) from None
     print(out)

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from tmepde._signals import stops
+from tmepde.cli import interrupts
 from tmepde.cli.exits import HUNG_UP, INTERRUPTED, PREEMPTED, TERMINATED
 
 _CODES = {"SIGINT": INTERRUPTED, "SIGTERM": TERMINATED, "SIGHUP": HUNG_UP, "SIGUSR1": PREEMPTED}
@@ -42,6 +43,7 @@ class Stopping:
         self._computing = threading.Event()
 
     def __enter__(self) -> Stopping:
+        interrupts.heed()
         if threading.current_thread() is threading.main_thread():
             for number in stops():
                 self._before[number] = signal.signal(number, self._heard)

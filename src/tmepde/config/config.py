@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -76,11 +77,14 @@ class Config(Section):
             ConfigError: where they refuse what the config alone could not know, or code that it names raises.
         """
         from tmepde.config.build import build
-        from tmepde.config.trial import trial
+        from tmepde.config.trial import signs, trial
 
         built = build(self)
-        if files := self.code_files:
-            trial(built.scenario, tuple(files.values()))
+        if files := tuple(self.code_files.values()):
+            trial(built.scenario, files)
+        if ":" in self.model.kind:
+            for told in signs(built.scenario, files):
+                warnings.warn(told, stacklevel=2)
         return built
 
     @property

@@ -113,9 +113,19 @@ def _foreign_section(name: str, kind: str, find: Callable[[], Any], code: bool) 
     from tmepde.config.catalogue import describe
 
     try:
-        return section_of(name, describe(find()), kind=kind)
+        entry = describe(find())
+        _free_names(kind, entry)
+        return section_of(name, entry, kind=kind)
     except ValueError as error:
         raise at("kind", f"cannot be used: {error}", kind) from None
+
+
+def _free_names(kind: str, entry: Mapping[str, Any]) -> None:
+    """Refuse parameters that are called like something that every section of a config has."""
+    for group in ("parameters", "schedules", "options", "parts"):
+        for key in entry.get(group, {}):
+            if key == "kind" or hasattr(Section, key):
+                raise ValueError(f"{kind!r} has a parameter {key!r}, a word that configs use themselves. Rename it.")
 
 
 def code_allowed() -> bool:

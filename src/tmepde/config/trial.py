@@ -58,6 +58,47 @@ def trial(scenario: Any, files: Collection[Path]) -> None:
     attempt("model", shapes, files)
 
 
+def signs(scenario: Any, files: Collection[Path]) -> list[str]:
+    """Warnings about coefficients that are negative at the start, where the equations ask for D, s, λ ≥ 0.
+
+    Takes a compilation of the rates: for models whose rates are not ours.
+
+    Raises:
+        ConfigError: for whatever they raise.
+    """
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from tmepde.schedule import Clock
+    from tmepde.steppers import SemiDiscrete
+
+    species = scenario.system.species
+    state = {n: jnp.asarray(u) for n, u in scenario.system.initial_state(jnp.float32).items()}
+    clock = Clock(*(jnp.asarray(x, jnp.float32) for x in (0.0, 0.0, 0.0, 1e-3)))
+
+    @jax.jit
+    def rates(clock: Any, state: Any) -> Any:
+        found = SemiDiscrete(scenario.system).reaction(tuple(state), clock, state)
+        return {"diffusivity": found.coefficients.diffusivity, "source": found.source, "loss": found.loss}
+
+    told = []
+    for channel, by_name in attempt("model", lambda: rates(clock, state), files).items():
+        for name, value in by_name.items():
+            least = min((float(np.min(x)) for x in jax.tree.leaves(value)), default=0.0)
+            signed = channel == "source" and species[name].signed or _depth(value) == 2
+            if least < 0 and not signed:
+                told.append(
+                    f"`{name}.{channel}` is {least:.3g} at the start, but must not be negative: the equations are "
+                    "∂u/∂t = ∇·(D∇u − vu) + s − λu with D, s, λ ≥ 0. Write what is taken away as a loss rate λ."
+                )
+    return told
+
+
+def _depth(value: Any) -> int:
+    return 1 + _depth(value[0]) if isinstance(value, tuple) else 0
+
+
 def _told(error: BaseException, files: Collection[Path]) -> str:
     """The error in a sentence, with the last line of ``files`` that it went through."""
     known, frames = {str(path) for path in files}, traceback.extract_tb(error.__traceback__)

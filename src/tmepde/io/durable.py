@@ -44,6 +44,11 @@ class WriteError(OSError):
                 f"{self.path} could not be written: {self.strerror} ({self.needed:,} bytes needed, {free} bytes free). "
                 "Make room, then go on with --resume."
             )
+        if self.errno == errno.ENOENT:
+            return (
+                f"{self.path} could not be written, because its folder is gone. If somebody moved it, move it back and "
+                "go on with --resume; what was deleted is lost."
+            )
         return (
             f"{self.path} could not be written: {self.strerror} ({self.needed:,} bytes). Check the disk and the "
             "permissions, then go on with --resume."

@@ -103,10 +103,13 @@ def _attributes(config: Any, rows: Table, wide: width.Width, member: float) -> d
 
 def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], width.Width, float]:
     """Every array of the store, its widths, and the bytes that a member takes while it runs."""
+    from tmepde.config.trial import trial
     from tmepde.sweep.members import Members
 
     members = Members(config, rows)
     scenario, built = members.build(0)
+    if files := tuple(config.code_files.values()):
+        trial(scenario, files)
     from tmepde.simulation import save_times
 
     times = save_times(scenario, built.save)

@@ -220,9 +220,17 @@ def _put(files: Mapping[Path, bytes]) -> None:
 
 
 def scenarios(path: Path) -> int:
-    """Scenarios of the sweep."""
-    document = json.loads((path / "status" / "zarr.json").read_text("utf-8"))
-    return int(document["shape"][0])
+    """Scenarios of the sweep.
+
+    Raises:
+        StoreError: if there is none, or it is damaged or something else.
+    """
+    head(path)
+    try:
+        document = json.loads((path / "status" / "zarr.json").read_text("utf-8"))
+        return int(document["shape"][0])
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise StoreError(f"{path} is damaged: `status` is not readable ({error}). Run the sweep again.") from error
 
 
 def batches(path: Path) -> int:
