@@ -31,7 +31,7 @@ def attempt(path: str, make: Callable[[], Any], files: Collection[Path] = ()) ->
     except (Exception, SystemExit) as error:
         if not files and not isinstance(error, ValueError | KeyError | FileNotFoundError):
             raise
-        raise ConfigError([Problem(path, f"was refused: {_told(error, files)}")]) from error
+        raise ConfigError([Problem(path, f"was refused: {told_of(error, files)}")]) from error
 
 
 def trial(scenario: Any, files: Collection[Path]) -> None:
@@ -99,7 +99,7 @@ def _depth(value: Any) -> int:
     return 1 + _depth(value[0]) if isinstance(value, tuple) else 0
 
 
-def _told(error: BaseException, files: Collection[Path]) -> str:
+def told_of(error: BaseException, files: Collection[Path]) -> str:
     """The error in a sentence, with the last line of ``files`` that it went through."""
     known, frames = {str(path) for path in files}, traceback.extract_tb(error.__traceback__)
     lines = [f"{Path(frame.filename).name}, line {frame.lineno}" for frame in frames if frame.filename in known]
