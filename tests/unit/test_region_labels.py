@@ -123,7 +123,14 @@ def test_pictures_with_more_numbers_a_pixel_are_no_volumes(tmp_path: Path) -> No
     with pytest.raises(ValueError, match="must have pages of one size"):
         from_file(tmp_path / "d.tif", 10.0)
     pages[0].save(tmp_path / "e.tif", save_all=True, append_images=[pages[0]] * 2)
-    assert from_file(tmp_path / "e.tif", 10.0).grid.shape == (3, 5, 7)
+    assert from_file(tmp_path / "e.tif", 10.0).grid.shape == (3, 5, 7)  # was turned round: taken for colours
+    palette = image.fromarray(LABELS, "P")
+    palette.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0] + [0] * 759)
+    palette.save(tmp_path / "f.png")
+    assert np.array_equal(from_file(tmp_path / "f.png", 10.0).tumour, LABELS == 1)  # its indices
+    pages[0].save(tmp_path / "g.png", save_all=True, append_images=[image.fromarray(2 * LABELS)])
+    with pytest.raises(ValueError, match="must hold one picture, but 'g.png' holds 2"):
+        from_file(tmp_path / "g.png", 10.0)
 
 
 @pytest.mark.filterwarnings("error")

@@ -41,7 +41,7 @@ def guarded(command: Callable[[], Any]) -> NoReturn:
         code = _ready() or command() or OK
     except SystemExit as stop:  # of the parser
         code = stop.code if isinstance(stop.code, int) else OK
-        if code == INTERRUPTED:  # which it ends with in silence
+        if code == INTERRUPTED and interrupts.heard():  # the parser ends with it in silence
             _say(_INTERRUPTED, code)
     except Stop as stop:
         code = _say(str(stop), stop.code)

@@ -30,6 +30,11 @@ def heed() -> None:
         raise KeyboardInterrupt
 
 
+def heard() -> bool:
+    """Whether there was one."""
+    return bool(_heard)
+
+
 def _hear(number: int, _: FrameType | None) -> None:
     _heard.append(number)
     raise KeyboardInterrupt

@@ -104,6 +104,11 @@ def _execute(out: Path, left: list[int], where: Where, options: Any) -> int:
     if result.compiled is not None:
         print(f"{out}: {result.compiled} program(s) compiled")
     if result.stopped:
+        left = store.pending(out)
+        told = (
+            f"Stopped; {len(left)} of {store.batches(out)} batches are left. Go on with the same command and --resume."
+        )
+        print(told, file=sys.stderr)
         return int(result.stopped)
     if where.executor == "slurm-array":
         return _waited(out) if options.wait else 0

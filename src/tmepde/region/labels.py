@@ -159,22 +159,22 @@ def _whole(values: Any, name: str) -> np.ndarray:
 
 
 def _picture(path: Path) -> np.ndarray:
+    """The numbers of the pixels, of a palette their indices; pages come first."""
     from tmepde.region.stains import MOST_PIXELS, declared, require_skimage
 
-    require_skimage()
-    from skimage.io import imread
-
+    require_skimage()  # brings what reads pictures
     if declared(path) > MOST_PIXELS:
         raise ValueError(f"`file` must have at most {MOST_PIXELS:.0e} pixels, but {path.name!r} has more. Bin it.")
-    values = np.asarray(imread(str(path)))
-    bands, pages = _form(path)
-    if pages > 1 and values.ndim < 3:
+    volume = path.suffix.lower() in (".tif", ".tiff")
+    values, bands, pages = _tiff(path) if volume else _frames(path)
+    if pages > 1 and not volume:
+        raise ValueError(f"`file` must hold one picture, but {path.name!r} holds {pages}. Save a .tif with pages z.")
+    if pages > 1 and values.ndim <= 2 + (bands > 1):
         raise ValueError(f"`file` must have pages of one size, but those of {path.name!r} differ. Save them alike.")
-    if bands > 1 and values.shape[-1] != bands and bands in values.shape:  # colour planes one after another
-        values = np.moveaxis(values, values.shape.index(bands), -1)
-    coloured = values.ndim >= 3 and path.suffix.lower() not in (".tif", ".tiff") and values.shape[-1] in (3, 4)
-    if coloured or (bands > 1 and values.ndim >= 3 and values.shape[-1] == bands):
-        if values.shape[-1] >= 3 and np.any(values[..., :3] != values[..., :1]):
+    if bands > 1:
+        if values.shape[-1] != bands and bands in values.shape:  # colour planes one after another
+            values = np.moveaxis(values, values.shape.index(bands), -1)
+        if bands >= 3 and np.any(values[..., :3] != values[..., :1]):
             raise ValueError(
                 f"`file` must be grey, one number a pixel, but {path.name!r} has colours. Save it as grey."
             )
@@ -182,16 +182,26 @@ def _picture(path: Path) -> np.ndarray:
     return values
 
 
-def _form(path: Path) -> tuple[int, int]:
-    """Numbers a pixel (of a palette one), and pages, as the header of a picture states them; 1 where it cannot be
-    read."""
-    from PIL import Image
+def _frames(path: Path) -> tuple[np.ndarray, int, int]:
+    """Pixels, numbers a pixel (of a palette one), and pages; those of one size are stacked."""
+    from PIL import Image, ImageSequence
+
+    with Image.open(path) as picture:
+        bands, found = len(picture.getbands()), [np.array(frame) for frame in ImageSequence.Iterator(picture)]
+    alike = len({one.shape for one in found}) == 1
+    return (np.stack(found) if alike and len(found) > 1 else found[0]), bands, len(found)
+
+
+def _tiff(path: Path) -> tuple[np.ndarray, int, int]:
+    """The same. A reader that guesses takes three or four pages for colours and turns the volume round."""
+    import tifffile
 
     try:
-        with Image.open(path) as picture:
-            return len(picture.getbands()), int(getattr(picture, "n_frames", 1))
-    except Exception:  # not of a kind that PIL knows
-        return 1, 1
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            return np.asarray(file.asarray()), int(getattr(page, "samplesperpixel", 1)), len(file.pages)
+    except Exception:  # a compression that needs a package of its own
+        return _frames(path)
 
 
 def _volume(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:

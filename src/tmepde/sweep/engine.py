@@ -308,10 +308,11 @@ def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
 
 
 def fail(out: Path, index: int, reason: str) -> None:
-    """Mark the scenarios of a batch that could not be run at all."""
+    """Mark the scenarios of a batch that could not be run at all; numbers that it would have had are NaN or 0."""
+    from tmepde.sweep.results import Rows
+
     part = store.rows(Path(out), index)
-    columns = {
-        "message": np.array([reason] * len(part), dtype=object),
-        "status": np.full(len(part), store.FAILED, np.int8),
-    }
-    store.write(Path(out), part.start, part.stop, columns)
+    results = Rows(Path(out), part)
+    for scenario in part:
+        results.failed(scenario, reason)
+    store.write(Path(out), part.start, part.stop, results.columns)
