@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tmepde.cli.exits import BAD_INPUT, ENVIRONMENT, Stop
+from tmepde.io.durable import atomic_write
 
 
 def bench(name: str, as_json: bool, out: Path | None, **options: Any) -> None:
@@ -69,7 +70,7 @@ def _writable(out: Path | None) -> None:
 
 
 def _write(out: Path, value: Any) -> None:
-    out.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    atomic_write(out, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def text(record: dict[str, Any]) -> str:

@@ -63,9 +63,11 @@ def _of_the_machine(error: MemoryError | OSError) -> str:
     """A sentence with the file that could not be used, where the system names one."""
     if type(error).__str__ not in (OSError.__str__, MemoryError.__str__):  # one of ours, which says what to do
         return str(error)
-    if not isinstance(error, OSError) or error.errno is None or error.filename is None:
+    if not isinstance(error, OSError) or error.errno is None:
         return f"{type(error).__name__}: {error}"
     told = os.strerror(error.errno).lower()
+    if error.filename is None:
+        return f"The system refused to read or write: {told}. Check the permissions and the room on the disk."
     return f"{error.filename} cannot be used: {told}. Check the path, the permissions and the room on the disk."
 
 
