@@ -237,6 +237,21 @@ def test_without_a_sweep_there_is_nothing_to_do(tmp_path):
     assert not (tmp_path / "out.zarr").exists()
 
 
+@pytest.mark.parametrize(
+    "where, option",
+    [
+        (Where(scheduler="tcp://host:8786"), "--scheduler is for --executor dask, but inline"),
+        (Where("dask", interface="ib0"), "--interface is for --executor slurm-dask"),
+        (Where(slurm=("time=2:00:00",)), "--slurm is for --executor slurm-array or slurm-dask"),
+    ],
+)
+def test_an_option_that_the_executor_would_leave_aside_is_refused(where, option, tmp_path):
+    (tmp_path / "a.toml").write_text(TINY)
+    with pytest.raises(Stop, match=option):
+        command(tmp_path / "a.toml", tmp_path / "a.zarr", [], where, None)
+    assert not (tmp_path / "a.zarr").exists()
+
+
 @pytest.mark.parametrize(("damage", "words"), [(None, "no store"), ("{}", "damaged"), ("junk", "damaged")])
 def test_what_is_no_sweep_is_named(tmp_path, damage, words):
     path = tmp_path / "x.zarr"

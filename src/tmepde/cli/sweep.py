@@ -41,6 +41,7 @@ def run(
     """Check the config, make the store or go on with it, and run what is pending. Returns the exit code."""
     from tmepde.config.slurm import with_options
 
+    _check_options(where)
     changes = [*overrides, *([f"sweep.batch={width}"] if width is not None else [])]
     config = configs.load(path, changes)
     if config.sweep is None:
@@ -73,6 +74,20 @@ def run(
     if only_create:
         return 0
     return _execute(out, left, where, options)
+
+
+def _check_options(where: Where) -> None:
+    """Refuse options that the executor would leave aside."""
+    for given, option, executors in (
+        (where.scheduler, "--scheduler", ("dask",)),
+        (where.interface, "--interface", ("slurm-dask",)),
+        (where.slurm, "--slurm", ("slurm-array", "slurm-dask")),
+    ):
+        if given and where.executor not in executors:
+            wanted = " or ".join(executors)
+            raise Stop(
+                BAD_INPUT, f"{option} is for --executor {wanted}, but {where.executor} runs here. Drop one of them."
+            )
 
 
 def _plan(config: Any, out: Path, where: Where, options: Any) -> int:
