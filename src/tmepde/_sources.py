@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import hashlib
 import importlib
 import importlib.util
@@ -56,24 +57,32 @@ def _followed(first: Path, root: Path, package: str) -> dict[str, Path]:
 def _imports(path: Path, root: Path, package: str) -> Iterator[tuple[list[str], Path]]:
     """(dotted name in parts, folder that it starts from) of every import statement that may lead to a file here."""
     try:
+        stat = path.stat()
+    except OSError:
+        return
+    for name, level in _statements(path, stat.st_mtime_ns, stat.st_size):
+        if level > len(path.relative_to(root).parts):
+            continue  # leads out of the folder: Python refuses it too
+        base, parts = path.parents[level - 1] if level else root, name.split(".")
+        if not (package and base == root and parts[0] != package):
+            yield parts, base
+
+
+@functools.lru_cache(maxsize=1024)
+def _statements(path: Path, time: int, size: int) -> tuple[tuple[str, int], ...]:
+    """(dotted name, leading dots) of the imports of a file, read again only where its ``time`` or ``size`` is another."""
+    try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return
+        return ()
+    found: list[tuple[str, int]] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names, base = [alias.name for alias in node.names], root
+            found += [(alias.name, 0) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             start = f"{node.module}." if node.module else ""
-            names = [f"{start}{alias.name}" for alias in node.names]
-            if node.level > len(path.relative_to(root).parts):
-                continue  # leads out of the folder: Python refuses it too
-            base = path.parents[node.level - 1] if node.level else root
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            if not (package and base == root and parts[0] != package):
-                yield parts, base
+            found += [(f"{start}{alias.name}", node.level) for alias in node.names]
+    return tuple(found)
 
 
 def _files(base: Path, parts: list[str]) -> Iterator[Path]:
