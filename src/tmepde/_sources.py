@@ -70,7 +70,7 @@ def _imports(path: Path, root: Path, package: str) -> Iterator[tuple[list[str], 
 
 @functools.lru_cache(maxsize=1024)
 def _statements(path: Path, time: int, size: int) -> tuple[tuple[str, int], ...]:
-    """(dotted name, leading dots) of the imports of a file, read again only where its ``time`` or ``size`` is another."""
+    """(dotted name, leading dots) of the imports of a file, read again where its ``time`` or ``size`` is another."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
