@@ -100,6 +100,20 @@ def test_a_helper_that_was_edited_is_found_by_runs_sweeps_and_batches(folder: Pa
     assert float(made.coefficients(clock, state, None)["u.loss"]) == 1.0  # what is edited is read anew
 
 
+def test_a_member_whose_code_raises_fails_alone_and_says_where(folder: Path) -> None:
+    """Anything but three kinds of errors ended the whole sweep with a traceback."""
+    label = 'label: str = eqx.field(static=True, default="good")\n\n    def build'
+    own = OWN.replace("import tmepde as tme\n", "import equinox as eqx\nimport tmepde as tme\n").replace(
+        "def build", label, 1
+    )
+    raises = 'if self.label == "bad":\n            raise RuntimeError("boom")\n        return {"u'
+    (folder / "own.py").write_text(own.replace('return {"u', raises))
+    (folder / "a.toml").write_text(TOML + '[sweep]\nbatch = 2\n[sweep.grid]\n"model.label" = ["good", "bad"]\n')
+    create(config.load(folder / "a.toml"), folder / "s.zarr")
+    report = run_batch(folder / "s.zarr", 0)
+    assert report.ok == 1 and list(report.bad.values()) == ["own.py, line 18: RuntimeError: boom. Correct it."]
+
+
 def test_folders_do_not_share_a_helper(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

@@ -63,12 +63,16 @@ def compute(members: Members, part: range, config: Any, results: Rows, way: How)
         MemoryError: if not even one member fits.
     """
     built: list[_Member] = []
+    files = tuple(config.code_files.values())
     for index in part:
         try:
             scenario, build = members.build(index)
             choice = suitable(scenario, StepControl(rtol=build.rtol), build.precision)
-        except (ConfigError, ValueError, KeyError) as error:
-            results.failed(index, " ".join(str(error).split()))
+        except Exception as error:
+            if not isinstance(error, _MEMBERS) and not (files and _is_of_code(error)):
+                raise
+            own = files and not isinstance(error, ConfigError)
+            results.failed(index, told_of(error, files) if own else " ".join(str(error).split()))
             continue
         built.append(_Member(index, scenario, build, *choice))
     settings = [(m.build.rtol, m.build.max_steps, m.stepper, m.longest) for m in built]
@@ -129,7 +133,10 @@ def _compiling(members: Members, first: _Member, way: How) -> Any:
 
 def _is_of_code(error: Exception) -> bool:
     """Whether code that a config names may have raised it, rather than the machine."""
-    return not isinstance(error, OSError) and type(error).__name__ not in ("XlaRuntimeError", "JaxRuntimeError")
+    return not isinstance(error, OSError | MemoryError) and type(error).__name__ not in (
+        "XlaRuntimeError",
+        "JaxRuntimeError",
+    )
 
 
 def _is_memory(error: Exception) -> bool:
