@@ -136,6 +136,10 @@ def _members(scenarios: Scenario | Sequence[Scenario], values: Mapping[str, Any]
         members = list(scenarios)
         if not members:
             raise ValueError("`scenarios` must hold at least one scenario, but it is empty.")
+        for i, one in enumerate(members):
+            if not isinstance(one, Scenario):
+                given = type(one).__name__
+                raise ValueError(f"`scenarios[{i}]` must be a tmepde.Scenario, but {given} was given.")
         return members
     arrays = {path: np.asarray(v) for path, v in (values or {}).items()}
     lengths = {path: a.shape[0] if a.ndim else 0 for path, a in arrays.items()}

@@ -17,6 +17,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 #: what may be written behind the dot of a target such as ``"oxygen.source"``
 CHANNELS = ("diffusivity", "velocity", "flow", "source", "loss")
@@ -95,7 +96,8 @@ def answered(who: str, ask: Callable[[], Any], grid: Any, kinds: Mapping[str, st
 
     Raises:
         KeyError: where it reads a species that there is not.
-        TypeError: where it returns no mapping of targets, or velocities that are no tuple, or branches on values.
+        TypeError: where it returns no mapping of targets, what is no real number, or velocities that are no tuple, or
+            branches on values.
         ValueError: for a shape that does not fit the grid.
     """
     try:
@@ -114,6 +116,7 @@ def answered(who: str, ask: Callable[[], Any], grid: Any, kinds: Mapping[str, st
         given = type(terms).__name__
         raise TypeError(f"{who} must return a mapping such as {{'u.source': 1.0}}, but {given} was returned.")
     for target, value in terms.items():
+        _check_numbers(f"{who}: `{target}`", value)
         name, _, channel = target.rpartition(".")
         if name in kinds and channel in ("velocity", "flow"):
             _check_faces(f"{who}: `{target}`", value, grid)
@@ -123,6 +126,15 @@ def answered(who: str, ask: Callable[[], Any], grid: Any, kinds: Mapping[str, st
                 wanted = f"be a number or have shape {shape}" if shape else "be a number"
                 raise ValueError(f"{who}: `{target}` must {wanted}, but has shape {jnp.shape(value)}.")
     return terms
+
+
+def _check_numbers(label: str, value: Any) -> None:
+    """Real numbers only: the imaginary part of others would be dropped."""
+    for entry in jax.tree.leaves(value, is_leaf=lambda x: x is None):
+        kind = np.dtype(getattr(entry, "dtype", None) or np.asarray(entry).dtype)
+        if not any(jnp.issubdtype(kind, one) for one in (jnp.floating, jnp.integer, jnp.bool_)):
+            given = f"numbers of type {kind}" if hasattr(entry, "dtype") else repr(entry)
+            raise TypeError(f"{label} must be real numbers, but {given} was given. Return floats.")
 
 
 def _check_faces(label: str, value: Any, grid: Any) -> None:

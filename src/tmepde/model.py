@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import State, is_traced, not_a_number
+from tmepde._types import State
+from tmepde.admissible import by_name, check_required, check_species, check_tissue, dose_problems, type_of
 from tmepde.boundary import Sides, sides
 from tmepde.coefficients import (
     CHANNELS,
@@ -30,7 +30,6 @@ from tmepde.coefficients import (
 from tmepde.grid import Grid
 from tmepde.parameter import out_of_bounds
 from tmepde.process import Process
-from tmepde.schedule import Schedule
 from tmepde.species import KINDS, Species
 
 
@@ -56,22 +55,22 @@ class Model(eqx.Module):
         tissue: Mapping[str, Any] | None = None,
     ):
         if not isinstance(grid, Grid):
-            raise ValueError(f"`grid` must be a tmepde.Grid, but {_type(grid)} was given. Write Grid.square(…), say.")
+            raise ValueError(f"`grid` must be a tmepde.Grid, but {type_of(grid)} was given. Write Grid.square(…), say.")
         self.grid = grid
-        self.species = _by_name("species", species, Species)
+        self.species = by_name("species", species, Species)
         if not isinstance(processes, Mapping):
             processes = {f"process_{i}": p for i, p in enumerate(processes)}
-        self.processes = _by_name("processes", processes, Process)
+        self.processes = by_name("processes", processes, Process)
         self.tissue = {k: v if isinstance(v, jax.Array) else np.asarray(v, float) for k, v in (tissue or {}).items()}
         for name, value in self.tissue.items():
-            _check_tissue(name, value, grid)
+            check_tissue(name, value, grid)
         for name in sorted(self.processes):
             for key, one in self.processes[name].brings(self.base).items():
                 self.species.setdefault(key, one)
         if not self.species:
             raise ValueError("A model needs at least one species, but none was given.")
         for name, one in self.species.items():
-            _check_species(name, one, grid)
+            check_species(name, one, grid)
             if one.carrier and one.carrier not in self.species:
                 raise ValueError(f"`{name}.carrier`: {unknown('species', one.carrier, self.species)}")
 
@@ -99,150 +98,6 @@ class Model(eqx.Module):
         return "\n".join(lines)
 
 
-def _type(value: Any) -> str:
-    return f"an object of type {type(value).__name__}"
-
-
-def _by_name(label: str, given: Any, wanted: type) -> dict[str, Any]:
-    """A copy of a mapping of names to objects of the type ``wanted``."""
-    if not isinstance(given, Mapping):
-        pairs = list(given) if isinstance(given, list | tuple) else None
-        names = [p[0] for p in pairs if isinstance(p, tuple) and len(p) == 2] if pairs is not None else []
-        twice = sorted({n for n in names if isinstance(n, str) and names.count(n) > 1})
-        if twice:
-            raise ValueError(f"`{label}` must name each entry once, but {twice[0]!r} is there twice. Rename one.")
-        raise ValueError(f"`{label}` must be a mapping of names, but {_type(given)} was given. Write {{name: …}}.")
-    for name, value in given.items():
-        if not isinstance(name, str) or not name or "." in name:
-            raise ValueError(
-                f"`{label}` must have names that are words without dots, but {name!r} was given. Rename it."
-            )
-        if not isinstance(value, wanted):
-            raise ValueError(
-                f"`{label}.{name}` must be a tmepde.{wanted.__name__}, but {_type(value)} was given. "
-                f"Write {wanted.__name__}(…)."
-            )
-    return dict(given)
-
-
-def _known(value: Any) -> Any:
-    """The values of an array that is not traced, else ``None``."""
-    if isinstance(value, np.ndarray):
-        return value
-    return np.asarray(value) if isinstance(value, jax.Array) and not is_traced(value) else None
-
-
-def _check_tissue(name: str, value: Any, grid: Grid) -> None:
-    values = _known(value)
-    if values is None:
-        return
-    if values.ndim == grid.ndim and values.shape != grid.shape and values.size > 1:
-        raise ValueError(f"`tissue.{name}` must be a number or have shape {grid.shape}, but has shape {values.shape}.")
-    if not np.all(np.isfinite(values)):
-        raise ValueError(f"`tissue.{name}` must be finite, but it contains NaN or infinity. Mask such cells.")
-
-
-def _check_species(name: str, species: Species, grid: Grid) -> None:
-    for k, pair in enumerate(sides(species.boundary, grid.axes)):
-        for sign, condition in zip("-+", pair, strict=True):
-            _check_side(f"{name}.boundary.{grid.axes[k]}{sign}", condition, species, grid, k)
-    if isinstance(species.boundary, Mapping) and "r-" in species.boundary and _has_centre(grid):
-        raise ValueError(
-            f"`{name}.boundary.r-` must be left out: it is the centre r = 0, which has no area: nothing crosses it. "
-            "Write 'r+', give the grid an `inner` radius, or hold the cells there with `held`."
-        )
-    wanted = () if species.kind == "compartment" else grid.shape
-    checked = (
-        ("initial", species.initial, -np.inf if species.signed else 0.0, wanted),
-        ("negligible", species.negligible, 0.0, ()),
-        *((label, value, least, grid.shape) for label, value, least in _diffusivities(name, species.diffusivity, grid)),
-    )
-    for label, value, least, shape in checked:
-        problem = not_a_number(value)
-        if problem:
-            raise ValueError(f"`{name}.{label}` {problem}.")
-        values = _known(value)
-        if values is None:
-            continue
-        if values.shape not in ((), shape):
-            raise ValueError(f"`{name}.{label}` must be a number or have shape {shape}, but has shape {values.shape}.")
-        if not np.all(np.isfinite(values)):
-            cell = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-            where = f" in cell {cell}" if cell else ""
-            raise ValueError(f"`{name}.{label}` must be finite, but it is {values[cell]}{where}. Correct it.")
-        if np.any(values < least):
-            raise ValueError(f"`{name}.{label}` must not be negative, but its minimum is {values.min():g}.")
-    if species.held is not None and (species.held.shape != grid.shape or species.held.dtype != bool):
-        raise ValueError(
-            f"`{name}.held` must be a boolean array of shape {grid.shape}, but has shape {species.held.shape} "
-            f"and dtype {species.held.dtype}. Write `mask > 0`."
-        )
-
-
-def _has_centre(grid: Grid) -> bool:
-    """Whether the radial axis begins at r = 0."""
-    first = _known(grid.origin[-1])
-    return grid.symmetry != "slab" and first is not None and float(first) == 0.0
-
-
-def _check_side(path: str, condition: Any, species: Species, grid: Grid, k: int) -> None:
-    """Values on a side must fit it, and be of a sign that the species can have."""
-    if grid.periodic[k] and type(condition).__name__ != "NoFlux":
-        raise ValueError(
-            f"`{path}` must be left out, because the grid is periodic along {grid.axes[k]}. "
-            "Drop the condition or build the grid with periodic=False."
-        )
-    side = tuple(1 if j == k else n for j, n in enumerate(grid.shape))
-    for label in ("value", "transfer", "outside", "flux"):
-        values = _known(getattr(condition, label, None))
-        if values is None:
-            continue
-        if label == "value" and not species.signed and np.any(values < 0):  # the bath of Robin may be an effective one
-            raise ValueError(f"`{path}.{label}` must not be negative, but its minimum is {values.min():g}.")
-        if values.size not in (1, int(np.prod(side))):
-            raise ValueError(
-                f"`{path}.{label}` must be a number or have the {int(np.prod(side))} values of the side, but has shape "
-                f"{values.shape}. Give one value per cell of the side."
-            )
-
-
-def _diffusivities(name: str, value: Any, grid: Grid) -> list[tuple[str, Any, float]]:
-    """(label, entry, lower bound) of every entry; a tensor must be symmetric and have no negative direction."""
-    if not isinstance(value, tuple):
-        return [("diffusivity", value, 0.0)]
-    n = grid.ndim
-    rows = isinstance(value[0], tuple)
-    if len(value) != n or (rows and any(not isinstance(r, tuple) or len(r) != n for r in value)):
-        raise ValueError(
-            f"`{name}.diffusivity` must have {n} entries (one per axis) or {n} rows of {n}, but {len(value)} "
-            "were given."
-        )
-    if not rows:
-        return [(f"diffusivity[{k}]", v, 0.0) for k, v in enumerate(value)]
-    flat = [v for row in value for v in row]
-    if all(isinstance(v, np.ndarray) for v in flat) and all(np.all(np.isfinite(v)) for v in flat):
-        try:
-            full = np.stack(np.broadcast_arrays(*flat), axis=-1).reshape(-1, n, n)
-        except ValueError:
-            full = np.eye(n)[None]  # shapes that do not agree are reported entry by entry
-        size = np.max(np.abs(full), initial=0.0)
-        if np.max(np.abs(full - np.swapaxes(full, 1, 2)), initial=0.0) > 1e-9 * size:
-            raise ValueError(f"`{name}.diffusivity` must be a symmetric tensor, but its rows are not. Symmetrise it.")
-        if np.min(np.linalg.eigvalsh(full), initial=0.0) < -1e-9 * size:
-            raise ValueError(f"`{name}.diffusivity` must have no negative eigenvalue, but it has one.")
-    return [(f"diffusivity[{i}][{j}]", value[i][j], 0.0 if i == j else -np.inf) for i in range(n) for j in range(n)]
-
-
-def _check_required(name: str, intervention: Any, model: Model) -> None:
-    missing = [one for one in intervention.requires if one not in model.processes]
-    if missing:
-        listed = ", ".join(repr(one) for one in missing)
-        raise ValueError(
-            f"Intervention {name!r} acts on what the model does not carry: it needs the processes {listed}. "
-            "Build the model with them: solid_tumour(..., therapies=plan), or processes={name: True}."
-        )
-
-
 class System(eqx.Module):
     """A model together with its interventions: all that a stepper needs to know.
 
@@ -258,7 +113,7 @@ class System(eqx.Module):
         self.model, self.interventions = model, dict(interventions or {})
         brought: dict[str, Species] = {}
         for name in sorted(self.interventions):
-            _check_required(name, self.interventions[name], model)
+            check_required(name, self.interventions[name], model.processes)
             for key, species in self.interventions[name].species(model.grid).items():
                 if key in model.species:
                     raise ValueError(f"Intervention {name!r} brings the species {key!r}, which the model already has.")
@@ -381,31 +236,8 @@ class System(eqx.Module):
             for name, module in group.items():
                 found += out_of_bounds(module, f"{label}.{name}")
         for name, one in self.interventions.items():
-            found += _dose_problems(one, f"interventions.{name}")
+            found += dose_problems(one, f"interventions.{name}")
         return found
-
-
-def _dose_problems(intervention: Any, path: str) -> list[str]:
-    """Sentences for fields that must be schedules and are not, and for doses before the start."""
-    found = []
-    for field in dataclasses.fields(intervention):
-        if "schedule" not in field.metadata:
-            continue
-        doses = getattr(intervention, field.name)
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if not isinstance(doses, Schedule):
-            if doses is not None or required:
-                found.append(
-                    f"`{path}.{field.name}` must be a schedule, but {doses!r} was given. Write Bolus(at, amount)."
-                )
-            continue
-        at = _known(doses.at)
-        if at is not None and np.any(at < 0):
-            found.append(
-                f"`{path}.{field.name}.at` must be at least 0 h, but {at.min():g} h was given: doses before the start "
-                "are not given. Shift the times."
-            )
-    return found
 
 
 def _apply(values: dict[str, Any], stated: list[tuple[Any, Any]], dotted: bool, species: Any = ()) -> None:

@@ -67,6 +67,8 @@ def param(
     """
     if status not in STATUSES:
         raise ValueError(f"Argument `status` must be one of {STATUSES}, but {status!r} was given.")
+    if None not in bounds and bounds[0] > bounds[1]:  # type: ignore[operator]
+        raise ValueError(f"Argument `bounds` must be (low, high), but {bounds!r} was given. Exchange them.")
     metadata = {"parameter": dict(unit=unit, doc=doc, bounds=bounds, ref=ref, status=status)}
     keywords: dict[str, Any] = {} if default is _REQUIRED else {"default": default}
     if kw_only:

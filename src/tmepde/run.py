@@ -23,105 +23,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from tmepde._each import each
 from tmepde._heap import return_memory
 from tmepde._results import Status
 from tmepde._types import State, parted, shapes
+from tmepde.content import content
 from tmepde.diagnosis import caution, explain, standing
 from tmepde.layout import to_host
-from tmepde.runner import (
-    Runner,
-    copy_program,
-    march_program,
-    method_of,
-    spans,
-    start_program,
-    watch_program,
-)
+from tmepde.lent import copied, lent, placed
+from tmepde.outcome import Outcome, Saved, Start, fitted
+from tmepde.runner import Runner, march_program, method_of, spans, start_program, watch_program
 from tmepde.scenario import Scenario
 from tmepde.snapshot import Snapshot, check, progress_arrays, progress_from, signature
 from tmepde.solution import account_of, statistics_of
 from tmepde.steppers.structure import structure
 
-#: cells of which a content is summed at a time: their float64 values stay in the nearest cache, and on one core
-_PIECE = 8192
-#: numbers of the largest array that is brought to the device along with others
-_FEW = 4096
 #: structures whose programs this process has: a call finds them by itself, in less time than it takes to ask for them
 _met: set[int] = set()
 #: seconds of compilation that leave enough memory behind to be returned
 _COMPILED = 5.0
-
-
-@dataclass(frozen=True)
-class Saved:
-    """One row of results.
-
-    Attributes:
-        index: 0 for the start.
-        time: h.
-        fields: those to keep, by species, shape of the grid or ().
-        observables: by name, shape ().
-        snapshot: to go on from here; ``None`` where the run was asked for none.
-    """
-
-    index: int
-    time: float
-    fields: dict[str, np.ndarray]
-    observables: dict[str, np.ndarray]
-    snapshot: Snapshot | None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        status: a :class:`~tmepde.Status`.
-        message: a sentence: what happened, where and when, and what to do.
-        time: h reached; later than the last row where a run ended within an interval.
-        rows: rows saved, those before a resume included.
-        statistics: ``steps``, ``rejected``, ``solver_iterations``, since the start of the scenario.
-        budgets: per species, since the start of the scenario (see :class:`~tmepde.Solution`).
-        precision, method: how it was computed.
-        wall_time, compile_time: s in this process.
-        snapshot: the last good state, to go on from; ``None`` where the run was asked for none and reached its end.
-    """
-
-    status: Status
-    message: str
-    time: float
-    rows: int
-    statistics: dict[str, int]
-    budgets: dict[str, dict[str, float]]
-    precision: str
-    method: str
-    wall_time: float
-    compile_time: float
-    snapshot: Snapshot | None
-
-    @property
-    def ok(self) -> bool:
-        return self.status == Status.ok
-
-
-@dataclass(frozen=True)
-class Start:
-    """Begin at ``time`` (h) instead of 0, with ``state`` for the species it names and initial values for the others.
-
-    The clock goes on from there: doses before ``time`` are past. Budgets and counters begin anew.
-    """
-
-    time: float
-    state: dict[str, np.ndarray]
 
 
 class Run:
@@ -164,12 +91,12 @@ class Run:
         arrays, self._frame = parted(runner)
         key = self._frame, shapes(arrays)
         self._method = method_of(*key)
-        self._arrays = self._lent(arrays)  # once, not for every call
+        self._arrays = lent(arrays, runner.layout, scenario)  # once, not for every call
         self._spans = spans(times, runner.dtype)
         with jax.default_matmul_precision("highest"):
             self.state, self._progress, volumes = start_program(self._arrays, self._frame)
             if start is not None and snapshot is None:
-                self.state = self._placed(self.state | _fitted(start, self.state))
+                self.state = placed(self.state | fitted(start, self.state), runner.layout)
             self._begin(snapshot, volumes)
             if (met := hash(key)) not in _met:
                 self.program()
@@ -187,21 +114,6 @@ class Run:
             where = (self._arrays, self._frame, self.state, self._progress)
             return march_program.lower(*where, span, np.asarray(1)).compile()
 
-    def _lent(self, arrays: list[Any]) -> list[Any]:
-        """The numbers of the run on the device. Large ones that :func:`cast` has made for this run alone, and nobody
-        can change, are lent to a processor as they are; all others are copied."""
-        if self.runner.layout is not None:
-            return self._placed(arrays)
-        lent = list(arrays)
-        few = [i for i, x in enumerate(arrays) if isinstance(x, np.ndarray) and x.size <= _FEW]
-        for i, x in zip(few, copy_program([arrays[i] for i in few]), strict=True):
-            lent[i] = x
-        large = [i for i, x in enumerate(lent) if not isinstance(x, jax.Array)]
-        known = {id(x) for x in jax.tree.leaves(self.scenario)} if large else set()
-        for i in large:
-            lent[i] = _lend(lent[i], id(lent[i]) not in known)
-        return lent
-
     def _begin(self, snapshot: Snapshot | None, volumes: Any) -> None:
         """At the start, or where ``snapshot`` stands."""
         self._volumes = to_host(volumes)
@@ -215,14 +127,9 @@ class Run:
         if int(progress.status) != Status.ok:  # try again; what was used up is granted anew
             made = progress.steps + progress.rejected
             progress = eqx.tree_at(lambda p: (p.status, p.begun), progress, (np.asarray(int(Status.ok)), made))
-        self.state = self._placed({n: snapshot.state[n] for n in self.state})
+        self.state = placed({n: snapshot.state[n] for n in self.state}, self.runner.layout)
         known = jax.tree.map(lambda new, old: np.array(new, old.dtype), progress, self._progress)
-        self._progress = self._placed(known)
-
-    def _placed(self, tree: Any) -> Any:
-        """Arrays of the devices' own, in parts where there is a layout."""
-        layout = self.runner.layout
-        return jax.tree.map(jnp.array, tree) if layout is None else layout.place(tree)
+        self._progress = placed(known, self.runner.layout)
 
     def __iter__(self) -> Iterator[Saved]:
         if self.index == 0:
@@ -292,13 +199,13 @@ class Run:
             now = np.asarray(self.times[index], self.runner.dtype)
             with jax.default_matmul_precision("highest"):
                 watched = watch_program(self._arrays, self._frame, self.state, now)
-            observed = {n: _copy(v) for n, v in watched.items()}
+            observed = {n: copied(v) for n, v in watched.items()}
         return Saved(index, float(self.times[index]), fields, observed, snapshot)
 
     def _kept(self, name: str, index: int) -> np.ndarray:
         """The field as an array of its own, or as a row of the array that was given for it."""
         if self._into is None:
-            return _copy(self.state[name])
+            return copied(self.state[name])
         row = self._into[name][index : index + 1].reshape(self.state[name].shape)
         row[...] = to_host(self.state[name])
         return row
@@ -318,7 +225,7 @@ class Run:
         )
 
     def _host(self) -> dict[str, np.ndarray]:
-        return {n: _copy(u) for n, u in self.state.items()}
+        return {n: copied(u) for n, u in self.state.items()}
 
     @property
     def _volume(self) -> float:
@@ -380,47 +287,3 @@ class Run:
     def _cautions(self, runner: Runner, state: State, clock: tuple[Any, Any, Any], final: dict[str, np.ndarray]) -> str:
         drawn = caution(runner, self._structure.drifting, state, clock, self._volumes, final)
         return drawn + self._standing[1]
-
-
-def _fitted(start: Start, like: State) -> State:
-    """The given values in the precision of the run.
-
-    Raises:
-        ValueError: for a species that the model lacks, another shape, or a value that is not finite.
-    """
-    found = {}
-    for name, values in start.state.items():
-        if name not in like:
-            raise ValueError(f"`start` names {name!r}, which is no species of this scenario. Leave it out.")
-        if np.shape(values) != like[name].shape:
-            shapes = f"{like[name].shape}, but {np.shape(values)}"
-            raise ValueError(f"`start` must give {name!r} the shape {shapes} was given. Use the same grid.")
-        if not np.all(np.isfinite(values)):
-            raise ValueError(f"`start` must be finite, but {name!r} is not. Start from another time.")
-        found[name] = np.asarray(values).astype(like[name].dtype)
-    return found
-
-
-def content(volumes: np.ndarray, values: np.ndarray) -> np.float64:
-    """Σ V·u in float64, in pieces: a float64 copy of a large field is new memory, which costs more than the sum. One
-    volume of all cells is taken out of the sum."""
-    if volumes.size == 1:
-        return np.float64(volumes.reshape(())) * np.sum(values, dtype=np.float64)
-    v, u = volumes.reshape(-1), values.reshape(-1)
-    pieces = [
-        np.dot(v[i : i + _PIECE].astype(np.float64), u[i : i + _PIECE].astype(np.float64))
-        for i in range(0, u.size, _PIECE)
-    ]
-    return np.sum(pieces, dtype=np.float64)
-
-
-def _lend(values: np.ndarray, own: bool) -> Any:
-    """On a processor the very memory of ``values`` where it is aligned and its ``own``, else a copy."""
-    return jax.device_put(values, may_alias=True) if own else jnp.array(values)
-
-
-def _copy(values: Any) -> np.ndarray:
-    """A host array of its own that nobody changes: on a processor a plain conversion shares the buffer."""
-    found = np.array(to_host(values))
-    found.setflags(write=False)
-    return found

@@ -92,7 +92,7 @@ class Runner(eqx.Module):
         zero = jnp.zeros((), self.dtype)
         clock = Clock(time, zero, zero, self.control.first)
         tissue, _ = self.problem.system.tissue(clock, state)
-        return {n: f(clock, state, tissue) for n, f in self.scenario.observables.items()}
+        return {n: _number(n, f(clock, state, tissue)) for n, f in self.scenario.observables.items()}
 
     def totals(self, state: State) -> State:
         return {n: self.problem.total(state[n]) for n in self.problem.dynamic}
@@ -134,6 +134,18 @@ def watch_program(arrays: list[Any], frame: Frame, state: State, time: Any) -> S
     runner = frame.filled(arrays)
     with tracing(runner.layout):
         return runner.kept(runner.watched(state, time))
+
+
+def _number(name: str, value: Any) -> Any:
+    """The value of an observable, which is one number.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if value is None or jnp.shape(value) != ():
+        given = "None" if value is None else f"an array of shape {jnp.shape(value)}"
+        raise ValueError(f"`observables.{name}` must return one number, but returned {given}. Sum it, say.")
+    return value
 
 
 @jax.jit

@@ -45,7 +45,7 @@ class Scenario(eqx.Module):
             raise ValueError(f"`model` must be a tmepde.Model, but {given} was given. Write library.solid_tumour(…).")
         self.model = model
         self.interventions = _therapies(interventions)
-        self.observables = dict(observables or {})
+        self.observables = _watched(observables)
         self.until = _duration(until)
         problems = self.system.problems()
         if problems:
@@ -129,9 +129,24 @@ def _therapies(given: Any) -> dict[str, Any]:
             f'`interventions` must be a mapping of names, but {kind} was given. Write {{"name": therapy}}.'
         )
     for name, one in given.items():
-        if not (hasattr(one, "effects") and hasattr(one, "requires")):
-            kind = type(one).__name__
+        if not (hasattr(one, "effects") and hasattr(one, "requires")) or isinstance(one, type):
+            kind = f"the class {one.__name__} itself" if isinstance(one, type) else type(one).__name__
             raise ValueError(f"`interventions.{name}` must be a tmepde.Intervention, but {kind} was given.")
+    return dict(given)
+
+
+def _watched(given: Any) -> dict[str, Any]:
+    """Observables by name, as a copy."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise ValueError(f'`observables` must be a mapping of names, but {kind} was given. Write {{"name": function}}.')
+    for name, one in given.items():
+        if not callable(one):
+            raise ValueError(
+                f"`observables.{name}` must be a function of (clock, state, tissue), but {one!r} was given. Define one."
+            )
     return dict(given)
 
 

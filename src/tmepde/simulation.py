@@ -14,7 +14,8 @@ from tmepde._each import each
 from tmepde._types import cast, is_traced
 from tmepde.coefficients import unknown
 from tmepde.layout import Layout
-from tmepde.run import Run, Start
+from tmepde.outcome import Start
+from tmepde.run import Run
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
 from tmepde.scenario import Scenario, check_fields, check_save
@@ -206,6 +207,10 @@ def _check(
             "precision 'f64' needs 64-bit mode, but it is off. Call jax.config.update('jax_enable_x64', True) first."
         )
     if not is_traced(control):
+        if not isinstance(control, StepControl):
+            raise ValueError(
+                f"`control` must be a tmepde.StepControl, but {control!r} was given. Write StepControl(…)."
+            )
         problems += control.problems(precision)
     if gradient not in ("reverse", "forward"):
         problems.append(f"`gradient` must be 'reverse' or 'forward', but {gradient!r} was given.")
@@ -318,6 +323,8 @@ def run_arms(scenario: Scenario, arms: Mapping[str, Sequence[str]], **options: A
 
     All arms share one compilation: an arm is a set of numbers, not a structure.
     """
+    if not isinstance(arms, Mapping):
+        raise ValueError(f"`arms` must be a mapping of names, but {arms!r} was given. Write {{name: [therapy, …]}}.")
     variants = {name: arm_of(scenario, active, name) for name, active in arms.items()}
     return {name: simulate(variant, **options) for name, variant in variants.items()}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-CONFIG = SimpleNamespace(toml=lambda: 'name = "made up"\n', name="made up", code={})
+CONFIG = SimpleNamespace(toml=lambda: 'name = "made up"\n', name="made up", code={}, pictures={})
 
 
 def logistic(clock, state, tissue, rate, capacity):

@@ -17,7 +17,7 @@ import pint
 import pytest
 
 import tmepde as tme
-from tmepde import Bolus, Course, Dirichlet, Grid, Model, Region, Robin, Scenario, Species, StepControl
+from tmepde import Bolus, Course, Dirichlet, Grid, Model, Region, Robin, Scenario, Species, StepControl, config
 
 NAN, INF = float("nan"), float("inf")
 LINE, SQUARE = Grid.line(100.0, 10), Grid.square(100.0, 8)
@@ -203,6 +203,28 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: _in_32_bit(lambda: tme.simulate(scenario(), precision="f64")),
         "needs 64-bit mode",
     ),
+    "a class is no therapy": (lambda: scenario(therapies={"a": tme.CellInfusion}), "but the class CellInfusion itself"),
+    "observables in a list": (lambda: Scenario(one(), observables=[3]), "`observables` must be a mapping of names"),
+    "an observable that is a number": (lambda: Scenario(one(), observables={"a": 3}), "must be a function of (clock,"),
+    "an observable that is a field": (
+        lambda: tme.simulate(Scenario(one(), until=1.0, observables={"a": lambda clock, state, tissue: state["u"]})),
+        "`observables.a` must return one number, but returned an array of shape (10,)",
+    ),
+    "an observable that is nothing": (
+        lambda: tme.simulate(Scenario(one(), until=1.0, observables={"a": lambda clock, state, tissue: None})),
+        "`observables.a` must return one number, but returned None",
+    ),
+    "a table is no control": (
+        lambda: tme.simulate(scenario(), control={"rtol": 1e-3}),
+        "`control` must be a tmepde.StepControl",
+    ),
+    "arms in a list": (lambda: tme.run_arms(scenario(), ["a"]), "`arms` must be a mapping of names"),
+    "a number among scenarios": (lambda: tme.simulate_batch([scenario(), 3]), "`scenarios[1]` must be a tmepde.Scen"),
+    "bounds the wrong way round": (lambda: tme.param("1", doc="x", bounds=(2, 1)), "`bounds` must be (low, high)"),
+    "a config in bytes": (lambda: config.loads(b"schema = 1"), "must be text, but bytes was given"),
+    "an override that is a number": (lambda: config.loads("schema = 1", [3]), "must be texts KEY=VALUE, but 3"),
+    "an override without a path": (lambda: config.loads("schema = 1", {"": 3}), "must have paths such as run.until"),
+    "an override at a number": (lambda: config.loads("schema = 1", {3: 3}), "must have paths such as run.until"),
     "a model is no scenario": (lambda: tme.simulate(one()), "`scenario` must be a tmepde.Scenario, but Model"),
     "a number is no species": (lambda: Model(LINE, {"u": 3.0}), "`species.u` must be a tmepde.Species"),
     "a number is no process": (lambda: Model(LINE, {"u": Species()}, [3]), "must be a tmepde.Process"),
@@ -329,3 +351,12 @@ def test_110_a_parameter_takes_a_quantity_in_its_unit() -> None:
     unit = pint.UnitRegistry()
     model = tumour(oxygen_diffusivity=1750 * unit.um**2 / unit.s)
     assert float(model.species["oxygen"].diffusivity) == pytest.approx(1750 * 3600)
+
+
+def test_numbers_of_numpy_pass_in_overrides() -> None:
+    """``np.int64(7)`` was "no whole number"."""
+    text = (
+        'schema = 1\n[grid]\nextent = ["1 mm"]\ncells = [8]\n[model]\nkind = "kuznetsov_1994"\n[run]\nuntil = "1 h"\n'
+    )
+    loaded = config.loads(text, {"grid.cells": [np.int64(7)], "run.rtol": np.float32(0.5**10)})
+    assert loaded.grid.cells == (7,) and loaded.run.rtol == 0.5**10

@@ -64,3 +64,39 @@ def test_short_writes_are_completed_and_leftovers_swept(tmp_path, monkeypatch):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / f"{durable.TEMPORARY}1-2-c").write_bytes(b"half")
     assert len(sweep_temporaries(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_a_folder_gives_way_in_one_step(tmp_path, monkeypatch, able):
+    """Where names can be swapped there is no instant without a store."""
+    if not able:
+        monkeypatch.setattr(durable, "exchanged", lambda one, other: False)
+    for name in ("new", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text(name)
+    durable.replace_folder(tmp_path / "new", tmp_path / "there", tmp_path / "old")
+    assert [p.name for p in tmp_path.iterdir()] == ["there"] and (tmp_path / "there" / "a").read_text() == "new"
+
+
+def test_an_interrupt_between_two_renames_brings_back_what_was_there(tmp_path, monkeypatch):
+    """The earlier result was left under a hidden name, or removed with it."""
+    for name in ("new", "there"):
+        (tmp_path / name).mkdir()
+    rename, calls = os.rename, []
+
+    def interrupted(one, other):
+        calls.append(one)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        rename(one, other)
+
+    monkeypatch.setattr(durable, "exchanged", lambda one, other: False)
+    monkeypatch.setattr(os, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        durable.replace_folder(tmp_path / "new", tmp_path / "there", tmp_path / "old")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "there"]
+
+
+def test_a_folder_that_is_gone_is_said_to_be(tmp_path):
+    with pytest.raises(durable.WriteError, match="because its folder is gone. If somebody moved it, move it back"):
+        durable.write_files({tmp_path / "gone" / "a": b"x"})

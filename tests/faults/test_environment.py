@@ -7,6 +7,7 @@ process of its own, some seconds each.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -201,3 +202,48 @@ def test_18_a_damaged_cache_is_compiled_around_with_one_warning(folder: Path) ->
         assert 1 <= len(done.stderr.strip().splitlines()) <= len(kept)
         for path, content in contents.items():
             path.write_bytes(content)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no terminals that hang up")
+def test_a_terminal_that_is_closed_stops_a_run_and_nohup_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps under way are committed; ignored, as nohup does it, the signal stays ignored."""
+    from tmepde.cli.stopping import Stopping
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with Stopping() as stop:
+            assert not stop()
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop() and (stop.reason, stop.code) == ("SIGHUP", 129)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with Stopping() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_an_interrupt_that_a_library_swallows_is_heeded_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tmepde.cli import interrupts
+    from tmepde.cli.stopping import Stopping
+
+    monkeypatch.setattr(interrupts, "_heard", [])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        interrupts.listen()
+        with pytest.raises(KeyboardInterrupt):  # where a callback of a library would have dropped it
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        with pytest.raises(KeyboardInterrupt), Stopping():
+            pytest.fail("the run began")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_what_the_machine_refuses_is_told_with_the_file(folder: Path) -> None:
+    one_line(shell("tmepde new radial_1d /proc/x", folder), 5, "/proc/x cannot be used: no such file", "Check the path")
+    one_line(shell("tmepde sweep batch nope 0", folder), 2, "There is no store at nope")
+    one_line(shell("tmepde bench w1 --quick --out /proc/x", folder), 2, "/proc/x cannot be written")
+    (folder / "own.txt").write_text("mine")
+    done = shell("tmepde --allow-code", folder)
+    assert done.returncode == 2 and "Usage" in done.stdout

@@ -189,7 +189,7 @@ def test_a_run_killed_by_the_clock_loses_at_most_what_was_not_committed(referenc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGUSR1", 75)])
+@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129), ("SIGUSR1", 75)])
 def test_a_signal_commits_and_says_so(reference, name, code):
     folder, _, whole = reference
     path = folder / f"{name}.zarr"

@@ -58,6 +58,13 @@ def test_a_stopped_run_goes_on_to_the_same_bits(build, whole, tmp_path, count):
     assert "resumed after rows" in root.read(path)["attributes"]["history"]
 
 
+def test_what_a_run_left_that_was_killed_while_it_made_its_store_is_removed(build, tmp_path):
+    left = tmp_path / ".run.zarr.partial-0123abcd"
+    (left / "time").mkdir(parents=True)
+    go(build, tmp_path / "run.zarr", after(0))
+    assert [p.name for p in tmp_path.iterdir()] == ["run.zarr"]
+
+
 def test_a_damaged_checkpoint_falls_back_and_says_so(build, whole, tmp_path, capsys):
     path = tmp_path / "run.zarr"
     go(build, path, after(17))

@@ -109,6 +109,7 @@ def test_python_runs_where_it_was_allowed(tmp_path: Path, monkeypatch: pytest.Mo
         config.loads(text, folder=str(tmp_path), code=True)
     assert (tmp_path / "ran").exists()
     (tmp_path / "ran").unlink()
+    (tmp_path / "mine.py").write_text(EVIL + "# edited: what is unchanged is run once in a process\n")
     monkeypatch.setenv("TMEPDE_ALLOW_CODE", "1")
     with pytest.raises(config.ConfigError, match="cannot be used"):
         config.loads(text, folder=str(tmp_path))

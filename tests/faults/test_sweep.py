@@ -175,6 +175,43 @@ def test_failed_batch_is_marked_and_can_be_retried(done, tmp_path):
     same(out, done[0])
 
 
+def test_a_batch_that_could_not_be_run_at_all_is_no_damage(done, tmp_path):
+    """Its message and status alone were written: the store was said to be damaged, had no report, and --resume ran what
+    had killed its process again."""
+    from tmepde.io import StoreError, open_store
+    from tmepde.sweep.damage import look, mend
+
+    out = tmp_path / "killed.zarr"
+    shutil.copytree(done[0], out)
+    for file in out.glob("*/c.2*"):
+        file.unlink()
+    fail(out, 2, "its process was killed by SIGSEGV, twice")
+    assert look(out).good and mend(out) == [] and pending(out) == []
+    last = xr.open_zarr(out).isel(scenario=slice(4, None))
+    assert np.all(last["status"] == store.FAILED) and np.all(np.isnan(last["tumour_burden"]))
+    with pytest.raises(StoreError, match="is the store of a sweep, but that of a run is needed"):
+        open_store(out)
+
+
+def test_a_lost_array_and_a_changed_document_are_found_and_come_back(done, tmp_path):
+    """A folder that was deleted was not missed; xarray then reads it as NaN."""
+    from tmepde.sweep.damage import look, mend
+
+    out = tmp_path / "lost.zarr"
+    shutil.copytree(done[0], out)
+    shutil.rmtree(out / "tumour_burden")
+    (out / "n_steps" / "zarr.json").write_text((out / "n_steps" / "zarr.json").read_text().replace("int32", "int16"))
+    assert look(out).documents == {"tumour_burden/zarr.json": "missing", "n_steps/zarr.json": "changed"}
+    assert len(mend(out)) == 2 + 3 and look(out).good and pending(out) == [0, 1, 2]
+    for index in range(3):
+        run_batch(out, index)
+    same(out, done[0])
+    root = out / "zarr.json"
+    root.write_text(root.read_text().replace('"batch": 2', '"batch": 0'))
+    with pytest.raises(StoreError, match="`zarr.json` does not match its checksum"):
+        pending(out)
+
+
 def test_going_on_with_another_config_is_refused_with_what_differs(done, tmp_path):
     changed = configs.loads(TINY.replace("1e9 cells", "2e9 cells"))
     with pytest.raises(
@@ -198,6 +235,21 @@ def test_without_a_sweep_there_is_nothing_to_do(tmp_path):
     with pytest.raises(Stop, match="must have"):
         command(path, tmp_path / "out.zarr", (), Where(), None, False, False)
     assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize(
+    "where, option",
+    [
+        (Where(scheduler="tcp://host:8786"), "--scheduler is for --executor dask, but inline"),
+        (Where("dask", interface="ib0"), "--interface is for --executor slurm-dask"),
+        (Where(slurm=("time=2:00:00",)), "--slurm is for --executor slurm-array or slurm-dask"),
+    ],
+)
+def test_an_option_that_the_executor_would_leave_aside_is_refused(where, option, tmp_path):
+    (tmp_path / "a.toml").write_text(TINY)
+    with pytest.raises(Stop, match=option):
+        command(tmp_path / "a.toml", tmp_path / "a.zarr", [], where, None)
+    assert not (tmp_path / "a.zarr").exists()
 
 
 @pytest.mark.parametrize(("damage", "words"), [(None, "no store"), ("{}", "damaged"), ("junk", "damaged")])

@@ -29,6 +29,8 @@ for line in sys.stdin:
             pass
         elif act.startswith("die"):
             os.kill(os.getpid(), signal.SIGKILL)
+        elif act == "exit":
+            os._exit(9)
         elif act == "disk":
             sys.exit(5)
         elif act == "wait":
@@ -75,7 +77,16 @@ def test_killed_once_a_batch_is_done_by_the_next_process(out, monkeypatch):
 def test_killed_twice_a_batch_is_handed_back_and_the_others_are_done(out, monkeypatch):
     result, _, tries = run(out, monkeypatch, "die", "1 4")
     assert result.done == [0, 2, 3] and sorted(result.failed) == [1, 4] and tries == ["1", "1", "4", "4"]
-    assert "killed twice" in result.failed[1] and pending(out) == [1, 4] and not result.stopped
+    assert result.failed[1] == "its process was killed by SIGKILL, twice (out of memory?)"
+    assert pending(out) == [1, 4] and not result.stopped
+
+
+def test_a_library_that_ends_the_process_fails_its_batch_alone(out, monkeypatch):
+    """The command ended with that code and without a word, and the other batches stayed pending."""
+    result, lines, tries = run(out, monkeypatch, "exit", "1")
+    assert result.done == [0, 2, 3, 4] and not result.stopped and tries == ["1", "1"]
+    assert result.failed == {1: "its process ended with code 9, twice"}
+    assert lines[0] == "batch 1: its process ended with code 9; once more"
 
 
 def test_an_error_of_the_machine_ends_the_watch_with_its_code(out, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 import tmepde as tme
 from tmepde import run as runs
 from tmepde._types import cast, parted, shapes
-from tmepde.run import content
+from tmepde.content import content
 from tmepde.simulation import follow
 from tmepde.steppers import SemiDiscrete
 from tmepde.steppers.choice import choose_stepper

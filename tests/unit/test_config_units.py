@@ -45,6 +45,8 @@ from tmepde.config.units import factor, parse, text
         ("10^8 cells", "cells", 1e8),
         ("-2.5 x 10^-3 um/h", "um/h", -2.5e-3),
         ("5×10^6 cells", "cells", 5e6),
+        ("800\u00a0um", "um", 800.0),
+        ("\u22122\u202fum/h", "um/h", -2.0),
     ],
 )
 def test_text_with_a_unit_is_converted(given_text: str, unit: str, value: float) -> None:
@@ -53,6 +55,14 @@ def test_text_with_a_unit_is_converted(given_text: str, unit: str, value: float)
 
 def test_a_bare_number_is_in_the_internal_unit() -> None:
     assert parse(5, "um") == parse(5.0, "um") == parse("5 um", "um") == 5.0
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 10**400, -(10**400)], ids=["nan", "inf", "big", "-big"])
+def test_numbers_without_an_end_are_not_told_to_have_a_unit(number: float) -> None:
+    """``nan`` was to be written as ``"nan hour"``, and a whole number of 400 digits ended in an OverflowError."""
+    for bare in (True, False):
+        with pytest.raises(ValueError, match="must be finite, but"):
+            parse(number, "h", bare)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 
 import tmepde as tme
 from tmepde import Status
+from tmepde.content import content
 from tmepde.process import process
-from tmepde.run import content
 from tmepde.runner import Runner
 from tmepde.simulation import follow
 from tmepde.snapshot import Snapshot

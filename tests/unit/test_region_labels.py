@@ -105,6 +105,46 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
             from_file(tmp_path / name, 1.0)
 
 
+def test_pictures_with_more_numbers_a_pixel_are_no_volumes(tmp_path: Path) -> None:
+    """A grey picture with transparency, or saved as RGB, was read as a volume of two or three layers."""
+    image = pytest.importorskip("PIL.Image")
+    layers = {"LA": [LABELS, np.full_like(LABELS, 255)], "RGB": [LABELS] * 3, "RGBA": [LABELS] * 4}
+    for mode, bands in layers.items():
+        for ending in ("png", "tif"):
+            path = tmp_path / f"{mode}.{ending}"
+            image.fromarray(np.stack(bands, -1), mode).save(path)
+            assert np.array_equal(from_file(path, 10.0).tumour, LABELS == 1), path
+    for ending in ("png", "tif"):
+        image.fromarray(np.stack([LABELS, 0 * LABELS, LABELS], -1), "RGB").save(tmp_path / f"c.{ending}")
+        with pytest.raises(ValueError, match=f"must be grey, one number a pixel, but 'c.{ending}' has colours"):
+            from_file(tmp_path / f"c.{ending}", 10.0)
+    pages = [image.fromarray(LABELS), image.fromarray(LABELS[:3])]
+    pages[0].save(tmp_path / "d.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(ValueError, match="must have pages of one size"):
+        from_file(tmp_path / "d.tif", 10.0)
+    pages[0].save(tmp_path / "e.tif", save_all=True, append_images=[pages[0]] * 2)
+    assert from_file(tmp_path / "e.tif", 10.0).grid.shape == (3, 5, 7)  # was turned round: taken for colours
+    palette = image.fromarray(LABELS, "P")
+    palette.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0] + [0] * 759)
+    palette.save(tmp_path / "f.png")
+    assert np.array_equal(from_file(tmp_path / "f.png", 10.0).tumour, LABELS == 1)  # its indices
+    pages[0].save(tmp_path / "g.png", save_all=True, append_images=[image.fromarray(2 * LABELS)])
+    with pytest.raises(ValueError, match="must hold one picture, but 'g.png' holds 2"):
+        from_file(tmp_path / "g.png", 10.0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_archives_half_precision_and_labels_of_two_classes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", LABELS)
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(ValueError, match="must hold one array, but 'a.npy' is an archive"):
+        from_file(tmp_path / "a.npy", 10.0)
+    half = saved(tmp_path, LABELS.astype(np.float16), "b.npy")
+    assert np.array_equal(from_file(half, 10.0).tumour, LABELS == 1)
+    with pytest.raises(ValueError, match="must give each label one meaning, but 1 has two"):
+        from_file(half, 10.0, None, {"tumour": 1, "stroma": [1, 2]})
+
+
 CONFIG = """\
 schema = 1
 [tissue]

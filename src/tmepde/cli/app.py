@@ -63,6 +63,7 @@ OnDevice = Annotated[Device | None, typer.Option(help="Where to compute; the def
 
 @app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Let configs name Python files (kind = FILE.py:CLASS), which are run.")
@@ -75,6 +76,9 @@ def _root(
 
         print(__version__)
         raise typer.Exit()
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(2)
 
 
 @app.command(epilog="[b]Example[/b]  tmepde new radial_1d study")
@@ -150,7 +154,7 @@ def run(
     """Run all arms of a config and write one xarray dataset, row by row.
 
     Exit codes: 0 ok, 2 bad input, 3 step limit reached, 4 diverged, 5 memory, disk or device, 6 another run writes it,
-    75 wall time or SIGUSR1, 130 Ctrl-C, 143 SIGTERM; after the last three --resume goes on.
+    75 wall time or SIGUSR1, 129 terminal closed, 130 Ctrl-C, 143 SIGTERM; after the last four --resume goes on.
     """
     from tmepde.cli.run import run as command
 
@@ -268,12 +272,13 @@ def sweep_batch(
 @sweeps.command("report", epilog="[b]Example[/b]  tmepde sweep report out/sweep.zarr")
 def sweep_report(
     out: SweepStore,
-    page: Annotated[Path | None, typer.Option("--out", "-o", help="The page to write; default OUT.html.")] = None,
+    page: Annotated[Path | None, typer.Option("--out", "-o", help="The page; default a.html of a.zarr.")] = None,
 ) -> None:
     """Best scenarios, main effects, interactions, synergy and maps as one HTML page; nothing is run again."""
     from tmepde.cli.report import report as command
+    from tmepde.cli.target import page_of
 
-    command(out, page or out.with_suffix(".html"))
+    command(out, page or page_of(out))
 
 
 def _ends(code: int) -> None:
@@ -306,12 +311,13 @@ def repair(store: Store) -> None:
 @app.command(epilog="[b]Example[/b]  tmepde report out/colon.zarr -o out/colon.html")
 def report(
     store: Annotated[Path, typer.Argument(metavar="STORE", help="A store of a run or a sweep.", show_default=False)],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page to write; default STORE.html.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page; default a.html of a.zarr.")] = None,
 ) -> None:
     """Write one self-contained HTML page about a result."""
     from tmepde.cli.report import report as command
+    from tmepde.cli.target import page_of
 
-    command(store, out or store.with_suffix(".html"))
+    command(store, out or page_of(store))
 
 
 @app.command(epilog="[b]Example[/b]  tmepde export out/colon.zarr --to vti -o out/colon_vti --field oxygen --time last")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tmepde.cli.exits import BAD_INPUT, ENVIRONMENT, Stop
+from tmepde.io.durable import atomic_write
 
 
 def bench(name: str, as_json: bool, out: Path | None, **options: Any) -> None:
@@ -57,13 +58,19 @@ def _writable(out: Path | None) -> None:
         return
     if out.is_dir():
         raise Stop(BAD_INPUT, f"{out} must be a file to write, but it is a folder. Write --out {out / 'bench.json'}.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise Stop(BAD_INPUT, f"{out} cannot be written. Choose another place.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        there = out.exists()
+        with out.open("ab"):  # what is there stays; permissions alone do not say what a folder of the system takes
+            pass
+        if not there:
+            out.unlink()
+    except OSError as error:
+        raise Stop(BAD_INPUT, f"{out} cannot be written: {error.strerror}. Choose another place.") from None
 
 
 def _write(out: Path, value: Any) -> None:
-    out.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    atomic_write(out, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def text(record: dict[str, Any]) -> str:

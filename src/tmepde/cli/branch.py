@@ -29,13 +29,13 @@ def parsed(text: str) -> tuple[Path, float, str | None]:
 
 
 def start_of(text: str, build: Any) -> Any:
-    """The :class:`~tmepde.run.Start` that ``--from`` means, for the scenario that is to go on.
+    """The :class:`~tmepde.outcome.Start` that ``--from`` means, for the scenario that is to go on.
 
     Raises:
         Stop: with exit code 2 where the store has no such arm or time, or lacks what the model needs.
     """
     from tmepde.io import open_store
-    from tmepde.run import Start
+    from tmepde.outcome import Start
 
     path, hours, arm = parsed(text)
     until = float(build.scenario.until)

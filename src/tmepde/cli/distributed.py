@@ -13,6 +13,7 @@ from typing import Any
 from tmepde.cli.devices import choose_device, number_of
 from tmepde.cli.exits import DIVERGED, ENVIRONMENT, LIMIT_REACHED, Stop
 from tmepde.cli.progress import progress
+from tmepde.cli.target import word
 
 
 def run_distributed(
@@ -46,7 +47,7 @@ def run_distributed(
         for name, solution in solutions.items():
             steps, status = int(solution.statistics["steps"]), solution.status.name.replace("_", " ")
             print(f"{name:<24} {steps:>6} steps {solution.wall_time:>8.1f} s  {status}")
-        print(f"{out} written, {time.perf_counter() - began:.0f} s in all. Next: tmepde report {out}")
+        print(f"{out} written, {time.perf_counter() - began:.0f} s in all. Next: tmepde report {word(out)}")
     bad = {n: s for n, s in solutions.items() if not s.ok}
     if bad:
         told = "\n".join(f"{name}: {s.message}" for name, s in bad.items()) if first else ""

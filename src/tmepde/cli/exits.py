@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from tmepde.cli import environment, streams
+from tmepde.cli import environment, interrupts, streams
 
 OK = 0
 SOME_FAILED = 1
@@ -18,8 +18,10 @@ DIVERGED = 4
 ENVIRONMENT = 5
 LOCKED = 6
 PREEMPTED = 75
+HUNG_UP = 129
 INTERRUPTED = 130
 TERMINATED = 143
+_INTERRUPTED = "Interrupted. What was committed is kept."
 
 
 class Stop(Exception):
@@ -32,26 +34,41 @@ class Stop(Exception):
 
 def guarded(command: Callable[[], Any]) -> NoReturn:
     """Run the command line; what users can cause ends in a sentence and a code, never in a traceback."""
+    interrupts.listen()
     streams.settle()
     warnings.showwarning = _warn
     try:
         code = _ready() or command() or OK
     except SystemExit as stop:  # of the parser
         code = stop.code if isinstance(stop.code, int) else OK
+        if code == INTERRUPTED and interrupts.heard():  # the parser ends with it in silence
+            _say(_INTERRUPTED, code)
     except Stop as stop:
         code = _say(str(stop), stop.code)
     except KeyboardInterrupt:
-        code = _say("Interrupted. What was committed is kept.", INTERRUPTED)
+        code = _say(_INTERRUPTED, INTERRUPTED)
     except BrokenPipeError:  # of a pipe that is not one of the standard streams
         code = OK
     except (MemoryError, OSError) as error:
-        code = _say(f"{type(error).__name__}: {error}", ENVIRONMENT)
+        code = _say(_of_the_machine(error), ENVIRONMENT)
     except Exception as error:
         code = _known(error)
         if code is None:
             raise
     streams.drain()
     sys.exit(code)
+
+
+def _of_the_machine(error: MemoryError | OSError) -> str:
+    """A sentence with the file that could not be used, where the system names one."""
+    if type(error).__str__ not in (OSError.__str__, MemoryError.__str__):  # one of ours, which says what to do
+        return str(error)
+    if not isinstance(error, OSError) or error.errno is None:
+        return f"{type(error).__name__}: {error}"
+    told = os.strerror(error.errno).lower()
+    if error.filename is None:
+        return f"The system refused to read or write: {told}. Check the permissions and the room on the disk."
+    return f"{error.filename} cannot be used: {told}. Check the path, the permissions and the room on the disk."
 
 
 def _ready() -> int:
@@ -71,6 +88,8 @@ def _known(error: Exception) -> int | None:
     """The exit code of an exception that is the user's or the machine's, else ``None``."""
     from tmepde.config.errors import ConfigError
 
+    if isinstance(error, Warning):
+        return _say(f"A warning, which Python was told to take for an error: {error}", BAD_INPUT)
     if isinstance(error, ConfigError):
         return _say(str(error), BAD_INPUT)
     if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("tmepde"):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tmepde.cli.exits import BAD_INPUT, Stop
+from tmepde.cli.target import real
 
 
 def export(
@@ -21,7 +22,7 @@ def export(
     hours = _hours(times)
     if not store.exists():
         raise Stop(BAD_INPUT, f"There is no store at {store}. Write one with `tmepde run CONFIG -o {store}`.")
-    if out.resolve() == store.resolve() or store.resolve() in out.resolve().parents:
+    if real(store) in (real(out), *real(out).parents):
         raise Stop(BAD_INPUT, f"{out} lies inside the store. Write the export beside it.")
     from tmepde.io import open_store
     from tmepde.io.export import export as write

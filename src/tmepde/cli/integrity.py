@@ -59,7 +59,7 @@ def sound_sweep(store: Path) -> None:
     found = _looked(store)
     if not found.good:
         names = [f"batch {i}: {wrong}" for i, wrong in found.batches.items()]
-        names += [f"{name}: {wrong}" for name, wrong in found.fixed.items()]
+        names += [f"{name}: {wrong}" for name, wrong in (found.fixed | found.documents).items()]
         raise Stop(ENVIRONMENT, f"{store} is damaged ({names[0]}). `tmepde repair {store}`, then sweep with --resume.")
 
 
@@ -103,7 +103,7 @@ def _verify_sweep(store: Path, as_json: bool) -> None:
         print(f"{store}: {found.chunks} chunks of finished batches and coordinates read")
         for index, wrong in sorted(found.batches.items()):
             print(f"damaged  batch {index}: {wrong}")
-        for name, wrong in sorted(found.fixed.items()):
+        for name, wrong in sorted((found.fixed | found.documents).items()):
             print(f"damaged  {name}: {wrong}")
     if not found.good:
         raise Stop(ENVIRONMENT, f"{store} is damaged. `tmepde repair {store}` makes the batches concerned pending.")

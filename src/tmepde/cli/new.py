@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tmepde.cli.exits import BAD_INPUT, Stop
+from tmepde.cli.target import word
 from tmepde.config.errors import suggest
+from tmepde.io.durable import atomic_write
 
 
 def templates() -> dict[str, Path]:
@@ -28,5 +30,5 @@ def new(template: str, folder: Path) -> None:
     if target.exists():
         raise Stop(BAD_INPUT, f"{target} exists already and is not replaced. Choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(known[template].read_text("utf-8"), "utf-8")
-    print(f"{target}\nNext: tmepde check {target}")
+    atomic_write(target, known[template].read_bytes())  # whole or not at all: what is there is never replaced
+    print(f"{target}\nNext: tmepde check {word(target)}")

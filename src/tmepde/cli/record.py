@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
-import json
 import sys
 import threading
 from collections.abc import Callable
@@ -49,7 +48,7 @@ def check_resume(out: Path, config: Any) -> dict[str, Any] | None:
             f"{out} must go on with the config it was made with, but this one differs:\n{changed}\n"
             "Take back the change, or choose another output.",
         )
-    if told := edited(attributes, config.code):
+    if told := edited(attributes, config):
         raise Stop(BAD_INPUT, f"{out} {told}")
     if attributes.get("tmepde_version") != version("tmepde"):
         raise Stop(
@@ -193,7 +192,7 @@ class Recorder:
         """The store, once the first row says what there is to write."""
         from tmepde.io.dataset import combine_arms
         from tmepde.io.layout import layout
-        from tmepde.io.provenance import CODE
+        from tmepde.io.provenance import inputs
         from tmepde.io.stream import StoreWriter
         from tmepde.simulation import arm_of
 
@@ -213,8 +212,7 @@ class Recorder:
             parts[name] = self._solution(run_like, nothing, row.fields, row.observables)
         template = combine_arms(parts, region=build.region, config_text=self.config.toml(), name=self.config.name)
         template.attrs["precision"] = build.precision
-        if self.config.code:
-            template.attrs[CODE] = json.dumps(self.config.code)
+        template.attrs.update(inputs(self.config))
         if self.begin is not None:
             template.attrs[BRANCHED] = self.begin[0]
             template.attrs["history"] += f"; from {self.begin[0]}"

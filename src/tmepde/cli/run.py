@@ -14,7 +14,7 @@ from tmepde.cli.exits import BAD_INPUT, DIVERGED, LIMIT_REACHED, Stop
 from tmepde.cli.progress import progress
 from tmepde.cli.record import BRANCHED, Recorder, check_resume, load_ahead
 from tmepde.cli.stopping import Stopping
-from tmepde.cli.target import target
+from tmepde.cli.target import target, word
 from tmepde.io.durable import make_folder
 from tmepde.io.lock import Lock, refuse_locked
 from tmepde.io.root import MARK
@@ -44,7 +44,7 @@ def run(
     if document is None:
         check_target(out, overwrite)
     elif document["attributes"][MARK]["finished"]:
-        print(f"{out} is finished; there is nothing to resume. Next: tmepde report {out}")
+        print(f"{out} is finished; there is nothing to resume. Next: tmepde report {word(out)}")
         return
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -101,7 +101,7 @@ def _tell(out: Path, outcomes: dict[str, Any], seconds: float) -> None:
     for name, outcome in outcomes.items():
         steps, status = int(outcome.statistics["steps"]), outcome.status.name.replace("_", " ")
         print(f"{name:<24} {steps:>6} steps {outcome.wall_time:>8.1f} s  {status}")
-    print(f"{out} written, {seconds:.0f} s in all. Next: tmepde report {out}")
+    print(f"{out} written, {seconds:.0f} s in all. Next: tmepde report {word(out)}")
 
 
 def _seconds(walltime: str | None) -> float | None:

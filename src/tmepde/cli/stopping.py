@@ -1,9 +1,9 @@
 """When a run ends before its end: signals and a known wall time.
 
-SIGINT, SIGTERM and SIGUSR1 (a scheduler's warning) let the steps under way finish, commit and exit with 130, 143 or 75;
-a second SIGINT ends at once. While the program is being compiled Python hears no signal; there is nothing to commit
-then, and a thread ends the process :data:`PATIENCE` seconds after it. A wall time, given or SLURM's
-(``SLURM_JOB_END_TIME``), ends the run in time with 75.
+SIGINT, SIGTERM, SIGHUP (a terminal that is closed) and SIGUSR1 (a scheduler's warning) let the steps under way finish,
+commit and exit with 130, 143, 129 or 75; a second SIGINT ends at once. While the program is being compiled Python hears
+no signal; there is nothing to commit then, and a thread ends the process :data:`PATIENCE` seconds after it. A wall
+time, given or SLURM's (``SLURM_JOB_END_TIME``), ends the run in time with 75.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import time
 from types import FrameType
 from typing import Any
 
-from tmepde.cli.exits import INTERRUPTED, PREEMPTED, TERMINATED
+from tmepde._signals import stops
+from tmepde.cli import interrupts
+from tmepde.cli.exits import HUNG_UP, INTERRUPTED, PREEMPTED, TERMINATED
 
-_CODES = {"SIGINT": INTERRUPTED, "SIGTERM": TERMINATED, "SIGUSR1": PREEMPTED}
+_CODES = {"SIGINT": INTERRUPTED, "SIGTERM": TERMINATED, "SIGHUP": HUNG_UP, "SIGUSR1": PREEMPTED}
 #: seconds before the end of the wall time, for the steps under way and the last commit
 MARGIN = 60.0
 #: seconds that a compilation may go on after a signal
@@ -41,11 +43,10 @@ class Stopping:
         self._computing = threading.Event()
 
     def __enter__(self) -> Stopping:
+        interrupts.heed()
         if threading.current_thread() is threading.main_thread():
-            for name in _CODES:
-                if hasattr(signal, name):
-                    number = getattr(signal, name)
-                    self._before[number] = signal.signal(number, self._heard)
+            for number in stops():
+                self._before[number] = signal.signal(number, self._heard)
             self._pipe = os.pipe()
             os.set_blocking(self._pipe[1], False)
             signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
@@ -66,7 +67,7 @@ class Stopping:
 
     def _watch(self, source: int) -> None:
         """Hears signals while the main thread is inside the compiler."""
-        codes = {int(getattr(signal, name)): code for name, code in _CODES.items() if hasattr(signal, name)}
+        codes = {int(number): _CODES[number.name] for number in self._before}
         while heard := os.read(source, 1):
             if heard[0] in codes and not self._computing.wait(PATIENCE):
                 os._exit(codes[heard[0]])

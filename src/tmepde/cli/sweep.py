@@ -41,6 +41,7 @@ def run(
     """Check the config, make the store or go on with it, and run what is pending. Returns the exit code."""
     from tmepde.config.slurm import with_options
 
+    _check_options(where)
     changes = [*overrides, *([f"sweep.batch={width}"] if width is not None else [])]
     config = configs.load(path, changes)
     if config.sweep is None:
@@ -75,6 +76,20 @@ def run(
     return _execute(out, left, where, options)
 
 
+def _check_options(where: Where) -> None:
+    """Refuse options that the executor would leave aside."""
+    for given, option, executors in (
+        (where.scheduler, "--scheduler", ("dask",)),
+        (where.interface, "--interface", ("slurm-dask",)),
+        (where.slurm, "--slurm", ("slurm-array", "slurm-dask")),
+    ):
+        if given and where.executor not in executors:
+            wanted = " or ".join(executors)
+            raise Stop(
+                BAD_INPUT, f"{option} is for --executor {wanted}, but {where.executor} runs here. Drop one of them."
+            )
+
+
 def _plan(config: Any, out: Path, where: Where, options: Any) -> int:
     """Say what would be done; nothing is written."""
     from tmepde.sweep.engine import plan
@@ -104,6 +119,11 @@ def _execute(out: Path, left: list[int], where: Where, options: Any) -> int:
     if result.compiled is not None:
         print(f"{out}: {result.compiled} program(s) compiled")
     if result.stopped:
+        left = store.pending(out)
+        told = (
+            f"Stopped; {len(left)} of {store.batches(out)} batches are left. Go on with the same command and --resume."
+        )
+        print(told, file=sys.stderr)
         return int(result.stopped)
     if where.executor == "slurm-array":
         return _waited(out) if options.wait else 0

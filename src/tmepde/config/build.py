@@ -17,9 +17,11 @@ from tmepde.config.errors import ConfigError, Problem
 from tmepde.config.modules import catalogue, of_library
 from tmepde.config.schema import PICTURES
 from tmepde.config.section import Section
+from tmepde.config.trial import attempt
 from tmepde.config.units import text
 from tmepde.grid import Grid
 from tmepde.interventions import REGISTRY, resolve
+from tmepde.io.names import check_fields
 from tmepde.library import own
 from tmepde.model import Model
 from tmepde.observables import every_species, standard, systemic
@@ -54,20 +56,22 @@ def build(config: Any, region: Region | None = None) -> Build:
     Raises:
         ConfigError: where the objects refuse what the config alone could not know (a picture without tissue, say).
     """
+    at = functools.partial(attempt, files=tuple(config.code_files.values()))
     if region is None and config.tissue is not None:
-        region = _at("tissue", lambda: region_of(config))
+        region = attempt("tissue", lambda: region_of(config))
     if of_library(config.model):
         assert region is not None  # validation gives such models a tissue
-        model = _at("model", lambda: model_of(config.model, region, config.interventions, config.folder))
+        model = at("model", lambda: model_of(config.model, region, config.interventions, config.folder))
         watched = standard() | (systemic(model) if set(MILIEU["systemic"]) & set(model.processes) else {})
     else:
-        grid = region.grid if region is not None else _at("grid", lambda: grid_of(config.grid))
-        model = _at("model", lambda: own_model_of(config, grid, region))
+        grid = region.grid if region is not None else attempt("grid", lambda: grid_of(config.grid))
+        model = at("model", lambda: own_model_of(config, grid, region))
         watched = every_species(model)
     plan = {}
     for name, section in config.interventions.items():
-        plan[name] = _at(f"interventions.{name}", functools.partial(intervention_of, section, config.folder))
-    scenario = _at("", lambda: Scenario(model, interventions=plan, until=config.run.until, observables=watched))
+        plan[name] = at(f"interventions.{name}", functools.partial(intervention_of, section, config.folder))
+    scenario = at("", lambda: Scenario(model, interventions=plan, until=config.run.until, observables=watched))
+    at("model", lambda: check_fields(scenario.system.species, model.grid.axes, scenario.observables))
     save = config.run.save
     return Build(
         scenario=scenario,
@@ -79,17 +83,6 @@ def build(config: Any, region: Region | None = None) -> Build:
         rtol=config.run.rtol,
         max_steps=config.run.max_steps,
     )
-
-
-def _at(path: str, make: Any) -> Any:
-    """What ``make()`` returns; a refusal becomes a problem at ``path``."""
-    try:
-        return make()
-    except (ValueError, KeyError, FileNotFoundError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        message = str(error.args[0]) if error.args else str(error)
-        raise ConfigError([Problem(path, f"was refused: {message}")]) from error
 
 
 def grid_of(section: Any) -> Grid:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, PrivateAttr, ValidationError
 
-from tmepde.config.agreement import disagreements
+from tmepde._sources import digests
+from tmepde.config.agreement import BUNDLED, disagreements
 from tmepde.config.errors import ConfigError, Problem, suggest
-from tmepde.config.modules import intervention_section, model_section, of_library
+from tmepde.config.modules import files_of, intervention_section, model_section, of_library
 from tmepde.config.plausible import warnings_of
 from tmepde.config.schema import GRIDS, TISSUES, Run
 from tmepde.config.section import Section, by_kind, dotted, problems_of, shown
@@ -39,6 +40,7 @@ class Config(Section):
     run: Run
     sweep: Any = None
     _folder: str = PrivateAttr(default=".")
+    _allowed: bool = PrivateAttr(default=False)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Config) and self.table() == other.table()
@@ -50,6 +52,11 @@ class Config(Section):
     def folder(self) -> str:
         """Where the file lies; files that it names are looked up from there."""
         return self._folder
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it was loaded with leave to run the Python files that it names."""
+        return self._allowed
 
     def table(self) -> dict[str, Any]:
         """The resolved config as plain tables."""
@@ -64,17 +71,41 @@ class Config(Section):
         return tomli_w.dumps(self.table())
 
     def build(self) -> Any:
-        """The Python objects of this config (imports JAX): a :class:`~tmepde.config.build.Build`."""
-        from tmepde.config.build import build
+        """The Python objects of this config (imports JAX): a :class:`~tmepde.config.build.Build`.
 
-        return build(self)
+        Raises:
+            ConfigError: where they refuse what the config alone could not know, or code that it names raises.
+        """
+        from tmepde.config.build import build
+        from tmepde.config.trial import signs, trial
+
+        built = build(self)
+        if files := tuple(self.code_files.values()):
+            trial(built.scenario, files)
+        if ":" in self.model.kind:
+            for told in signs(built.scenario, files):
+                warnings.warn(told, stacklevel=2)
+        return built
+
+    @property
+    def code_files(self) -> dict[str, Path]:
+        """Each Python file that the config names (``kind = "mine.py:Therapy"``) and those beside it that it imports, by
+        name; of a module that is named (``"package.module:Therapy"``) the same within its package."""
+        kinds = {one.kind for one in (self.model, *self.interventions.values()) if one is not None}
+        return files_of(kinds, Path(self._folder))
 
     @property
     def code(self) -> dict[str, str]:
-        """SHA-256 of each Python file that the config names (``kind = "mine.py:Therapy"``), by its name."""
-        kinds = {one.kind for one in (self.model, *self.interventions.values()) if one is not None}
-        files = sorted(kind.rpartition(":")[0] for kind in kinds if ".py:" in kind)
-        return {name: hashlib.sha256((Path(self._folder) / name).read_bytes()).hexdigest() for name in files}
+        """SHA-256 of each of :attr:`code_files`."""
+        return digests(self.code_files)
+
+    @property
+    def pictures(self) -> dict[str, str]:
+        """SHA-256 of each picture or label image that tissue is made from, by its name; empty without one."""
+        keys = ("tissue.file", "tissue.image")
+        named = [getattr(self.tissue, key.partition(".")[2], None) for key in keys]
+        named += [value for key, value in (self.sweep.values() if self.sweep is not None else ()) if key in keys]
+        return digests({name: Path(self._folder) / name for name in named if name not in (None, BUNDLED)})
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -121,13 +152,13 @@ def validate(raw: Mapping[str, Any], source: str = "", folder: str = ".", code: 
     problems += disagreements(raw, parts, folder)
     if parts.get("sweep") is not None and not problems:
         arms = parts.get("arms") or {parts.get("name", "unnamed"): ()}
-        problems += sweep_problems(raw, parts["sweep"], arms, lambda tables: validate(tables, folder=folder))
+        problems += sweep_problems(raw, parts["sweep"], arms, lambda tables: validate(tables, folder=folder, code=code))
     if problems:
         raise ConfigError(problems, source)
     if "tissue" not in parts and of_library(parts["model"]):
         parts["tissue"] = _default_tissue(parts["grid"])
     config = Config.model_construct(_fields_set=set(parts), **parts)
-    config._folder = folder
+    config._folder, config._allowed = folder, code
     return config
 
 

@@ -39,10 +39,12 @@ def loads(
     code: bool = False,
 ) -> Any:
     """The same for TOML text; ``folder`` is where files that it names are looked up."""
+    if not isinstance(text, str):
+        raise _fail(source, f"The config must be text, but {type(text).__name__} was given. Decode it.")
     raw = _tables(text, source)
     problems = []
     pairs = overrides.items() if isinstance(overrides, Mapping) else [_split(one) for one in overrides]
-    for key, value in pairs:
+    for key, value in ((key, _plain(value)) for key, value in pairs):
         problem = value if isinstance(value, Problem) else assign(raw, key, value)
         if problem:
             problems.append(problem)
@@ -132,8 +134,17 @@ def _depth(raw: Any) -> int:
 _KEY = re.compile(r'(?:[A-Za-z0-9_-]+|"[^"]+")(?:\.(?:[A-Za-z0-9_+-]+|"[^"]+"))*')
 
 
+def _plain(value: Any) -> Any:
+    """Numbers of numpy as those of Python, in lists too; anything else as it is."""
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+
+
 def _split(text: str) -> tuple[str, Any]:
     """``a.b=VALUE``: the value is TOML, or text where it is not (shells eat the quotes of "5 um")."""
+    if not isinstance(text, str):
+        return "", Problem("overrides", f"must be texts KEY=VALUE, but {text!r} was given. Or give a mapping.")
     key, equals, value = text.partition("=")
     key, value = key.strip(), value.strip()
     if not equals or not value or not _KEY.fullmatch(key):

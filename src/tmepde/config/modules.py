@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata, resources
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator
 
+from tmepde._sources import of_file, of_module
 from tmepde.config.dosing import dose
 from tmepde.config.section import Quantity, Section, at, by_kind, section_class, shown, wrong
 
@@ -111,9 +113,19 @@ def _foreign_section(name: str, kind: str, find: Callable[[], Any], code: bool) 
     from tmepde.config.catalogue import describe
 
     try:
-        return section_of(name, describe(find()), kind=kind)
+        entry = describe(find())
+        _free_names(kind, entry)
+        return section_of(name, entry, kind=kind)
     except ValueError as error:
         raise at("kind", f"cannot be used: {error}", kind) from None
+
+
+def _free_names(kind: str, entry: Mapping[str, Any]) -> None:
+    """Refuse parameters that are called like something that every section of a config has."""
+    for group in ("parameters", "schedules", "options", "parts"):
+        for key in entry.get(group, {}):
+            if key == "kind" or hasattr(Section, key):
+                raise ValueError(f"{kind!r} has a parameter {key!r}, a word that configs use themselves. Rename it.")
 
 
 def code_allowed() -> bool:
@@ -129,6 +141,28 @@ def is_foreign(kind: str) -> bool:
 def foreign_kinds() -> list[str]:
     """Names that installed packages offer as interventions."""
     return sorted({e.name for e in metadata.entry_points(group="tmepde.interventions")})
+
+
+def files_of(kinds: Iterable[str], folder: Path) -> dict[str, Path]:
+    """Every file of the user's own that ``kinds`` lead to (see :mod:`tmepde._sources`), by name."""
+    files: dict[str, Path] = {}
+    points = {e.name: e.value for e in metadata.entry_points(group="tmepde.interventions")} if _beyond(kinds) else {}
+    for kind in sorted(kinds):
+        where = points.get(kind, kind if ":" in kind else "").rpartition(":")[0]
+        if where.endswith(".py"):
+            beside = PurePath(where).parent
+            files |= {(beside / name).as_posix(): path for name, path in of_file(folder / where).items()}
+        elif where:
+            files |= of_module(where)
+    return files
+
+
+def _beyond(kinds: Iterable[str]) -> bool:
+    """Whether some of ``kinds`` are no names of tmepde itself."""
+    known = catalogue()
+    return any(
+        k not in known["interventions"] and k not in known["models"] and k not in known["published"] for k in kinds
+    )
 
 
 _DIFFUSIVITY = Quantity("um^2/h", low=0.0, doc="base diffusivity")

@@ -142,6 +142,11 @@ class Sweep(Section):
             yield from block.axes if block else ()
         yield from self.priors.paths if self.priors else ()
 
+    def values(self) -> Iterator[tuple[str, Any]]:
+        """(path, value) of every listed value, and of both ends of every range."""
+        for _, path, value in _tried(self):
+            yield path, value
+
     def table(self) -> dict[str, Any]:
         return {k: v for k, v in super().table().items() if v not in ({}, [])}
 

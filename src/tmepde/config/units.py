@@ -69,6 +69,8 @@ _ALIKE = {
     "Gy": ("Gy", "cGy"),
 }
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+#: spaces that do not break a line, and the minus of typesetters, as they come with text that is copied from papers
+_PRINTED = {0xA0: " ", 0x2009: " ", 0x202F: " ", 0x2212: "-"}
 #: "10^8" and "5 x 10^6", as papers print them
 _POWER = re.compile(r"([+-]?)(?:(\d+(?:\.\d*)?|\.\d+)\s*[*x×·]\s*)?10\^([+-]?\d{1,3})(?!\d)")
 #: the exponent in "um2/s" and "cm2 s-1"
@@ -141,12 +143,13 @@ def parse(value: Any, internal: str, bare: bool = True) -> float:
     if isinstance(value, bool):
         raise ValueError(f"must be {wanted}, but {str(value).lower()} was given. Write a number without quotes.")
     if isinstance(value, int | float):
+        number = _finite(math.inf if isinstance(value, int) and abs(value) > 10**300 else float(value), value)
         if internal != "1" and not bare:
             raise ValueError(f"must have a unit, but {value!r} was given. Write {examples(internal, f'{value:g}')}.")
-        return _finite(math.inf if isinstance(value, int) and abs(value) > 10**300 else float(value), value)
+        return number
     if not isinstance(value, str):
         raise ValueError(f"must be {wanted}, but a {_kind(value)} was given. Write {examples(internal)}.")
-    return _finite(_from_text(value.strip(), internal, wanted), value)
+    return _finite(_from_text(value.translate(_PRINTED).strip(), internal, wanted), value)
 
 
 def _e_notation(text: str) -> str:
@@ -216,7 +219,7 @@ def split(value: Any) -> tuple[float, str] | None:
     """Number and unit of a value as a config writes it (``""`` without a unit); ``None`` if it is no number."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value, ""
-    text = _e_notation(value.strip()) if isinstance(value, str) else ""
+    text = _e_notation(value.translate(_PRINTED).strip()) if isinstance(value, str) else ""
     match = _NUMBER.match(text)
     if not match:
         return None

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tmepde._sources import digests, importing_from, of_file
 from tmepde.coefficients import unknown
 from tmepde.interventions.base import Intervention
 
 #: entry-point group through which packages offer interventions
 GROUP = "tmepde.interventions"
+#: files that were run, with what they then held: the same text gives the same classes, and with them the same programs
+_run: dict[Path, tuple[dict[str, str], Any]] = {}
 
 
 def names(builtin: Mapping[str, Any]) -> list[str]:
@@ -61,17 +64,22 @@ def _from_file(where: str, beside: str) -> Any:
     path = (Path(beside) / where).resolve()
     if not path.is_file():
         raise ValueError(f'There is no file {where!r} beside the configuration. Write `kind = "file.py:Class"`.')
+    content = digests(of_file(path))
+    if path in _run and _run[path][0] == content:
+        return _run[path][1]
     spec = importlib.util.spec_from_file_location(f"_tmepde_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the author's code raises
+        with importing_from(path.parent):
+            spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # whatever the author's code raises
         raise ValueError(f"The file {where!r} must run, but{_line(error, path)} {_said(error)}. Correct it.") from error
+    _run[path] = content, module
     return module
 
 
-def _line(error: Exception, path: Path) -> str:
+def _line(error: BaseException, path: Path) -> str:
     """``" in line N:"``, the last line of ``path`` that the error went through."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f" in line {error.lineno}:"
@@ -79,7 +87,7 @@ def _line(error: Exception, path: Path) -> str:
     return f" in line {lines[-1]}:" if lines else ""
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
     return f"{type(error).__name__}: {text}".rstrip(".: ")
 
@@ -87,7 +95,9 @@ def _said(error: Exception) -> str:
 def _from_module(where: str) -> Any:
     try:
         return importlib.import_module(where)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:
         raise ValueError(
             f"There is no module {where!r} ({error}). Install it, or name a file as `file.py:Class`."
         ) from None
+    except (Exception, SystemExit) as error:  # whatever the author's code raises
+        raise ValueError(f"The module {where!r} must run, but {_said(error)}. Correct it.") from error

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from tmepde.io.names import check_fields, reserved
 from tmepde.io.provenance import documented_parameters, merged_parameters, provenance
 from tmepde.region.region import ARRAYS
 
@@ -41,12 +42,16 @@ def to_dataset(
             keeps of it.
         config_text: the resolved configuration, stored with its hash.
         name: a title.
+
+    Raises:
+        ValueError: for a species that is called like a variable every dataset has.
     """
     grid = solution.scenario.model.grid
+    check_fields(solution.fields, grid.axes)
     dataset = xr.Dataset(coords=_space(grid)).assign_coords(_time(solution.times))
     dataset = dataset.assign(_static(grid, region, solution.scenario.model.tissue))
     dataset = dataset.assign(_fields(solution, grid))
-    dataset = dataset.assign(_observables(solution, taken=set(dataset.variables)))
+    dataset = dataset.assign(_observables(solution, set(dataset.variables), grid.axes))
     dataset = dataset.assign(_outcome(solution))
     dataset = dataset.assign(_budgets(solution))
     dataset.attrs = {
@@ -181,8 +186,8 @@ def _fields(solution: Any, grid: Any) -> dict[str, Any]:
     return out
 
 
-def _observables(solution: Any, taken: set[Any]) -> dict[str, Any]:
-    """Time series under their own names, with ``obs_`` before one that is also a field."""
+def _observables(solution: Any, taken: set[Any], axes: Any) -> dict[str, Any]:
+    """Time series under their own names, with ``obs_`` before one that is also a field or another variable."""
     declared = getattr(solution.scenario, "observables", None) or {}
     out = {}
     for name, values in solution.observables.items():
@@ -192,7 +197,8 @@ def _observables(solution: Any, taken: set[Any]) -> dict[str, Any]:
             "long_name": getattr(one, "long_name", "") or name.replace("_", " ").capitalize(),
             "cell_methods": "time: point",
         }
-        out[f"obs_{name}" if name in taken else name] = ("time", np.asarray(values), attributes)
+        label = f"obs_{name}" if name in taken or reserved(name, axes) else name
+        out[label] = ("time", np.asarray(values), attributes)
     return out
 
 

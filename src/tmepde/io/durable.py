@@ -7,6 +7,7 @@ everything else, a full disk above all, is one :class:`WriteError` that says whe
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
@@ -43,6 +44,11 @@ class WriteError(OSError):
             return (
                 f"{self.path} could not be written: {self.strerror} ({self.needed:,} bytes needed, {free} bytes free). "
                 "Make room, then go on with --resume."
+            )
+        if self.errno == errno.ENOENT:
+            return (
+                f"{self.path} could not be written, because its folder is gone. If somebody moved it, move it back and "
+                "go on with --resume; what was deleted is lost."
             )
         return (
             f"{self.path} could not be written: {self.strerror} ({self.needed:,} bytes). Check the disk and the "
@@ -171,18 +177,36 @@ def replace_folder(partial: Path, target: Path, old: Path, overwrite: bool = Tru
     """
     try:
         if target.exists() and overwrite:
-            os.rename(target, old)
-            try:
-                os.rename(partial, target)
-            except OSError:
-                os.rename(old, target)
-                raise
-            shutil.rmtree(old, ignore_errors=True)
+            if not exchanged(partial, target):
+                _after_another(partial, target, old)
+            for gone in (partial, old):
+                shutil.rmtree(gone, ignore_errors=True)
         else:
             os.rename(partial, target)
         sync_folder(target.parent)
     except OSError as error:
         raise WriteError(error, target, 0) from error
+
+
+def exchanged(one: Path, other: Path) -> bool:
+    """Swap two names in one step, so that nobody sees neither of them; whether the system could (Linux, mostly)."""
+    try:
+        swap = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(swap(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
+
+
+def _after_another(partial: Path, target: Path, old: Path) -> None:
+    """Two renames; what was there comes back whatever happens between them, Ctrl-C as well."""
+    try:
+        os.rename(target, old)
+        os.rename(partial, target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            os.rename(old, target)
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-#: attribute with the SHA-256 of each Python file that the config names
-CODE = "code_sha256"
+#: attributes with the SHA-256 of each Python file that a config leads to, and of each picture that it names
+CODE, PICTURES = "code_sha256", "picture_sha256"
 PACKAGES = ("jax", "equinox", "numpy", "xarray", "zarr")
 
 
@@ -47,21 +47,28 @@ def config_hash(text: str) -> str:
     return hashlib.sha256(text.replace("\r\n", "\n").strip().encode()).hexdigest()
 
 
-def edited(attributes: Mapping[str, Any], code: Mapping[str, str]) -> str:
-    """What the Python files of a config (their hashes, by name) have become since a store was begun; empty if nothing.
+def inputs(config: Any) -> dict[str, str]:
+    """Attributes that say which files besides itself a config was made of; without any, none."""
+    found = {CODE: config.code, PICTURES: config.pictures}
+    return {name: json.dumps(files) for name, files in found.items() if files}
+
+
+def edited(attributes: Mapping[str, Any], config: Any) -> str:
+    """What the files that a config names or leads to have become since a store was begun; empty if nothing.
 
     Args:
         attributes: of the store.
-        code: of the config that is to go on with it.
+        config: the one that is to go on with it.
     """
-    before = json.loads(attributes.get(CODE, "{}"))
-    names = sorted(name for name in {*before, *code} if before.get(name) != code.get(name))
-    if not names:
-        return ""
-    return (
-        f"must go on with the code it was begun with, but {', '.join(names)} was edited since. "
-        "Take back the change, or choose another output."
-    )
+    for label, attribute, now in (("code", CODE, config.code), ("picture", PICTURES, config.pictures)):
+        before = json.loads(attributes.get(attribute, "{}"))
+        names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+        if names:
+            return (
+                f"must go on with the {label} it was begun with, but {', '.join(names)} was edited since. "
+                "Take back the change, or choose another output."
+            )
+    return ""
 
 
 def version(package: str) -> str:

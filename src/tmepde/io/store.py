@@ -172,6 +172,11 @@ def _seal(path: Path) -> None:
 
 def _check_complete(target: Path, attributes: dict[str, Any]) -> None:
     manifest = attributes.get(MANIFEST)
+    if not isinstance(manifest, dict) and attributes.get("tmepde_kind") == "sweep":
+        raise StoreError(
+            f"{target} is the store of a sweep, but that of a run is needed. xarray.open_zarr opens it as it is, and "
+            "`tmepde sweep report` shows it."
+        )
     if not isinstance(manifest, dict):
         raise StoreError(f"{target} is incomplete: writing it did not finish. Run the scenario again.")
     found = _census(target)

@@ -81,8 +81,11 @@ class StoreWriter:
 
     @classmethod
     def create(cls, path: Path, plan: Layout, lock: Lock, overwrite: bool = False) -> StoreWriter:
-        """A store without rows at ``path``, complete from its first moment."""
+        """A store without rows at ``path``, complete from its first moment. What processes left that were killed while
+        they made one is removed: nobody else writes here while the lock is held."""
         path = Path(path)
+        for left in [p for p in path.parent.iterdir() if p.name.startswith(f".{path.name}.partial-")]:
+            shutil.rmtree(left, ignore_errors=True)
         token = uuid.uuid4().hex[:8]
         partial = path.with_name(f".{path.name}.partial-{token}")
         try:

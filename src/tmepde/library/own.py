@@ -9,6 +9,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
+
+from tmepde._types import is_traced
 from tmepde.interventions.registry import load
 from tmepde.library.published import PUBLISHED
 from tmepde.model import Model
@@ -41,7 +44,7 @@ def built(process: Any, grid: Any, region: Any = None) -> Model:
     """The model of a process on ``grid``.
 
     Raises:
-        ValueError: if it returns something else.
+        ValueError: if it returns something else, or a model on another grid.
     """
     model = process.build(grid, region=region) if takes_region(process) else process.build(grid)
     if not isinstance(model, Model):
@@ -49,4 +52,15 @@ def built(process: Any, grid: Any, region: Any = None) -> Model:
         raise ValueError(
             f"`{type(process).__name__}.build` must return a tmepde.Model, but {given} came. Return Model(…)."
         )
+    if model.grid.shape != grid.shape or not _alike(model.grid.widths, grid.widths):
+        raise ValueError(
+            f"`{type(process).__name__}.build` must return a model on the grid that it is given, {grid.shape} cells, "
+            f"but its own has {model.grid.shape}, or cells of another size. Write [grid] as the model needs it."
+        )
     return model
+
+
+def _alike(ours: Any, theirs: Any) -> bool:
+    """Whether cells have equal widths, axis by axis; those that are traced are taken as equal."""
+    pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if not (is_traced(a) or is_traced(b))]
+    return all(np.allclose(a, b, rtol=1e-6, atol=0.0) for a, b in pairs)

@@ -113,6 +113,8 @@ def _read(path: Path) -> tuple[np.ndarray, Any]:
     try:
         if name.endswith(".npy"):
             values = np.load(path, mmap_mode="r", allow_pickle=False)
+            if not isinstance(values, np.ndarray):
+                raise ValueError(f"`file` must hold one array, but {path.name!r} is an archive. Save it with np.save.")
         elif name.endswith(VOLUMES):
             values, size = _volume(path)
         elif name.endswith(_PICTURES):
@@ -126,9 +128,15 @@ def _read(path: Path) -> tuple[np.ndarray, Any]:
         if isinstance(error, ValueError) and str(error).startswith("`file`"):
             raise
         raise ValueError(
-            f"`file` must be readable, but {path.name!r} is not ({type(error).__name__}: {error}). Write it again."
+            f"`file` must be readable, but {path.name!r} is not ({_reason(error)}). Write it again."
         ) from error
     return _whole(values, path.name), size
+
+
+def _reason(error: Exception) -> str:
+    """What a reader says, without its advice about other readers."""
+    first = str(error).partition("Based on")[0].splitlines()[:1]
+    return f"{type(error).__name__}: {' '.join(first).strip()[:200]}"
 
 
 def _whole(values: Any, name: str) -> np.ndarray:
@@ -140,6 +148,7 @@ def _whole(values: Any, name: str) -> np.ndarray:
         raise ValueError(f"`file` must hold whole numbers, but {name!r} holds {values.dtype}. Save it as integers.")
     values = np.asarray(values)
     if values.dtype.kind == "f":
+        values = values.astype(np.float64)  # 2³¹ is more than a float16 can be
         if not np.all(np.isfinite(values)) or np.any(values != np.round(values)) or np.max(np.abs(values)) > 2**31:
             raise ValueError(
                 f"`file` must hold whole numbers, but {name!r} holds fractions or NaN. Threshold it first, as in "
@@ -150,21 +159,49 @@ def _whole(values: Any, name: str) -> np.ndarray:
 
 
 def _picture(path: Path) -> np.ndarray:
+    """The numbers of the pixels, of a palette their indices; pages come first."""
     from tmepde.region.stains import MOST_PIXELS, declared, require_skimage
 
-    require_skimage()
-    from skimage.io import imread
-
+    require_skimage()  # brings what reads pictures
     if declared(path) > MOST_PIXELS:
         raise ValueError(f"`file` must have at most {MOST_PIXELS:.0e} pixels, but {path.name!r} has more. Bin it.")
-    values = np.asarray(imread(str(path)))
-    if values.ndim == 3 and values.shape[-1] in (3, 4) and path.suffix.lower() not in (".tif", ".tiff"):
-        if np.any(values[..., :3] != values[..., :1]):
+    volume = path.suffix.lower() in (".tif", ".tiff")
+    values, bands, pages = _tiff(path) if volume else _frames(path)
+    if pages > 1 and not volume:
+        raise ValueError(f"`file` must hold one picture, but {path.name!r} holds {pages}. Save a .tif with pages z.")
+    if pages > 1 and values.ndim <= 2 + (bands > 1):
+        raise ValueError(f"`file` must have pages of one size, but those of {path.name!r} differ. Save them alike.")
+    if bands > 1:
+        if values.shape[-1] != bands and bands in values.shape:  # colour planes one after another
+            values = np.moveaxis(values, values.shape.index(bands), -1)
+        if bands >= 3 and np.any(values[..., :3] != values[..., :1]):
             raise ValueError(
                 f"`file` must be grey, one number a pixel, but {path.name!r} has colours. Save it as grey."
             )
         return values[..., 0]
     return values
+
+
+def _frames(path: Path) -> tuple[np.ndarray, int, int]:
+    """Pixels, numbers a pixel (of a palette one), and pages; those of one size are stacked."""
+    from PIL import Image, ImageSequence
+
+    with Image.open(path) as picture:
+        bands, found = len(picture.getbands()), [np.array(frame) for frame in ImageSequence.Iterator(picture)]
+    alike = len({one.shape for one in found}) == 1
+    return (np.stack(found) if alike and len(found) > 1 else found[0]), bands, len(found)
+
+
+def _tiff(path: Path) -> tuple[np.ndarray, int, int]:
+    """The same. A reader that guesses takes three or four pages for colours and turns the volume round."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = file.pages[0]
+            return np.asarray(file.asarray()), int(getattr(page, "samplesperpixel", 1)), len(file.pages)
+    except Exception:  # a compression that needs a package of its own
+        return _frames(path)
 
 
 def _volume(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:

@@ -182,3 +182,7 @@ def _check_labels(grid: Grid, labels: np.ndarray, classes: Mapping[str, Any]) ->
             "`classes` must name the labels of 'tumour' and may name those of 'stroma' and 'vessel', "
             f"but {dict(classes)!r} was given."
         )
+    named = [int(label) for name in classes for label in np.unique(np.atleast_1d(classes[name]))]
+    twice = sorted({label for label in named if named.count(label) > 1})
+    if twice:
+        raise ValueError(f"`classes` must give each label one meaning, but {twice[0]} has two. Drop one of them.")

@@ -53,6 +53,8 @@ def write_report(
     try:
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, target)
+    except OSError as error:  # a full disk names no file
+        raise OSError(error.errno, error.strerror, str(target)) from error
     finally:
         partial.unlink(missing_ok=True)
     return target

@@ -19,6 +19,7 @@ import numpy as np
 from tmepde._cache import compiled_once
 from tmepde.batch import simulate_batch
 from tmepde.config.errors import ConfigError
+from tmepde.config.trial import told_of
 from tmepde.layout import platform
 from tmepde.simulation import suitable
 from tmepde.steppers import StepControl
@@ -27,6 +28,8 @@ from tmepde.sweep.members import Members, groups, structure
 from tmepde.sweep.results import Rows
 from tmepde.sweep.width import threads
 
+#: errors that are a member's own
+_MEMBERS = (ValueError, KeyError, FloatingPointError)
 #: structures that this process has programs for
 _met: set[str] = set()
 
@@ -60,12 +63,16 @@ def compute(members: Members, part: range, config: Any, results: Rows, way: How)
         MemoryError: if not even one member fits.
     """
     built: list[_Member] = []
+    files = tuple(config.code_files.values())
     for index in part:
         try:
             scenario, build = members.build(index)
             choice = suitable(scenario, StepControl(rtol=build.rtol), build.precision)
-        except (ConfigError, ValueError, KeyError) as error:
-            results.failed(index, " ".join(str(error).split()))
+        except Exception as error:
+            if not isinstance(error, _MEMBERS) and not (files and _is_of_code(error)):
+                raise
+            own = files and not isinstance(error, ConfigError)
+            results.failed(index, told_of(error, files) if own else " ".join(str(error).split()))
             continue
         built.append(_Member(index, scenario, build, *choice))
     settings = [(m.build.rtol, m.build.max_steps, m.stepper, m.longest) for m in built]
@@ -98,10 +105,12 @@ def _group(chosen: list[_Member], members: Members, config: Any, results: Rows, 
     except Exception as error:
         if _is_memory(error) and count == 1:
             raise MemoryError(f"Scenario {first.index} does not fit into memory. Use fewer cells.") from error
-        if not _is_memory(error) and not isinstance(error, ValueError | KeyError | FloatingPointError):
+        files = tuple(config.code_files.values())
+        if not _is_memory(error) and not isinstance(error, _MEMBERS) and not (files and _is_of_code(error)):
             raise
         if count == 1:
-            results.failed(first.index, f"{type(error).__name__}: {' '.join(str(error).split())}")
+            told = told_of(error, files) if files else f"{type(error).__name__}: {' '.join(str(error).split())}"
+            results.failed(first.index, told)
             return
         half = -(-count // 2)
         block = -(-min(way.block, count) // 2) if _is_memory(error) else min(half, way.block)
@@ -120,6 +129,14 @@ def _compiling(members: Members, first: _Member, way: How) -> Any:
         return contextlib.nullcontext(lambda: None)
     _met.add(key)
     return compiled_once(key)
+
+
+def _is_of_code(error: Exception) -> bool:
+    """Whether code that a config names may have raised it, rather than the machine."""
+    return not isinstance(error, OSError | MemoryError) and type(error).__name__ not in (
+        "XlaRuntimeError",
+        "JaxRuntimeError",
+    )
 
 
 def _is_memory(error: Exception) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tmepde.io import chunks
-from tmepde.io.durable import sync_folder
+from tmepde.io.durable import atomic_write, make_folder, sync_folder
 from tmepde.io.store import StoreError
 from tmepde.sweep import store
 
@@ -25,25 +25,29 @@ from tmepde.sweep import store
 @dataclass
 class Damage:
     """``chunks`` looked at; by finished batch what is wrong with the first file that is; the same by file for what was
-    written with the store."""
+    written with the store, and for the documents of arrays, of which the root holds a copy."""
 
     chunks: int = 0
     batches: dict[int, str] = field(default_factory=dict)
     fixed: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, str] = field(default_factory=dict)
 
     @property
     def good(self) -> bool:
-        return not (self.batches or self.fixed)
+        return not (self.batches or self.fixed or self.documents)
 
 
 def look(path: Path) -> Damage:
-    """Compare every file of the finished batches, and of the coordinates, with its checksum.
+    """Compare every file of the finished batches, and of the coordinates, with its checksum, and every document with
+    its copy. Where a document is damaged the chunks are not looked at.
 
     Raises:
         StoreError: if there is no sweep at ``path``, or its documents are damaged.
     """
     path = Path(path)
-    found, head = Damage(), store.head(path)
+    found, head = Damage(documents=_documents(path)), store.head(path)
+    if found.documents:
+        return found
     fixed = {"time", "scenario", *str(head.get("coordinates", "")).split()}
     finished = set(_finished(path, found))
     for folder in sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")):
@@ -69,6 +73,14 @@ def mend(path: Path) -> list[str]:
     """
     path = Path(path)
     found = look(path)
+    told = [f"{name} is written again from its copy: {wrong}" for name, wrong in found.documents.items()]
+    if found.documents:
+        known = store.documents(path)
+        for name in found.documents:
+            array = name.removesuffix("/zarr.json")
+            make_folder(path / array)
+            atomic_write(path / name, json.dumps(known[array], ensure_ascii=False).encode())
+        found = look(path)
     if found.fixed:
         name, wrong = next(iter(found.fixed.items()))
         raise StoreError(f"{path} is damaged ({name}: {wrong}), and no batch writes it again. Run the sweep again.")
@@ -76,7 +88,22 @@ def mend(path: Path) -> list[str]:
         (path / "status" / f"c.{index}").unlink(missing_ok=True)
     if found.batches:
         sync_folder(path / "status")
-    return [f"batch {index} is pending again: {wrong}" for index, wrong in sorted(found.batches.items())]
+    return told + [f"batch {index} is pending again: {wrong}" for index, wrong in sorted(found.batches.items())]
+
+
+def _documents(path: Path) -> dict[str, str]:
+    """What is wrong with the document of an array, by its file."""
+    found = {}
+    for name, known in store.documents(path).items():
+        try:
+            wrong = "" if json.loads((path / name / "zarr.json").read_bytes()) == known else "changed"
+        except FileNotFoundError:
+            wrong = "missing"
+        except (OSError, ValueError) as error:
+            wrong = f"not readable ({error})"
+        if wrong:
+            found[f"{name}/zarr.json"] = wrong
+    return found
 
 
 def _finished(path: Path, found: Damage) -> Iterator[int]:

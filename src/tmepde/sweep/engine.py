@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +82,7 @@ def plan(config: Any) -> tuple[int, int, int]:
 
 
 def _attributes(config: Any, rows: Table, wide: width.Width, member: float) -> dict[str, Any]:
-    from tmepde.io.provenance import CODE, provenance
+    from tmepde.io.provenance import inputs, provenance
     from tmepde.sweep.members import beginnings
 
     text, starts = config.toml(), beginnings(rows)
@@ -91,7 +90,7 @@ def _attributes(config: Any, rows: Table, wide: width.Width, member: float) -> d
         "Conventions": "CF-1.11",
         "title": config.name,
         **provenance(None, text),
-        **({CODE: json.dumps(config.code)} if config.code else {}),
+        **inputs(config),
         "precision": config.run.precision,
         "sweep_table_hash": rows.digest,
         "config_folder": str(Path(config.folder).resolve()),
@@ -104,10 +103,13 @@ def _attributes(config: Any, rows: Table, wide: width.Width, member: float) -> d
 
 def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], width.Width, float]:
     """Every array of the store, its widths, and the bytes that a member takes while it runs."""
+    from tmepde.config.trial import trial
     from tmepde.sweep.members import Members
 
     members = Members(config, rows)
     scenario, built = members.build(0)
+    if files := tuple(config.code_files.values()):
+        trial(scenario, files)
     from tmepde.simulation import save_times
 
     times = save_times(scenario, built.save)
@@ -214,12 +216,12 @@ def _fields(config: Any, scenario: Any, times: np.ndarray, kind: Any) -> dict[st
 
 
 @functools.lru_cache(maxsize=4)
-def _known(text: str, folder: str, source: str, code: str) -> tuple[Any, Table]:
-    """The config of a store and its table, kept for the batches that follow; ``code``: hashes of its Python files."""
-    from tmepde.io.provenance import CODE, edited
+def _known(text: str, folder: str, source: str, code: str, pictures: str) -> tuple[Any, Table]:
+    """The config of a store and its table, kept for the batches that follow; hashes of the files it was made of."""
+    from tmepde.io.provenance import CODE, PICTURES, edited
 
     config = configs.loads(text, source=f"{source}: attribute config", folder=folder)
-    if told := edited({CODE: code}, config.code):
+    if told := edited({CODE: code, PICTURES: pictures}, config):
         raise StoreError(f"{source} {told}")
     return config, ordered(config)
 
@@ -244,7 +246,7 @@ def check_same(config: Any, out: Path) -> None:
     """Refuse to go on with a store of another config.
 
     Raises:
-        ChangedConfig: with the keys or the Python files that differ.
+        ChangedConfig: with the keys, the Python files or the pictures that differ.
     """
     from tmepde.io.provenance import edited
 
@@ -257,7 +259,7 @@ def check_same(config: Any, out: Path) -> None:
         more = [f"  and {len(changed) - 12} more"] if len(changed) > 12 else []
         told = "\n".join([*shown, *more])
         raise ChangedConfig(f"{out} was made from another config. What differs:\n{told}\nGive the store another name.")
-    if told := edited(attributes, config.code):
+    if told := edited(attributes, config):
         raise ChangedConfig(f"{out} {told}")
 
 
@@ -281,14 +283,15 @@ def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
 
     Raises:
         ValueError: for a batch that is not there.
-        StoreError: for a store that is damaged, not of a sweep, or of Python files that were edited since.
+        StoreError: for a store that is damaged, not of a sweep, or of files that were edited since.
         OSError, MemoryError: of the machine; the batch stays pending.
     """
     out = Path(out)
-    from tmepde.io.provenance import CODE
+    from tmepde.io.provenance import CODE, PICTURES
 
     part, attributes = store.rows(out, index), store.head(out)
-    config, rows = _known(attributes["config"], attributes["config_folder"], str(out), attributes.get(CODE, "{}"))
+    made_of = (attributes.get(name, "{}") for name in (CODE, PICTURES))
+    config, rows = _known(attributes["config"], attributes["config_folder"], str(out), *made_of)
     import jax
 
     from tmepde.sweep.compute import compute, how
@@ -305,10 +308,11 @@ def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
 
 
 def fail(out: Path, index: int, reason: str) -> None:
-    """Mark the scenarios of a batch that could not be run at all."""
+    """Mark the scenarios of a batch that could not be run at all; numbers that it would have had are NaN or 0."""
+    from tmepde.sweep.results import Rows
+
     part = store.rows(Path(out), index)
-    columns = {
-        "message": np.array([reason] * len(part), dtype=object),
-        "status": np.full(len(part), store.FAILED, np.int8),
-    }
-    store.write(Path(out), part.start, part.stop, columns)
+    results = Rows(Path(out), part)
+    for scenario in part:
+        results.failed(scenario, reason)
+    store.write(Path(out), part.start, part.stop, results.columns)

@@ -26,7 +26,7 @@ class Members:
     def __init__(self, config: Any, table: Table):
         self.table = table
         self._raw = {k: v for k, v in config.table().items() if k != "sweep"}
-        self._folder = config.folder
+        self._folder, self._allowed = config.folder, config.allowed
         self._regions: dict[str, Any] = {}
         self._beside: dict[str, list[Any]] = {}
 
@@ -39,7 +39,7 @@ class Members:
         raw = json.loads(json.dumps(self._raw))
         for path, value in self.table.changes(index).items():
             assign(raw, path, value)
-        config = validate(raw, folder=self._folder)
+        config = validate(raw, folder=self._folder, code=self._allowed)
         place = json.dumps({k: config.table().get(k) for k in PLACES}, sort_keys=True)
         built = build(config, self._regions.get(place))
         self._regions.setdefault(place, built.region)

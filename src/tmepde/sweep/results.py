@@ -33,7 +33,6 @@ class Rows:
         self.part, self.good = part, 0
         self.bad: dict[int, str] = {}
         self.columns: dict[str, np.ndarray] = {}
-        self._observed: dict[str, str] = {}
         coordinates = {*store.head(out)["coordinates"].split(), "scenario"}
         for file in sorted(out.glob("*/zarr.json")):
             document, name = json.loads(file.read_text("utf-8")), file.parent.name

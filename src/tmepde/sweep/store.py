@@ -21,6 +21,7 @@ of an array lie in its own folder (``tumour_burden/c.3.0``), not in folders of t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -37,6 +38,8 @@ from tmepde.io.durable import make_folder, sync_folder, sync_tree, write_files
 from tmepde.io.store import StoreError
 
 KIND = "sweep"
+#: attribute of the root document: SHA-256 of all the rest of it (stores of earlier versions have none)
+SEAL = "sweep_checksum"
 PENDING, OK, FAILED, DIVERGED = range(4)
 MEANINGS = ("pending", "ok", "failed", "diverged")
 #: bytes of a chunk of a field aimed at, within a batch
@@ -78,6 +81,7 @@ def create(path: Path, count: int, batch: int, arrays: Mapping[str, Array], attr
             for name, array in arrays.items():
                 _create_array(root, name, array, count, batch)
             zarr.consolidate_metadata(partial)
+        _seal(partial / "zarr.json")
         sync_tree(partial)
         os.rename(partial, path)
         sync_folder(path.parent)
@@ -138,13 +142,44 @@ def head(path: Path) -> dict[str, Any]:
     try:
         document = json.loads((path / "zarr.json").read_text("utf-8"))
         attributes = dict(document["attributes"])
+        if attributes.get(SEAL, "") and attributes[SEAL] != _checksum(document):
+            raise StoreError(f"{path} is damaged: `zarr.json` does not match its checksum. Run the sweep again.")
+    except StoreError:
+        raise
     except FileNotFoundError:
-        raise StoreError(f"There is no store at {path}. Check the path, or start the sweep first.") from None
+        if not path.is_dir() or not any(path.iterdir()):
+            raise StoreError(f"There is no store at {path}. Check the path, or start the sweep first.") from None
+        raise StoreError(f"{path} is no sweep, or is damaged: it has no `zarr.json`. Run the sweep again.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} is damaged: `zarr.json` is not readable ({error}). Run the sweep again.") from error
     if attributes.get("tmepde_kind") != KIND:
         raise StoreError(f"{path} is not the store of a sweep. Give the folder that `tmepde sweep` wrote.")
     return attributes
+
+
+def documents(path: Path) -> dict[str, dict[str, Any]]:
+    """The document of every array, as the sealed root holds it.
+
+    Raises:
+        StoreError: if it is damaged.
+    """
+    head(path)
+    try:
+        return dict(json.loads((path / "zarr.json").read_text("utf-8"))["consolidated_metadata"]["metadata"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path} is damaged: `zarr.json` names no arrays ({error}). Run the sweep again.") from error
+
+
+def _seal(file: Path) -> None:
+    """Put a checksum of the whole document into it."""
+    document = json.loads(file.read_text("utf-8"))
+    document["attributes"][SEAL] = _checksum(document)
+    file.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
+
+
+def _checksum(document: dict[str, Any]) -> str:
+    plain = {**document, "attributes": {k: v for k, v in document["attributes"].items() if k != SEAL}}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def statuses(path: Path) -> np.ndarray:
@@ -220,9 +255,17 @@ def _put(files: Mapping[Path, bytes]) -> None:
 
 
 def scenarios(path: Path) -> int:
-    """Scenarios of the sweep."""
-    document = json.loads((path / "status" / "zarr.json").read_text("utf-8"))
-    return int(document["shape"][0])
+    """Scenarios of the sweep.
+
+    Raises:
+        StoreError: if there is none, or it is damaged or something else.
+    """
+    head(path)
+    try:
+        document = json.loads((path / "status" / "zarr.json").read_text("utf-8"))
+        return int(document["shape"][0])
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise StoreError(f"{path} is damaged: `status` is not readable ({error}). Run the sweep again.") from error
 
 
 def batches(path: Path) -> int:

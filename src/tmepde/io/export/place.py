@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tmepde.io.durable import replace_folder
+
 #: the file by which a folder of VTK images is known as one of ours
 SERIES = "fields.json"
 
@@ -30,14 +32,13 @@ def placed(target: Path, to: str, overwrite: bool) -> Iterator[Path]:
         yield partial
         _synchronise(partial)
         if target.is_dir():
-            os.rename(target, old)
-            try:
-                os.rename(partial, target)
-            except OSError:
-                os.rename(old, target)
-                raise
+            replace_folder(partial, target, old)
         else:
             os.replace(partial, target)
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from error  # a full disk names no file
     finally:
         for leftover in (partial, old):
             if leftover.is_dir():

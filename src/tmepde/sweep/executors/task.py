@@ -15,6 +15,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from tmepde._signals import stops
 
 #: exit codes: in :mod:`tmepde.cli.exits` the same
 PREEMPTED = 75
@@ -44,7 +47,7 @@ def run_until_told(
     ends: float | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Run ``run(batch)`` for each, in order, until SIGUSR1, SIGTERM or SIGINT.
+    """Run ``run(batch)`` for each, in order, until a signal (:func:`tmepde._signals.stops`).
 
     Args:
         batches: numbers of the batches, all at once or as they come.
@@ -83,8 +86,7 @@ def run_until_told(
         outcome.signal = outcome.signal or number
         stop.set()
 
-    wanted = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, told) for number in wanted}
+    before: dict[int, Any] = {number: signal.signal(number, told) for number in stops()}
     try:
         worker = threading.Thread(target=work, daemon=True)
         worker.start()

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tmepde._signals import stops
 from tmepde.sweep import store as stores
 from tmepde.sweep.executors import slot
 from tmepde.sweep.executors.base import Result
@@ -30,9 +31,10 @@ from tmepde.sweep.executors.base import Result
 TRIES = 2
 #: seconds that the start of a process takes (assumed): what is left must take longer for a second one to be worth it
 START = 5.0
+#: codes with which a worker ends on purpose (:mod:`tmepde.cli.exits`); any other is a fault in what it ran
+_MEANT = (0, 2, 5, 6, 75, 129, 130, 143)
 #: starts the process that computes
 COMMAND = (sys.executable, "-m", "tmepde.cli.worker")
-_TOLD = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
 
 
 def run(
@@ -53,7 +55,7 @@ def run(
         processes: at a time; each has an equal share of the cores, and a GPU to itself where there are several.
         patience: seconds that all but the first process wait; they are not started where the first batch took so
             little that the others would not take as long.
-        grace: seconds that a running batch has to end after SIGUSR1, SIGTERM or SIGINT.
+        grace: seconds that a running batch has to end after a signal (:func:`tmepde._signals.stops`).
         tell: called with a line for each batch, and when a process died.
         command: starts a worker; the store, ``grace``, the number of the pipe and the cores are added as arguments.
     """
@@ -140,21 +142,21 @@ class _Watch:
             code, at = self._process(number, cores, batch)
             if at is None or at not in stores.pending(self.store):
                 continue
-            if self.stopping or code >= 0:  # by itself: told to, or by an error that the other batches would meet too
+            if self.stopping or code in _MEANT:  # told to, or by an error that the other batches would meet too
                 self._code = self._code or (code if code > 0 else 0 if self.told else 75)
                 return
-            self._died(at, signal.Signals(-code).name)
+            self._died(at, f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}")
 
     def _take(self) -> int | None:
         with self._lock:
             return self.waiting.popleft() if self.waiting and not self.stopping else None
 
-    def _died(self, at: int, name: str) -> None:
+    def _died(self, at: int, how: str) -> None:
         self._deaths[at] += 1
         last = self._deaths[at] == TRIES
-        self.tell(f"batch {at}: its process was killed by {name}" + ("" if last else "; once more"))
+        self.tell(f"batch {at}: its process {how}" + ("" if last else "; once more"))
         if last:
-            self._failed[at] = f"its process was killed twice, by {name} (out of memory?)"
+            self._failed[at] = f"its process {how}, twice" + (" (out of memory?)" if "killed" in how else "")
         elif self.alone:
             self.waiting.appendleft(at)
         else:
@@ -221,7 +223,7 @@ def _passed_on(watch: _Watch) -> Iterator[None]:
         for process in tuple(watch.live):
             process.send_signal(number)
 
-    before: dict[int, Any] = {number: signal.signal(number, hand) for number in _TOLD}
+    before: dict[int, Any] = {number: signal.signal(number, hand) for number in stops()}
     try:
         yield
     finally:

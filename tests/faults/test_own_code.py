@@ -1,0 +1,109 @@
+"""Python code that a config names, written by a stranger: it runs, or its author is told file, line and reason.
+
+No traceback of ours, nothing computed, nothing written.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+from tmepde import config
+
+CLASS = """
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+import tmepde as tme
+
+
+class M(tme.Process):
+    k: Any = tme.param("1/h", doc="k", default=0.5, bounds=(0, 10))
+
+    def build(self, grid):
+        BUILD
+
+    def coefficients(self, clock, state, tissue):
+        RATES
+"""
+BUILD = 'return tme.Model(grid, {"u": tme.Species(1.0, 100.0)}, {"m": self})'
+RATES = 'return {"u.loss": self.k}'
+TOML = """
+schema = 1
+[grid]
+extent = ["100 um"]
+cells = [10]
+[model]
+kind = "own.py:M"
+[run]
+until = "1 h"
+"""
+
+
+def load(folder: Path, build: str = BUILD, rates: str = RATES, text: str = CLASS) -> config.Config:
+    (folder / "own.py").write_text(text.replace("BUILD", build).replace("RATES", rates))
+    (folder / "a.toml").write_text(TOML)
+    return config.load(folder / "a.toml", code=True)
+
+
+@pytest.mark.parametrize(
+    "rates, said",
+    [
+        ('raise RuntimeError("boom")', r"own.py, line 17: RuntimeError: boom\. Correct it\."),
+        ('return {"u.loss": 1 / 0}', "own.py, line 17: ZeroDivisionError: division by zero"),
+        ("return self.coefficients(clock, state, tissue)", "RecursionError: maximum recursion depth"),
+        ('return {"u.loss": state["w"]}', r"There is no species 'w'. Known: u. \(Process 'm' reads it\)"),
+        ("return None", "Process 'm' must return a mapping .* but NoneType was returned"),
+        ('return {"u.loss": jnp.ones(7)}', r"`u.loss` must be a number or have shape \(10,\), but has shape \(7,\)"),
+        ('return {"u.loss": "a"}', "Process 'm': `u.loss` must be real numbers, but 'a' was given"),
+        ('return {"u.loss": None}', "`u.loss` must be real numbers, but None was given"),
+        ('return {"u.loss": 1j * state["u"]}', "`u.loss` must be real numbers, but numbers of type complex64"),
+        ('return {"u.sorce": 1.0}', "There is no channel 'sorce'. Did you mean 'source'"),
+        ('return {"u.loss": self.k if state["u"][0] > 0 else 0}', "must not branch on values"),
+        ('return {"u.loss": np.exp(state["u"])}', "own.py, line 17: TracerArrayConversionError"),
+        ("import sys; sys.exit(3)", "own.py, line 17: SystemExit: 3"),
+    ],
+)
+def test_rates_that_cannot_be_evaluated_are_told_by_line(rates: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(config.ConfigError, match=f"`model` was refused: .*{said}"):
+        load(tmp_path, rates=rates).build()
+
+
+@pytest.mark.parametrize(
+    "build, said",
+    [
+        ('raise RuntimeError("boom")', "own.py, line 14: RuntimeError: boom"),
+        ('return {}["nokey"]', "own.py, line 14: KeyError: nokey"),
+        ("import notthere", "own.py, line 14: ModuleNotFoundError: No module named 'notthere'"),
+        ("import sys; sys.exit(3)", "own.py, line 14: SystemExit: 3"),
+        ('return tme.Model(grid, {"u": tme.Species(np.ones(9))})', r"`u.initial` must .* \(9,\)\. \(own.py, line 14\)"),
+        ('return tme.Model(tme.Grid.line(50.0, 5), {"u": tme.Species(1.0)})', "on the grid that it is given"),
+        ('return tme.Model(tme.Grid.line(50.0, 10), {"u": tme.Species(1.0)})', "or cells of another size"),
+    ],
+)
+def test_a_model_that_cannot_be_built_is_told_by_line(build: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(config.ConfigError, match=f"`model` was refused: .*{said}"):
+        load(tmp_path, build=build).build()
+
+
+@pytest.mark.parametrize("name", ["kind", "table", "schema", "copy"])
+def test_a_parameter_called_like_a_key_of_every_section_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(config.ConfigError, match=f"has a parameter '{name}', a word that configs use themselves"):
+        load(tmp_path, text=CLASS.replace("    k: Any", f"    {name}: Any").replace("self.k", "0.5"))
+
+
+@pytest.mark.parametrize("rates", ['{"u.loss": -1.0}', '{"u.source": -1.0}', '{"u.diffusivity": -200.0}'])
+def test_coefficients_of_the_wrong_sign_are_warned_of(rates: str, tmp_path: Path) -> None:
+    channel = rates.split(".")[1].split('"')[0]
+    with pytest.warns(UserWarning, match=f"`u.{channel}` is -1.* at the start, but must not be negative"):
+        load(tmp_path, rates=f"return {rates}").build()
+
+
+def test_good_code_is_not_warned_of(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert set(load(tmp_path).build().scenario.model.species) == {"u"}
