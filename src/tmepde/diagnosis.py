@@ -195,12 +195,10 @@ def standing(
         largest: means of the species when there was most of each, as far as that is known.
     """
     base, local, dt = (np.asarray(x, runner.dtype) for x in clock)
+    if getattr(runner.stepper, "kinetics", False):
+        found = found.holding(runner.scenario.system.of_kind("local"))
     if not runner.stepper.separate or not found.exchanging or not dt > 0:
         return 0.0, ""
-    if getattr(runner.stepper, "kinetics", False):
-        local_ones = frozenset(runner.scenario.system.of_kind("local"))
-        left = {n: row - local_ones if n in local_ones else row for n, row in found.made_of.items()}
-        found = Structure(left, found.drifting, found.constant)
     gone = {n: np.asarray(_GONE * most, runner.dtype) for n, most in largest.items()}
     with jax.default_matmul_precision("highest"):
         moment = Moment(state, Clock(base, local, local, dt), gone)

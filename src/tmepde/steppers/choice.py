@@ -65,7 +65,9 @@ def choose_stepper(problem: SemiDiscrete, dtype: Any, until: float, control: Ste
     arrays, frame = parted(problem)
     found = structure(frame, shapes(arrays), dtype)
     general = general_stepper(problem.system)
-    exchanging = found.exchanging and not (_still(problem.system) and general != Rosenbrock2())
+    if getattr(general, "kinetics", False):
+        found = found.holding(problem.system.of_kind("local"))
+    exchanging = found.exchanging
     if not exchanging and found.constant is not None:
         return Choice(Exponential2() if found.constant else general)
     if found.constant is None and bool(_tried(arrays, frame, dtype, np.asarray(until, dtype))):
@@ -97,6 +99,8 @@ def longest_step(problem: SemiDiscrete, state: State, until: Any, rtol: Any) -> 
     """The longest step (h) that resolves the fastest exchange at ``state`` or at one unlike it, inside a program."""
     arrays, frame = parted(problem)
     found = structure(frame, shapes(arrays), jnp.result_type(*state.values()))
+    if getattr(general_stepper(problem.system), "kinetics", False):
+        found = found.holding(problem.system.of_kind("local"))
     if not found.exchanging:
         return float("inf")
     clock = instant(state, 0.0)
