@@ -151,6 +151,12 @@ def _check_species(name: str, species: Species, grid: Grid) -> None:
             f"`{name}.boundary.r-` must be left out: it is the centre r = 0, which has no area: nothing crosses it. "
             "Write 'r+', give the grid an `inner` radius, or hold the cells there with `held`."
         )
+    parts = [_known(d) for d in jax.tree.leaves(species.diffusivity)]
+    if species.kind in ("local", "compartment") and any(d is not None and np.any(d != 0) for d in parts):
+        raise ValueError(
+            f"`{name}.diffusivity` needs a species that moves, but its kind is {species.kind!r}. "
+            "Leave it out, or use kind='transported' or 'quasi_steady'."
+        )
     wanted = () if species.kind == "compartment" else grid.shape
     checked = (
         ("initial", species.initial, -np.inf if species.signed else 0.0, wanted),
@@ -323,6 +329,7 @@ class System(eqx.Module):
         self._follow(terms, clock, state, tissue, deaths | lysis, stated)
         add(terms, {f"{n}.loss": rate for n, rate in deaths.items()})
         self._carry(terms)
+        _check_moving(terms, kinds)
         return split(terms, self.species)
 
     def _carry(self, terms: dict[str, Any]) -> None:
@@ -368,6 +375,11 @@ class System(eqx.Module):
             for name, value in effects.hazard.items():
                 if name not in self.species:
                     raise KeyError(unknown("species", name, self.species) + " (hazard)")
+                if self.species[name].kind == "quasi_steady":
+                    raise ValueError(
+                        f"A log-kill needs a species that keeps what it has, but {name!r} is quasi-steady, in balance "
+                        f"at every instant. State its loss instead: add '{name}.loss'."
+                    )
                 add(total, {name: strength * value})
         for name, species in self.species.items():
             if species.carrier in total:
@@ -383,6 +395,21 @@ class System(eqx.Module):
         for name, one in self.interventions.items():
             found += _dose_problems(one, f"interventions.{name}")
         return found
+
+
+def _check_moving(terms: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
+    """Nothing may move what stays in its cell.
+
+    Raises:
+        ValueError: for a diffusivity, velocity or flow of a local species or a compartment.
+    """
+    for target in terms:
+        name, _, channel = target.rpartition(".")
+        if channel in ("diffusivity", "velocity", "flow") and kinds.get(name) in ("local", "compartment"):
+            raise ValueError(
+                f"`{target}` needs a species that moves, but the kind of {name!r} is {kinds[name]!r}. "
+                "Use kind='transported', or leave it out."
+            )
 
 
 def _dose_problems(intervention: Any, path: str) -> list[str]:

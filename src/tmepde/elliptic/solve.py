@@ -44,10 +44,14 @@ _REDUCTION = 1e-2
 
 
 class LinearControl(NamedTuple):
-    """When to stop. ``relative``: reduction of the preconditioned norm that always suffices; ``limit``: iterations."""
+    """When to stop. ``relative``: reduction of the preconditioned norm that always suffices; ``limit``: iterations.
+
+    ``against``: per field ``(S,)`` the sum of the sizes of the terms that b is the difference of, where it is one.
+    """
 
     relative: Any = 1e-3
     limit: int = 60
+    against: Any = 0.0
 
 
 class LinearResult(NamedTuple):
@@ -154,11 +158,12 @@ def _one_by_one(op: EllipticOperator, method: str, definite: bool) -> Solver:
         def one(given: Any) -> LinearResult:
             own, lower, rest = given
             field, inverse = part(own)
-            b, guess, weight, relative = jax.tree.map(lambda x: x[None], rest)
+            b, guess, weight, relative, against = jax.tree.map(lambda x: x[None], rest)
             alone = _conjugate_gradients(field, _cycle(field, method, inverse, lower), inverse, definite)
-            return alone(b, guess, weight, tolerance, LinearControl(relative, control.limit))
+            return alone(b, guess, weight, tolerance, LinearControl(relative, control.limit, against))
 
-        given = (arrays, below, (b, guess, weight, jnp.broadcast_to(relative, shape)))
+        against = jnp.broadcast_to(jnp.asarray(control.against, b.dtype), shape[:1])
+        given = (arrays, below, (b, guess, weight, jnp.broadcast_to(relative, shape), against))
         found = jax.lax.map(one, given)
         return LinearResult(found.value[:, 0], found.converged[:, 0], jnp.max(found.iterations))
 
@@ -195,7 +200,7 @@ def _direct(op: EllipticOperator) -> Solver:
     def solve(
         b: Any, guess: Any = None, weight: Any = 1.0, tolerance: Any = 0.0, control: LinearControl = LinearControl()
     ) -> LinearResult:
-        solvable, b = null.solvable(b), null.centred(b)
+        solvable, b = null.solvable(b, control.against), null.centred(b)
         if diagonal.shape[-1] == 1:
             value = b / diagonal
         else:
@@ -220,11 +225,12 @@ class _Null:
         mean = _inner(u, self.live.astype(u.dtype)) / self.count
         return jnp.where(self.live, u - self.flag * mean, u)
 
-    def solvable(self, b: Any) -> Any:
-        """Per field ``(S,)``: whether Σb = 0 up to round-off wherever the operator is singular."""
-        total, size = _inner(b, self.live.astype(b.dtype)), _inner(jnp.abs(b), self.live.astype(b.dtype))
+    def solvable(self, b: Any, against: Any) -> Any:
+        """Per field ``(S,)``: whether Σb = 0 up to round-off, of b or of what it is the difference of, wherever the
+        operator is singular."""
+        total, size = (_inner(x, self.live.astype(b.dtype)).reshape(-1) for x in (b, jnp.abs(b)))
         round_off = jnp.finfo(b.dtype).eps ** 0.6
-        return ((self.flag == 0) | (jnp.abs(total) <= round_off * size)).reshape(-1)
+        return (self.flag.reshape(-1) == 0) | (jnp.abs(total) <= round_off * jnp.maximum(size, against))
 
 
 class _Content:
@@ -262,7 +268,7 @@ def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inver
     ) -> LinearResult:
         solvable: Any = True
         if null is not None:
-            solvable, b = null.solvable(b), null.centred(b)
+            solvable, b = null.solvable(b, control.against), null.centred(b)
 
         def size(z: Any, on: Any) -> Any:
             """The weighted norm of z, which is not needed before the least reduction has been reached."""

@@ -31,7 +31,6 @@ class Structure:
         passed: the same, where the source depends on them by way of quasi-steady fields.
         between: the quasi-steady fields by way of which it does.
         drifting: species with a velocity of their own.
-        swept: quasi-steady fields that drift or are carried.
         constant: whether the equations are linear with constant coefficients, as
             :func:`~tmepde.steppers.choice.choose_stepper` says it; ``None`` where numbers must tell.
         held: sets of species whose action on each other a W-method has in A; the compartments always.
@@ -41,7 +40,6 @@ class Structure:
     passed: dict[str, frozenset[str]]
     between: tuple[str, ...]
     drifting: frozenset[str]
-    swept: tuple[str, ...]
     constant: bool | None
     held: tuple[frozenset[str], ...]
 
@@ -94,9 +92,7 @@ def structure(frame: Frame, given: tuple[Any, ...], dtype: Any) -> Structure:
         compartments, steady = problem.system.of_kind("compartment"), problem.quasi_steady
         rates = problem.reaction(problem.dynamic + steady, clock, state)
         told["names"], told["steady"], told["held"] = problem.dynamic, steady, (frozenset(compartments),)
-        moved = {*rates.coefficients.velocity, *rates.coefficients.flow}
         told["drifting"] = frozenset(rates.coefficients.velocity)
-        told["swept"] = tuple(n for n in steady if n in moved)
         told["separate"] = _separate(problem, clock, state, rates)
         d = rates.coefficients.diffusivity
         everything = (rates.source, rates.loss, rates.side_source, rates.side_loss, d)
@@ -115,7 +111,7 @@ def structure(frame: Frame, given: tuple[Any, ...], dtype: Any) -> Structure:
     direct = {n: frozenset(m for m in rows[n] if m in names) for n in names}
     changing = any(i <= len(species) for row in found[len(names + steady) :] for i in row)
     constant = None if told["separate"] and changing else told["separate"]
-    return Structure(direct, passed, between, told["drifting"], told["swept"], constant, told["held"])
+    return Structure(direct, passed, between, told["drifting"], constant, told["held"])
 
 
 def _passed(
