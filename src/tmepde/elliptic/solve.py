@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from tmepde._types import binary_unit
 from tmepde.elliptic.fast_diagonal import FastDiagonal
 from tmepde.elliptic.multigrid import Multigrid, reciprocal
 from tmepde.elliptic.operator import EllipticOperator
@@ -252,11 +253,21 @@ class _Content:
         return jnp.where(self.alone, self.inverse * b, u + share * jnp.abs(u)), jnp.isfinite(lack).reshape(-1)
 
 
+def _unit(residual: Any, square: Any) -> Any:
+    """A power of two per field for the ``residual`` where its ``square``, or a 1e-16th of it, is beyond the numbers."""
+    info = jnp.finfo(residual.dtype)
+    low, high = info.tiny / info.eps**2, info.max * info.eps
+    fits = jnp.all((square > low) & (square < high))
+    axes = tuple(range(1, residual.ndim))
+    return jax.lax.cond(fits, lambda r: jnp.ones_like(square), lambda r: binary_unit(r, axes), residual)
+
+
 def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inverse: Any, definite: bool) -> Solver:
     """Iteration ends when the preconditioned residual z, an estimate of the error, is small, or when it would be, were
     it computed once more: the error falls at least as the residual does in the norm of D⁻¹ = ``inverse``, of which
     smooth errors, that the preconditioner removes best, are the smaller part. Without ``inverse`` the preconditioner is
-    nearly A⁻¹, and the error falls as the plain residual does."""
+    nearly A⁻¹, and the error falls as the plain residual does. Where squares would be beyond the numbers (of molecules
+    per litre in float32) all of it is done in another unit."""
     content = _Content(op, inverse)
     null = None if definite else _Null(op)
 
@@ -270,9 +281,12 @@ def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inver
         if null is not None:
             solvable, b = null.solvable(b, control.against), null.centred(b)
 
+        residual = b if guess is None else b - op(guess)
+        unit = _unit(residual, measure(residual))
+
         def size(z: Any, on: Any) -> Any:
             """The weighted norm of z, which is not needed before the least reduction has been reached."""
-            weighted = lambda z: _inner(z * weight, z * weight) / z[0].size  # noqa: E731
+            weighted = lambda z: _inner(z * unit * weight, z * unit * weight) / z[0].size  # noqa: E731
             far = lambda z: jnp.full(on.shape, jnp.inf, z.dtype)  # noqa: E731
             return jax.lax.cond(jnp.any(on), weighted, far, z)
 
@@ -298,14 +312,13 @@ def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inver
             on = on & ~small & (left * updated > control.relative**2 * reference)
             return u + step * p, rest, p, on, updated, reference, after, count + 1
 
-        u = jnp.zeros_like(b) if guess is None else guess
-        residual = b if guess is None else b - op(u)
+        u, residual = jnp.zeros_like(b) if guess is None else guess / unit, residual / unit
         zero = jnp.zeros((b.shape[0],) + (1,) * (b.ndim - 1), b.dtype)
         first = measure(residual)
         start = (u, residual, jnp.zeros_like(b), first != 0, zero, zero, first, jnp.asarray(0))
         u, _, _, on, _, _, _, count = jax.lax.while_loop(keep_going, iterate, start)
-        value, finite = content.balanced(u, b)
-        value = value if null is None else null.centred(value)
+        value, finite = content.balanced(u, b / unit)
+        value = unit * (value if null is None else null.centred(value))
         return LinearResult(value, solvable & finite & ~on.reshape(-1), count)
 
     return solve

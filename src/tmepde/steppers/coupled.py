@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from tmepde._types import State, freeze
+from tmepde._types import State, binary_unit, freeze
 from tmepde.elliptic import LinearControl, prepare
 from tmepde.elliptic.solve import derivative_of
 from tmepde.schedule import Clock
@@ -256,5 +256,6 @@ def weights(problem: SemiDiscrete, scale: State) -> State:
 
 def _awake(problem: SemiDiscrete, scale: Any, values: Any, allowed: Any) -> Any:
     """The scale; of a field that was expected to stay zero and does not, a thousandth of its root mean square."""
-    size = jnp.sqrt(problem.total(values**2) / problem.total(jnp.ones_like(values)))
+    unit = binary_unit(values)
+    size = unit * jnp.sqrt(problem.total((values / unit) ** 2) / problem.total(jnp.ones_like(values)))
     return jnp.where(jnp.any(scale > 0), scale, jnp.broadcast_to(1e-3 * size, jnp.shape(scale)))
