@@ -75,7 +75,7 @@ def choose_stepper(problem: SemiDiscrete, dtype: Any, until: float, control: Ste
     if not exchanging:
         return Choice(general)
     least = max(_FAST / until, float(resolved(control.rtol)) / float(control.longest) if control.adaptive else 0.0)
-    trips = fastest(arrays, frame, found, least, dtype, until).trips
+    trips = fastest(arrays, frame, found, least, dtype, until).pace
     return _held(problem, trips, until, control, general) if trips > least else Choice(general)
 
 
