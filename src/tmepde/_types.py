@@ -247,3 +247,13 @@ def materialised(tree: Any) -> Any:
     arrays = [x for x in jax.tree.leaves(tree) if isinstance(x, jax.Array)]
     written = iter(jax.lax.optimization_barrier(arrays) if arrays else ())
     return jax.tree.map(lambda x: next(written) if isinstance(x, jax.Array) else x, tree)
+
+
+def binary_unit(values: Any, axes: tuple[int, ...] | None = None) -> Any:
+    """A power of two near the largest |value| along ``axes`` (kept; ``None``: all), 1 where all are 0 or one is not
+    finite: squares of values in this unit neither overflow nor vanish, and dividing by it changes no digit."""
+    largest = jnp.max(jnp.abs(jax.lax.stop_gradient(values)), axis=axes, keepdims=axes is not None)
+    fine = (largest > 0) & jnp.isfinite(largest)
+    _, exponent = jnp.frexp(jnp.where(fine, largest, 1.0))
+    most = -int(jnp.finfo(largest.dtype).minexp) - 2
+    return jnp.ldexp(jnp.ones_like(largest), jnp.clip(exponent, -most, most))

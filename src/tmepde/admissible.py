@@ -71,6 +71,12 @@ def check_species(name: str, species: Species, grid: Grid) -> None:
             f"`{name}.boundary.r-` must be left out: it is the centre r = 0, which has no area: nothing crosses it. "
             "Write 'r+', give the grid an `inner` radius, or hold the cells there with `held`."
         )
+    parts = [_known(d) for d in jax.tree.leaves(species.diffusivity)]
+    if species.kind in ("local", "compartment") and any(d is not None and np.any(d != 0) for d in parts):
+        raise ValueError(
+            f"`{name}.diffusivity` needs a species that moves, but its kind is {species.kind!r}. "
+            "Leave it out, or use kind='transported' or 'quasi_steady'."
+        )
     wanted = () if species.kind == "compartment" else grid.shape
     checked = (
         ("initial", species.initial, -np.inf if species.signed else 0.0, wanted),
@@ -161,6 +167,21 @@ def check_required(name: str, intervention: Any, processes: Mapping[str, Any]) -
             f"Intervention {name!r} acts on what the model does not carry: it needs the processes {listed}. "
             "Build the model with them: solid_tumour(..., therapies=plan), or processes={name: True}."
         )
+
+
+def check_moving(terms: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
+    """Nothing may move what stays in its cell.
+
+    Raises:
+        ValueError: for a diffusivity, velocity or flow of a local species or a compartment.
+    """
+    for target in terms:
+        name, _, channel = target.rpartition(".")
+        if channel in ("diffusivity", "velocity", "flow") and kinds.get(name) in ("local", "compartment"):
+            raise ValueError(
+                f"`{target}` needs a species that moves, but the kind of {name!r} is {kinds[name]!r}. "
+                "Use kind='transported', or leave it out."
+            )
 
 
 def dose_problems(intervention: Any, path: str) -> list[str]:

@@ -35,11 +35,15 @@ from tmepde.steppers.structure import Structure
 _GROWN, _PEAKED = 1e6, 30.0
 #: share of a content in one cell, and cells of a grid, from which on a drift that holds it there is told of
 _SHARE, _CELLS = 0.4, 64
-#: values whose squares are nothing in float32
-_FAINT = 1e-18
+#: values whose squares are nothing in float32, and whose products of three are beyond it
+_FAINT, _HUGE = 1e-18, 1e12
 _UNDERFLOW = (
     "squares of such small values are nothing in float32, and laws such as u/(u + K) have them in their slopes. Write "
     "the field in a smaller unit, or take precision='f64'."
+)
+_OVERFLOW = (
+    "products of such large values are beyond float32, and laws such as u v/(u + K) have them in their slopes. Write "
+    "the field in a larger unit, the law in u/K, or take precision='f64'."
 )
 _COLLAPSE = (
     "a blow-up by its own drift (chemotaxis without volume filling). Limit the drift in crowded cells, raise its "
@@ -195,12 +199,10 @@ def standing(
         largest: means of the species when there was most of each, as far as that is known.
     """
     base, local, dt = (np.asarray(x, runner.dtype) for x in clock)
+    if getattr(runner.stepper, "kinetics", False):
+        found = found.holding(runner.scenario.system.of_kind("local"))
     if not runner.stepper.separate or not found.exchanging or not dt > 0:
         return 0.0, ""
-    if getattr(runner.stepper, "kinetics", False):
-        local_ones = frozenset(runner.scenario.system.of_kind("local"))
-        left = {n: row - local_ones if n in local_ones else row for n, row in found.made_of.items()}
-        found = Structure(left, found.drifting, found.constant)
     gone = {n: np.asarray(_GONE * most, runner.dtype) for n, most in largest.items()}
     with jax.default_matmul_precision("highest"):
         moment = Moment(state, Clock(base, local, local, dt), gone)
@@ -213,7 +215,7 @@ def standing(
     return times, (
         f" Caution: {who} {does} up to {exchange.trips:.3g} times an hour, {times:.3g} times in a step, which "
         f"{runner.stepper.name} does not resolve: what they have in common moves too slowly, and no error estimate "
-        f"shows it. Take `stepper=tme.NewtonKrylov()`, or steps of at most {0.5 / exchange.trips:.2g} h "
+        f"shows it. Take `stepper=tme.NewtonKrylov()`, or steps of at most {0.5 / exchange.pace:.2g} h "
         "(`StepControl(longest=…)`), or put them into equilibrium."
     )
 
@@ -334,6 +336,8 @@ def _cause(runner: Runner, status: Status, name: str, one: Finding, initial: flo
         return f"It changes fastest. Raise `max_steps`, save more often, or loosen `rtol`.{_stiff(runner)}"
     if status == Status.not_finite and runner.dtype == np.float32 and 0 < float(one.largest) < _FAINT:
         return f"Likely cause: {_UNDERFLOW}"
+    if status == Status.not_finite and runner.dtype == np.float32 and float(one.largest) > _HUGE:
+        return f"Likely cause: {_OVERFLOW}"
     if moving and float(one.peclet) > _PECLET:
         return "Likely cause: the grid is too coarse for its drift (Péclet number above 2). Refine it there."
     return "It changes fastest. Look for a blow-up or a discontinuous rate law; loosen `rtol` or refine the grid."

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._types import State
-from tmepde.admissible import by_name, check_required, check_species, check_tissue, dose_problems, type_of
+from tmepde.admissible import by_name, check_moving, check_required, check_species, check_tissue, dose_problems, type_of
 from tmepde.boundary import Sides, sides
 from tmepde.coefficients import (
     CHANNELS,
@@ -178,6 +178,7 @@ class System(eqx.Module):
         self._follow(terms, clock, state, tissue, deaths | lysis, stated)
         add(terms, {f"{n}.loss": rate for n, rate in deaths.items()})
         self._carry(terms)
+        check_moving(terms, kinds)
         return split(terms, self.species)
 
     def _carry(self, terms: dict[str, Any]) -> None:
@@ -223,6 +224,11 @@ class System(eqx.Module):
             for name, value in effects.hazard.items():
                 if name not in self.species:
                     raise KeyError(unknown("species", name, self.species) + " (hazard)")
+                if self.species[name].kind == "quasi_steady":
+                    raise ValueError(
+                        f"A log-kill needs a species that keeps what it has, but {name!r} is quasi-steady, in balance "
+                        f"at every instant. State its loss instead: add '{name}.loss'."
+                    )
                 add(total, {name: strength * value})
         for name, species in self.species.items():
             if species.carrier in total:

@@ -218,9 +218,37 @@ def _check(
         problems.append(f"`record` must be at least 1 step, but {record} was given. Leave it out to have it chosen.")
     known = scenario.system.species
     problems += [unknown("species", f, known) + " (in `fields`)" for f in fields or () if f not in known]
-    problems += initial_problems(scenario)
+    problems += initial_problems(scenario) + _closed_over(scenario)
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def _closed_over(scenario: Scenario) -> list[str]:
+    """Sentences for functions that hold a traced number: a function is part of a program, its numbers must be given."""
+    functions = {f"model.processes.{n}": getattr(p, "function", None) for n, p in scenario.model.processes.items()}
+    for name, one in scenario.system.species.items():
+        leaves = jax.tree_util.tree_leaves_with_path(one.boundary)
+        functions |= {f"{name}.boundary{jax.tree_util.keystr(path)}": leaf for path, leaf in leaves if callable(leaf)}
+    found = []
+    for path, function in functions.items():
+        labels = getattr(getattr(function, "__code__", None), "co_freevars", ())
+        cells = getattr(function, "__closure__", None) or ()
+        names = [n for n, cell in zip(labels, cells, strict=False) if is_traced(_content(cell))]
+        if names:
+            found.append(
+                f"The function of `{path}` must not hold a number that is being differentiated or mapped, but it holds "
+                f"`{names[0]}`. Give a process its numbers, process(function, {names[0]}=…); of a side write a class "
+                "(equinox.Module) with the number as a field and `__call__(self, clock, state)`."
+            )
+    return found
+
+
+def _content(cell: Any) -> Any:
+    """What a closure holds; ``None`` where it holds nothing yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
 
 
 def initial_problems(scenario: Scenario) -> list[str]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from tmepde._cache import keep_programs
 from tmepde._results import Status
-from tmepde._types import Frame, State, cast, concrete, parted
+from tmepde._types import Frame, State, binary_unit, cast, concrete, parted
 from tmepde.elliptic import LinearControl
 from tmepde.integrate import first_progress
 from tmepde.model import Model
@@ -149,8 +149,8 @@ def _newton(arrays: list[Any], frame: Frame, state: State, dt: Any, time: Any) -
 def _root_mean_square(problem: SemiDiscrete, values: Any) -> Any:
     if jnp.ndim(values) == 0:
         return jnp.abs(values)
-    volumes = problem.volumes(values.dtype)
-    return jnp.sqrt(jnp.sum(volumes * values**2) / jnp.sum(volumes))
+    volumes, unit = problem.volumes(values.dtype), binary_unit(values)
+    return unit * jnp.sqrt(jnp.sum(volumes * (values / unit) ** 2) / jnp.sum(volumes))
 
 
 def _typical(problem: SemiDiscrete, u: Any) -> Any:

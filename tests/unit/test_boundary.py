@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -102,3 +104,33 @@ def test_a_value_may_vary_along_a_side():
     u = tme.simulate(tme.Scenario(model, until=0.5), precision="f64").fields["u"][-1]
     np.testing.assert_allclose(u, u[:, ::-1], rtol=1e-6)
     assert np.all(np.diff(u[:, 0]) > 0)
+
+
+class Ramp(eqx.Module):
+    """level (1 + t)."""
+
+    level: jax.Array
+
+    def __call__(self, clock, state):
+        return self.level * (1.0 + clock.time)
+
+
+def test_the_number_of_a_moving_side_is_differentiated_where_it_is_given_and_refused_where_a_function_holds_it():
+    """From zero the solution is in proportion to the level, so that its derivative is itself by the level."""
+
+    def ending(value):
+        model = tme.Model(tme.Grid.line(10.0, 4), {"u": tme.Species(0.0, 5.0, {"x-": tme.Dirichlet(value)})})
+        return jnp.sum(tme.simulate(tme.Scenario(model, until=1.0)).fields["u"][-1])
+
+    value, slope = jax.value_and_grad(lambda level: ending(Ramp(level)))(jnp.asarray(2.0))
+    np.testing.assert_allclose(slope, value / 2.0, rtol=1e-4)
+    with pytest.raises(ValueError, match=r"`u.boundary.*must not hold a number that is being differentiated.*`level`"):
+        jax.grad(lambda level: ending(lambda clock, state: level * (1.0 + clock.time)))(jnp.asarray(2.0))
+
+    def decayed(rate):
+        process = tme.process(lambda clock, state, tissue: {"u.loss": rate})
+        model = tme.Model(tme.Grid.point(), {"u": tme.Species(1.0)}, {"decay": process})
+        return tme.simulate(tme.Scenario(model, until=1.0)).fields["u"][-1, 0]
+
+    with pytest.raises(ValueError, match=r"`model.processes.decay` must not hold .*process\(function, rate=…\)"):
+        jax.grad(decayed)(jnp.asarray(2.0))

@@ -178,6 +178,17 @@ def test_nothing_in_nothing_out():
     np.testing.assert_array_equal(result.value, 0.0)
 
 
+@pytest.mark.parametrize("power", [-100, 70])
+def test_the_unit_of_the_right_hand_side_changes_no_digit(power):
+    """Squares of 1e-30 and of 1e21 are beyond float32; a power of two only moves the exponent."""
+    grid = tme.Grid.square(1.0, 16)
+    op = jax.tree.map(lambda x: x.astype(jnp.float32), operator(grid, field(grid.shape, "jumps"), 100.0))
+    b = jnp.asarray(np.random.default_rng(3).uniform(size=(1, 16, 16)), jnp.float32)
+    wanted, found = solve(op, b, 1e-3), solve(op, jnp.ldexp(b, power), 1e-3)
+    assert bool(found.converged[0]) and int(found.iterations) == int(wanted.iterations)
+    np.testing.assert_array_equal(found.value, jnp.ldexp(wanted.value, power))
+
+
 def test_not_a_number_is_never_converged():
     grid = tme.Grid.square(1.0, 8)
     b = jnp.ones((1, 8, 8)).at[0, 3, 3].set(jnp.nan)

@@ -93,3 +93,28 @@ def test_fast_exchange_in_groups_is_that_of_a_direct_solve():
     assert found.ok, found.message
     for name, wanted in zip(names, exact, strict=True):
         np.testing.assert_allclose(found.fields[name][-1], wanted, atol=1e-3 * wanted.max())  # rtol of the run
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_a_closed_potential_without_loss_has_a_balance_where_its_sources_cancel(periodic):
+    """0 = D φ″ + cos kx between closed sides, φ = cos(kx)/Dk², in float32, where sums cancel to round-off alone. On the
+    mesh k² is (2 − 2 cos kh)/h². With a mean source there is no balance, and that is said."""
+    d, length, cells = 100.0, 100.0, 16
+    grid = tme.Grid.square(length, cells, periodic=periodic)
+    k, h = (2.0 if periodic else 1.0) * np.pi / length, length / cells
+    wave = np.cos(k * grid.coordinates()[1])
+
+    def sources(clock, state, tissue, mean):
+        return {
+            "potential.source": wave * (1.0 + 0.1 * jnp.sin(clock.time)) + mean,
+            "u.source": 0.0 * state["potential"],
+        }
+
+    species = {"potential": tme.Species(0.0, d, kind="quasi_steady", signed=True), "u": tme.Species(1.0, 1.0)}
+    scenario = tme.Scenario(tme.Model(grid, species, {"p": tme.process(sources, mean=0.0)}), until=1.0)
+    solution = tme.simulate(scenario)
+    assert solution.ok, solution.message
+    exact = wave * (1.0 + 0.1 * np.sin(1.0)) / (d * (2.0 - 2.0 * np.cos(k * h)) / h**2)
+    np.testing.assert_allclose(solution.fields["potential"][-1], exact, atol=1e-3 * np.max(exact))
+    with pytest.warns(UserWarning, match="no balance"):
+        assert tme.simulate(scenario.replace("model.processes.p.numbers.mean", 0.1)).status == tme.Status.solver

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -177,6 +178,52 @@ def test_an_unknown_target_is_named_with_the_nearest_one():
     model = tme.Model(tme.Grid.line(1.0, 2), {"u": tme.Species(1.0)}, {"typo": process(typo)})
     with pytest.raises(KeyError, match="source"):
         tme.simulate(tme.Scenario(model, until=1.0))
+
+
+@pytest.mark.parametrize("kind", ["local", "compartment"])
+@pytest.mark.parametrize("channel", ["diffusivity", "velocity", "flow"])
+def test_what_stays_in_its_cell_cannot_be_moved(kind, channel):
+    def moving(clock, state, tissue):
+        return {f"u.{channel}": 1.0 if channel == "diffusivity" else (np.ones(3),)}
+
+    model = tme.Model(tme.Grid.line(1.0, 2), {"u": tme.Species(1.0, kind=kind)}, {"moving": process(moving)})
+    with pytest.raises(ValueError, match=rf"`u.{channel}` needs a species that moves, but the kind of 'u' is '{kind}'"):
+        tme.simulate(tme.Scenario(model, until=1.0))
+    with pytest.raises(ValueError, match=f"`u.diffusivity` needs a species that moves, but its kind is '{kind}'"):
+        tme.Model(tme.Grid.line(1.0, 2), {"u": tme.Species(1.0, 5.0, kind=kind)})
+
+
+@pytest.mark.parametrize("channel", ["velocity", "flow"])
+def test_a_field_in_balance_cannot_drift_in_time_but_its_steady_state_can(channel):
+    """0 = D q″ − v q′ − k q between q(0) = 1 and a closed end: simulate would leave v out, and says so."""
+    d, v, k, cells, length = 100.0, 5.0, 0.05, 100, 100.0
+
+    def carried(clock, state, tissue):
+        return {f"q.{channel}": (jnp.full(cells + 1, v).at[-1].set(0.0),), "q.loss": k}
+
+    species = {"q": tme.Species(0.0, d, {"x-": tme.Dirichlet(1.0)}, kind="quasi_steady"), "u": tme.Species(1.0, 1.0)}
+    grid = tme.Grid.line(length, cells)
+    model = tme.Model(grid, species, {"carried": process(carried)})
+    with pytest.raises(ValueError, match=rf"`q.{channel}` needs a species that moves in time"):
+        tme.simulate(tme.Scenario(model, until=1.0))
+    r = v / (2 * d) + np.array([1.0, -1.0]) * np.sqrt((v / (2 * d)) ** 2 + k / d)
+    weights = np.linalg.solve([[1.0, 1.0], (d * r - v) * np.exp(r * length)], [1.0, 0.0])
+    exact = np.exp(np.outer(grid.centers(0), r)) @ weights
+    found = tme.steady_state(model, precision="f64").fields["q"][-1]
+    np.testing.assert_allclose(found, exact, atol=3e-3)  # limited slopes on cells of 1 µm; without v it is 0.9 off
+
+
+def test_a_field_in_balance_has_nothing_to_kill():
+    class Kill(tme.Intervention):
+        """q ← q e^(−Λ)."""
+
+        def effects(self, clock, state, tissue):
+            return tme.Effects(hazard={"q": clock.step})
+
+    species = {"q": tme.Species(1.0, 1.0, {"x-": tme.Dirichlet(1.0)}, kind="quasi_steady"), "u": tme.Species(1.0, 1.0)}
+    model = tme.Model(tme.Grid.line(1.0, 2), species)
+    with pytest.raises(ValueError, match="'q' is quasi-steady"):
+        tme.simulate(tme.Scenario(model, {"kill": Kill()}, until=1.0))
 
 
 def test_replace_keeps_shape_and_names_bad_paths():

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from tmepde._types import binary_unit
 from tmepde.elliptic.fast_diagonal import FastDiagonal
 from tmepde.elliptic.multigrid import Multigrid, reciprocal
 from tmepde.elliptic.operator import EllipticOperator
@@ -44,10 +45,14 @@ _REDUCTION = 1e-2
 
 
 class LinearControl(NamedTuple):
-    """When to stop. ``relative``: reduction of the preconditioned norm that always suffices; ``limit``: iterations."""
+    """When to stop. ``relative``: reduction of the preconditioned norm that always suffices; ``limit``: iterations.
+
+    ``against``: per field ``(S,)`` the sum of the sizes of the terms that b is the difference of, where it is one.
+    """
 
     relative: Any = 1e-3
     limit: int = 60
+    against: Any = 0.0
 
 
 class LinearResult(NamedTuple):
@@ -154,11 +159,12 @@ def _one_by_one(op: EllipticOperator, method: str, definite: bool) -> Solver:
         def one(given: Any) -> LinearResult:
             own, lower, rest = given
             field, inverse = part(own)
-            b, guess, weight, relative = jax.tree.map(lambda x: x[None], rest)
+            b, guess, weight, relative, against = jax.tree.map(lambda x: x[None], rest)
             alone = _conjugate_gradients(field, _cycle(field, method, inverse, lower), inverse, definite)
-            return alone(b, guess, weight, tolerance, LinearControl(relative, control.limit))
+            return alone(b, guess, weight, tolerance, LinearControl(relative, control.limit, against))
 
-        given = (arrays, below, (b, guess, weight, jnp.broadcast_to(relative, shape)))
+        against = jnp.broadcast_to(jnp.asarray(control.against, b.dtype), shape[:1])
+        given = (arrays, below, (b, guess, weight, jnp.broadcast_to(relative, shape), against))
         found = jax.lax.map(one, given)
         return LinearResult(found.value[:, 0], found.converged[:, 0], jnp.max(found.iterations))
 
@@ -195,7 +201,7 @@ def _direct(op: EllipticOperator) -> Solver:
     def solve(
         b: Any, guess: Any = None, weight: Any = 1.0, tolerance: Any = 0.0, control: LinearControl = LinearControl()
     ) -> LinearResult:
-        solvable, b = null.solvable(b), null.centred(b)
+        solvable, b = null.solvable(b, control.against), null.centred(b)
         if diagonal.shape[-1] == 1:
             value = b / diagonal
         else:
@@ -220,11 +226,12 @@ class _Null:
         mean = _inner(u, self.live.astype(u.dtype)) / self.count
         return jnp.where(self.live, u - self.flag * mean, u)
 
-    def solvable(self, b: Any) -> Any:
-        """Per field ``(S,)``: whether Σb = 0 up to round-off wherever the operator is singular."""
-        total, size = _inner(b, self.live.astype(b.dtype)), _inner(jnp.abs(b), self.live.astype(b.dtype))
+    def solvable(self, b: Any, against: Any) -> Any:
+        """Per field ``(S,)``: whether Σb = 0 up to round-off, of b or of what it is the difference of, wherever the
+        operator is singular."""
+        total, size = (_inner(x, self.live.astype(b.dtype)).reshape(-1) for x in (b, jnp.abs(b)))
         round_off = jnp.finfo(b.dtype).eps ** 0.6
-        return ((self.flag == 0) | (jnp.abs(total) <= round_off * size)).reshape(-1)
+        return (self.flag.reshape(-1) == 0) | (jnp.abs(total) <= round_off * jnp.maximum(size, against))
 
 
 class _Content:
@@ -246,11 +253,21 @@ class _Content:
         return jnp.where(self.alone, self.inverse * b, u + share * jnp.abs(u)), jnp.isfinite(lack).reshape(-1)
 
 
+def _unit(residual: Any, square: Any) -> Any:
+    """A power of two per field for the ``residual`` where its ``square``, or a 1e-16th of it, is beyond the numbers."""
+    info = jnp.finfo(residual.dtype)
+    low, high = info.tiny / info.eps**2, info.max * info.eps
+    fits = jnp.all((square > low) & (square < high))
+    axes = tuple(range(1, residual.ndim))
+    return jax.lax.cond(fits, lambda r: jnp.ones_like(square), lambda r: binary_unit(r, axes), residual)
+
+
 def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inverse: Any, definite: bool) -> Solver:
     """Iteration ends when the preconditioned residual z, an estimate of the error, is small, or when it would be, were
     it computed once more: the error falls at least as the residual does in the norm of D⁻¹ = ``inverse``, of which
     smooth errors, that the preconditioner removes best, are the smaller part. Without ``inverse`` the preconditioner is
-    nearly A⁻¹, and the error falls as the plain residual does."""
+    nearly A⁻¹, and the error falls as the plain residual does. Where squares would be beyond the numbers (of molecules
+    per litre in float32) all of it is done in another unit."""
     content = _Content(op, inverse)
     null = None if definite else _Null(op)
 
@@ -262,11 +279,14 @@ def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inver
     ) -> LinearResult:
         solvable: Any = True
         if null is not None:
-            solvable, b = null.solvable(b), null.centred(b)
+            solvable, b = null.solvable(b, control.against), null.centred(b)
+
+        residual = b if guess is None else b - op(guess)
+        unit = _unit(residual, measure(residual))
 
         def size(z: Any, on: Any) -> Any:
             """The weighted norm of z, which is not needed before the least reduction has been reached."""
-            weighted = lambda z: _inner(z * weight, z * weight) / z[0].size  # noqa: E731
+            weighted = lambda z: _inner(z * unit * weight, z * unit * weight) / z[0].size  # noqa: E731
             far = lambda z: jnp.full(on.shape, jnp.inf, z.dtype)  # noqa: E731
             return jax.lax.cond(jnp.any(on), weighted, far, z)
 
@@ -292,14 +312,13 @@ def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inver
             on = on & ~small & (left * updated > control.relative**2 * reference)
             return u + step * p, rest, p, on, updated, reference, after, count + 1
 
-        u = jnp.zeros_like(b) if guess is None else guess
-        residual = b if guess is None else b - op(u)
+        u, residual = jnp.zeros_like(b) if guess is None else guess / unit, residual / unit
         zero = jnp.zeros((b.shape[0],) + (1,) * (b.ndim - 1), b.dtype)
         first = measure(residual)
         start = (u, residual, jnp.zeros_like(b), first != 0, zero, zero, first, jnp.asarray(0))
         u, _, _, on, _, _, _, count = jax.lax.while_loop(keep_going, iterate, start)
-        value, finite = content.balanced(u, b)
-        value = value if null is None else null.centred(value)
+        value, finite = content.balanced(u, b / unit)
+        value = unit * (value if null is None else null.centred(value))
         return LinearResult(value, solvable & finite & ~on.reshape(-1), count)
 
     return solve

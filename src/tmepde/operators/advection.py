@@ -38,9 +38,9 @@ _STEEP = 1e4
 
 def _limited(a: Any, b: Any) -> Any:
     """van Leer's harmonic slope, 0 at extrema, with a finite derivative at 0."""
-    same = a * b > 0
+    same = ((a > 0) & (b > 0)) | ((a < 0) & (b < 0))  # not a product, which is 0 or infinite sooner
     total = jnp.where(same, a + b, 1.0)
-    return jnp.where(same, 2.0 * a * b / total, 0.0)
+    return jnp.where(same, 2.0 * a * (b / total), 0.0)
 
 
 def _slopes(grid: Grid, k: int, u: Any, faces: Any) -> Any:

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from tmepde._types import State, freeze
+from tmepde._types import State, binary_unit, freeze
 from tmepde.schedule import Clock
 from tmepde.steppers.control import StepControl, over
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
@@ -190,9 +190,9 @@ def scales(
         largest[name], terms[name, "rate"] = u, first.rates.rate(name)
         terms[name, "square"] = old[name] * old[name] if same else u * u  # no |u| need be written for it
     found = means(problem, terms)
+    roots = _roots(problem, largest, {n: found[n, "square"] for n in largest})
     for name, u in largest.items():
-        rate, square = jnp.abs(found[name, "rate"]) + 1.0 / control.horizon, found[name, "square"]
-        root = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+        rate, root = jnp.abs(found[name, "rate"]) + 1.0 / control.horizon, roots[name]
         typical = jnp.maximum(root, coming[name] / rate)
         species = problem.system.species[name]
         negligible = jnp.asarray(species.negligible, u.dtype)
@@ -200,6 +200,23 @@ def scales(
         negligible = jnp.where(negligible > 0, negligible, started)
         out[name] = freeze(control.rtol * jnp.maximum(u + typical, negligible))
     return out
+
+
+def _roots(problem: SemiDiscrete, sizes: State, squares: State) -> State:
+    """Root mean square of each field, from the mean ``squares`` of the ``sizes``; anew where these are too large."""
+
+    def plain(squares: State) -> State:
+        return {n: jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0) for n, x in squares.items()}
+
+    def anew(_: State) -> State:
+        units = {n: binary_unit(u) for n, u in sizes.items()}
+        found = plain(means(problem, {n: (u / units[n]) ** 2 for n, u in sizes.items()}))
+        return {n: units[n] * root for n, root in found.items()}
+
+    if not squares:
+        return {}
+    finite = jnp.all(jnp.stack([jnp.isfinite(x) for x in squares.values()]))
+    return jax.lax.cond(finite, plain, anew, squares)
 
 
 def weighted_error(problem: SemiDiscrete, new: State, estimate: State, scale: State, dtype: Any) -> Any:

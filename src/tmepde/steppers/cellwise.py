@@ -17,22 +17,25 @@ def pointwise_jacobian(
 ) -> Any:
     """∂(s_i − λ_i u_i)/∂u_j of ``names``, cell by cell, shape ``(i, j, *cells)``; exact where rates are pointwise.
 
-    ``every``: keep one cell in so many, in one row.
+    Compartments beside fields are the same in every cell, and follow all cells of a field at once. ``every``: keep one
+    cell in so many, in one row.
     """
+    shapes = {n: jnp.shape(state[n]) for n in names}
+    cells = max(shapes.values(), key=len)
 
-    def reaction(values: Any) -> Any:
-        placed = {**state, **{n: values[i] for i, n in enumerate(names)}}
-        rates = problem.reaction(names, clock, problem.positive(placed))
-        return jnp.stack([rates.gain(n) - rates.rate(n) * values[i] for i, n in enumerate(names)])
+    def reaction(values: State) -> Any:
+        rates = problem.reaction(names, clock, problem.positive({**state, **values}))
+        rows = [rates.gain(n) - rates.rate(n) * values[n] for n in names]
+        return jnp.stack([jnp.broadcast_to(row, cells) for row in rows])
 
-    here = jnp.stack([state[n] for n in names])
+    here = {n: state[n] for n in names}
 
     def column(unit: Any) -> Any:
-        direction = jnp.broadcast_to(unit.reshape(-1, *(1,) * (here.ndim - 1)), here.shape)
+        direction = {n: jnp.broadcast_to(unit[i], shapes[n]) for i, n in enumerate(names)}
         change = jax.jvp(reaction, (here,), (direction,))[1]
         return change if every == 1 else change.reshape(len(names), -1)[:, ::every]
 
-    columns = jax.lax.map(column, jnp.eye(len(names), dtype=here.dtype))  # one after the other: less memory
+    columns = jax.lax.map(column, jnp.eye(len(names), dtype=jnp.result_type(*here.values())))  # in turn: less memory
     return jnp.moveaxis(columns, 0, 1)
 
 

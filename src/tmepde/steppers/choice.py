@@ -65,7 +65,9 @@ def choose_stepper(problem: SemiDiscrete, dtype: Any, until: float, control: Ste
     arrays, frame = parted(problem)
     found = structure(frame, shapes(arrays), dtype)
     general = general_stepper(problem.system)
-    exchanging = found.exchanging and not (_still(problem.system) and general != Rosenbrock2())
+    if getattr(general, "kinetics", False):
+        found = found.holding(problem.system.of_kind("local"))
+    exchanging = found.exchanging
     if not exchanging and found.constant is not None:
         return Choice(Exponential2() if found.constant else general)
     if found.constant is None and bool(_tried(arrays, frame, dtype, np.asarray(until, dtype))):
@@ -73,7 +75,7 @@ def choose_stepper(problem: SemiDiscrete, dtype: Any, until: float, control: Ste
     if not exchanging:
         return Choice(general)
     least = max(_FAST / until, float(resolved(control.rtol)) / float(control.longest) if control.adaptive else 0.0)
-    trips = fastest(arrays, frame, found, least, dtype, until).trips
+    trips = fastest(arrays, frame, found, least, dtype, until).pace
     return _held(problem, trips, until, control, general) if trips > least else Choice(general)
 
 
@@ -97,6 +99,8 @@ def longest_step(problem: SemiDiscrete, state: State, until: Any, rtol: Any) -> 
     """The longest step (h) that resolves the fastest exchange at ``state`` or at one unlike it, inside a program."""
     arrays, frame = parted(problem)
     found = structure(frame, shapes(arrays), jnp.result_type(*state.values()))
+    if getattr(general_stepper(problem.system), "kinetics", False):
+        found = found.holding(problem.system.of_kind("local"))
     if not found.exchanging:
         return float("inf")
     clock = instant(state, 0.0)

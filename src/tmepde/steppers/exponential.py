@@ -119,7 +119,8 @@ class _Group:
         most = phi2(-self.dt * self.basis.mean).reshape(-1)
         stacked, added = (jnp.stack([found[n] for n in self.names]) for found in (values, change))
         sizes = [jnp.sum(self.volumes * x**2, axis=axes) for x in (stacked, added)]
-        void = jnp.all((self.dt * most) ** 2 * sizes[1] <= (_VOID * rtol) ** 2 * sizes[0])
+        small = (self.dt * most) ** 2 * sizes[1] <= (_VOID * rtol) ** 2 * sizes[0]
+        void = jnp.all(small & jnp.isfinite(sizes[0]))
         zero = {n: jnp.zeros_like(values[n]) for n in self.names}
         return jax.lax.cond(void, lambda _: zero, lambda c: self.field(phi2(self.z) * self.modes(c)), change)
 
@@ -138,7 +139,7 @@ class _Group:
         stacked = jnp.stack([values[n] for n in self.names])
         size = jnp.sum(self.volumes * stacked**2, axis=axes)
         change = self.dt**2 * jnp.sum(modes**2, axis=axes)
-        void = jnp.all(change <= (_VOID * rtol) ** 2 * size)
+        void = jnp.all((change <= (_VOID * rtol) ** 2 * size) & jnp.isfinite(size))
         zero = {n: jnp.zeros_like(values[n]) for n in self.names}
         return jax.lax.cond(void, lambda _: zero, self.field, modes)
 

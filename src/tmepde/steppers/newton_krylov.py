@@ -28,7 +28,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from tmepde._types import State, freeze
+from tmepde._types import State, freeze, parted, shapes
 from tmepde.schedule import Clock
 from tmepde.steppers.account import (
     Stepper,
@@ -45,6 +45,7 @@ from tmepde.steppers.account import (
 from tmepde.steppers.control import StepControl
 from tmepde.steppers.coupled import BlockInverse, implicit_derivative, newton
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
+from tmepde.steppers.structure import structure
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,9 @@ class NewtonKrylov(Stepper):
         frame = _Frame(full, clock, state, scale, allowed, problem.quasi_steady, scheme)
         masses = {n: frame.mass(n) for n in full.dynamic}
         fixed, here, now, before, weight = freeze((full, first, clock, state, frame.weight))
-        inverse = BlockInverse(fixed, here, now, before, weight, masses)
+        arrays, shell = parted(problem)
+        between = structure(shell, shapes(arrays), jnp.asarray(dt).dtype).between if problem.quasi_steady else ()
+        inverse = BlockInverse(fixed, here, now, before, weight, masses, between)
         slopes, end, amounts, ok, count = _stages(frame, inverse, first, differentiable)
         change = {n: dt * sum(b * slopes[n][i] for i, b in enumerate(scheme.weights)) for n in dynamic}
         new = {n: state[n] + change[n] for n in dynamic}

@@ -56,11 +56,17 @@ class _Balance(eqx.Module):
         """V·(∇·D∇q + s − λq), the rates λ, and the diffusion operator."""
         problem = self.problem
         rates = problem.reaction(self.names, self.clock, self.place(q))
+        _check_still(self.names, rates.coefficients)
         laplacian = problem.laplacian(self.names, rates.coefficients, self.state)
         reaction = jnp.stack([rates.gain(n) - rates.rate(n) * q[i] for i, n in enumerate(self.names)])
         volumes = problem.volumes(q.dtype)
         balance = volumes * (reaction - flux_divergence(laplacian, problem.grid, q))
         return balance, jnp.stack([rates.rate(n) for n in self.names]), laplacian
+
+    def passing(self, q: Any, laplacian: Operator) -> Any:
+        """∫|∇·D∇q| of each field: what a balance is the difference of, beside what is made and lost."""
+        spread = flux_divergence(laplacian, self.problem.grid, q)
+        return jnp.sum(self.problem.volumes(q.dtype) * jnp.abs(spread), axis=tuple(range(1, q.ndim)))
 
     def operator(self, q: Any, loss: Any, laplacian: Operator) -> Operator:
         """Its linearisation, each field with its own slope −∂(s − λq)/∂q (λ where that is negative)."""
@@ -102,6 +108,17 @@ class _Balance(eqx.Module):
         scale = jnp.maximum(scale, least.reshape((-1,) + (1,) * len(axes)))
         ratio = jnp.where(scale == 0, 0.0, delta / jnp.where(scale == 0, 1.0, scale))  # NaN stays NaN
         return jnp.max(jnp.sqrt(jnp.sum(volumes * ratio**2, axis=axes) / total))
+
+
+def _check_still(names: tuple[str, ...], coefficients: Any) -> None:
+    """Raises ValueError for a quasi-steady field that drifts or is carried: its balance here knows none of it."""
+    for channel in ("velocity", "flow"):
+        for name in names:
+            if name in getattr(coefficients, channel):
+                raise ValueError(
+                    f"`{name}.{channel}` needs a species that moves in time, but {name!r} is quasi-steady. Use "
+                    "kind='transported', which costs as much however fast it relaxes, or `steady_state`."
+                )
 
 
 def relax_quasi_steady(
@@ -264,7 +281,8 @@ def _newton(balance: _Balance, tolerance: Any) -> tuple[Any, Any, Any]:
             q, more = jax.lax.cond(slow, together, lambda q: (q, jnp.asarray(0)), begun)
             linear, damping = linear + more, jnp.where(slow, DAMPED, 1.0)
         defect, loss, laplacian = balance.residual(q)
-        solved = prepare(balance.operator(q, loss, laplacian), balance.problem.solver)(defect, control=_INNER)
+        control = _INNER._replace(against=balance.passing(q, laplacian))
+        solved = prepare(balance.operator(q, loss, laplacian), balance.problem.solver)(defect, control=control)
         updated = moved(q, damping * solved.value)
         change = balance.size(updated - begun, begun)
         left = change * jnp.maximum(2.0 * _INNER.relative, change)  # of the linear solve, of Newton's quadratic term

@@ -16,6 +16,14 @@ where ρ² ≥ ½. One field turns over where most of its loss λ is made again 
 net rate are ten times less. Which fields act on each other is read from the program; numbers are looked at only for
 those, and the Jacobian only for those of them that are lost faster than the least round trips that matter: no pair
 makes more than its slower rate (a cycle of k at most k/2 times as many).
+
+What is made by way of quasi-steady fields q, which follow at once, comes back as well: to J_ij stands beside, with q
+taken out of the cell's reactions,
+
+    G_ij = J_iq (−J_qq)⁻¹ J_qj      of gains alone (what is made, not what is used up)
+
+whose diagonal counts too, as what a field gets back of its own loss (u → q → u turns over as u → u does). How far q
+spreads has no part in it: of a content it is the whole that matters, wherever it comes back.
 """
 
 from __future__ import annotations
@@ -40,16 +48,26 @@ _SLOWER = 0.1
 _MOSTLY = 0.5
 #: products for the Perron vectors
 _POWERS = 40
+#: a step balances quasi-steady fields once, and what they hand on comes late: the error falls as the cube of the step,
+#: from 17 % at one round trip of u → q → u, and is 1e-3 where each counts for so many; share from which it does
+_LAG, _LATE = 8.0, 0.1
+#: doublings of the longest way among quasi-steady fields that is followed: 2¹⁰ of them
+_LINKS = 10
 #: numbers in the Jacobians that are kept: beyond, some cells are passed over
 _KEPT = 2**19
 
 
 class Exchange(NamedTuple):
     """``trips`` round trips per hour (0: none), in the cell where they are most, and the ``names`` that exchange there:
-    two, or one that turns over."""
+    two, or one that turns over. Each counts for ``lag`` of those that a step resolves."""
 
     trips: float
     names: tuple[str, ...]
+    lag: float = 1.0
+
+    @property
+    def pace(self) -> float:
+        return self.trips * self.lag
 
 
 NOTHING = Exchange(0.0, ())
@@ -66,7 +84,7 @@ class Moment(NamedTuple):
 def fastest(
     arrays: list[Any], frame: Frame, found: Structure, least: float, dtype: Any, when: float | Moment
 ) -> Exchange:
-    """The fastest exchange among moving and local fields, of those of more than ``least`` round trips per hour.
+    """The fastest exchange that a stepper does not hold, of those of a pace of more than ``least`` per hour.
 
     Args:
         arrays, frame: the problem, in parts; ``found``: its structure.
@@ -78,23 +96,25 @@ def fastest(
         return NOTHING
     at = when if isinstance(when, Moment) else None
     until = np.asarray(0.0 if at else when, dtype)
-    lost = np.asarray(_losses(arrays, frame, names, until, at))
+    lost = np.asarray(_losses(arrays, frame, names, until, at)) * (_LAG if found.between else 1.0)
     groups = found.among(n for n, rate in zip(names, lost, strict=True) if rate > least)
     if not groups:
         return NOTHING
     best = NOTHING
-    for paces in jax.device_get(_paces(arrays, frame, groups, until, at)):
-        for group, (trips, shares) in zip(groups, paces, strict=True):
-            if float(trips) > max(best.trips, least):
+    for paces in jax.device_get(_paces(arrays, frame, groups, found.between, found.held, until, at)):
+        for group, (trips, shares, lag) in zip(groups, paces, strict=True):
+            if float(trips) * float(lag) > max(best.pace, least):
                 order = sorted(range(len(group)), key=lambda i, s=shares: -float(s[i]))[:2]  # type: ignore[misc]
-                best = Exchange(float(trips), tuple(group[i] for i in sorted(order) if shares[i] > 0))
+                best = Exchange(float(trips), tuple(group[i] for i in sorted(order) if shares[i] > 0), float(lag))
     return best
 
 
 def pace(problem: SemiDiscrete, found: Structure, clock: Clock, state: State, until: Any) -> Any:
-    """Round trips per hour of the fastest exchange at ``state`` among species that can be there, inside a program."""
+    """The pace (1/h) of the fastest exchange at ``state`` among species that can be there, inside a program."""
     there = _coming(problem, jnp.asarray(until, jnp.result_type(*state.values())))
-    paces = [trips for trips, _ in _each(problem, found.exchanging, clock, state, there)] if found.exchanging else []
+    groups = found.exchanging
+    told = _each(problem, groups, found.between, found.held, clock, state, there) if groups else []
+    paces = [trips * lag for trips, _, lag in told]
     return jnp.max(jnp.stack([jnp.zeros((), jnp.result_type(*state.values())), *paces]))
 
 
@@ -151,44 +171,65 @@ def _coming(problem: SemiDiscrete, until: Any) -> dict[str, Any]:
     return {n: there[i] for i, n in enumerate(names)}
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))
-def _paces(arrays: list[Any], frame: Frame, groups: tuple[tuple[str, ...], ...], until: Any, at: Moment | None) -> Any:
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def _paces(
+    arrays: list[Any],
+    frame: Frame,
+    groups: tuple[tuple[str, ...], ...],
+    between: tuple[str, ...],
+    held: tuple[frozenset[str], ...],
+    until: Any,
+    at: Moment | None,
+) -> Any:
     problem: SemiDiscrete = frame.filled(arrays)
-    return [_each(problem, groups, clock, state) for state, clock in _looked(problem, until, at)]
+    return [_each(problem, groups, between, held, clock, state) for state, clock in _looked(problem, until, at)]
 
 
 def _each(
     problem: SemiDiscrete,
     groups: tuple[tuple[str, ...], ...],
+    between: tuple[str, ...],
+    held: tuple[frozenset[str], ...],
     clock: Clock,
     state: State,
     there: dict[str, Any] | None = None,
 ) -> list[Any]:
-    """Of each group the round trips per hour in the cell where they are most, and the share of each species in them;
-    of those that are ``there`` (``None``: all)."""
+    """Of each group the round trips per hour in the cell where they are most, the share of each species in them, and
+    their lag; of those that are ``there`` (``None``: all). ``between``: quasi-steady fields that pass on what they are
+    given; ``held``: sets of species whose action on each other does not count."""
     names = tuple(n for group in groups for n in group)
     problem = problem.parted()  # else XLA makes one loop of it all, and is minutes about it
-    size = len(names) ** 2 * int(np.prod(problem.grid.shape))
+    size = (len(names) + len(between)) ** 2 * int(np.prod(problem.grid.shape))
     every = 1 if size <= _KEPT else size // _KEPT // 2 * 2 + 3  # odd: no axis of the grid is met at one place alone
-    found = pointwise_jacobian(problem, names, clock, state, every)
-    jacobian = jnp.nan_to_num(found, posinf=0.0, neginf=0.0)
+    whole = jnp.nan_to_num(pointwise_jacobian(problem, names + between, clock, state, every), posinf=0.0, neginf=0.0)
+    outside = np.asarray(
+        [[i == j or not any({m, n} <= one for one in held) for j, n in enumerate(names)] for i, m in enumerate(names)]
+    )
+    flat = (1,) * (whole.ndim - 2)
+    jacobian = jnp.where(outside.reshape(*outside.shape, *flat), whole[: len(names), : len(names)], 0.0)
+    passed = _passed(whole, len(names))
     if there is not None:
-        jacobian = jnp.where(jnp.stack([there[n] for n in names]).reshape(-1, *(1,) * (found.ndim - 1)), jacobian, 0.0)
+        known = jnp.stack([there[n] for n in names]).reshape(-1, 1, *flat)
+        jacobian, passed = jnp.where(known, jacobian, 0.0), jnp.where(known, passed, 0.0)
     rates = problem.reaction(names, clock, problem.positive(state))
     out, start = [], 0
     for group in groups:
         count = len(group)
-        own = jacobian[start : start + count, start : start + count].reshape(count, count, -1)
+        block = (slice(start, start + count), slice(start, start + count))
+        own = jacobian[block].reshape(count, count, -1)
         start += count
-        trips, shares = _trips(own)
+        trips, shares, lag = _trips(own, passed[block].reshape(count, count, -1))
         for i, name in enumerate(group):
+            if any(name in one for one in held):
+                continue
             turns = _turnover(rates, name, state[name], own[i, i], every)
             turns = turns if there is None else jnp.where(there[name], turns, 0.0)
             alone = jnp.zeros_like(shares).at[i].set(1.0)
             shares = jnp.where(turns > trips, alone, shares)
+            lag = jnp.where(turns > trips, 1.0, lag)
             trips = jnp.maximum(trips, turns)
-        worst = jnp.argmax(trips)
-        out.append((trips[worst], shares[:, worst]))
+        worst = jnp.argmax(trips * lag)
+        out.append((trips[worst], shares[:, worst], lag[worst]))
     return out
 
 
@@ -201,13 +242,38 @@ def _turnover(rates: Any, name: str, values: Any, slope: Any, every: int) -> Any
     return jnp.where(slow & jnp.isfinite(loss), loss, 0.0)
 
 
-def _trips(jacobian: Any) -> tuple[Any, Any]:
-    """Round trips per hour and y_i w_i of every cell, of a Jacobian ``(i, j, cells)``."""
+def _passed(jacobian: Any, count: int) -> Any:
+    """G, what the first ``count`` fields make of each other by way of the others, ``(i, j, …)``; 0 without others."""
+    others = jacobian.shape[0] - count
+    if not others:
+        return jnp.zeros_like(jacobian)
+    gains, flat = jnp.maximum(jacobian, 0.0), (1,) * (jacobian.ndim - 2)
+    unit = jnp.eye(others, dtype=jacobian.dtype).reshape(others, others, *flat)
+    rate = jnp.maximum(-jnp.sum(unit * jacobian[count:, count:], axis=0), 0.0)
+    inverse = jnp.where(rate > 0, 1.0 / jnp.where(rate > 0, rate, 1.0), 0.0)[:, None]
+    into, among = inverse * gains[count:, :count], inverse * gains[count:, count:] * (1.0 - unit)
+
+    def further(_: Any, pair: tuple[Any, Any]) -> tuple[Any, Any]:
+        into, among = pair  # 1 + K + K² + …, twice as many terms each time
+        return into + _matrix(among, into), _matrix(among, among)
+
+    into, _ = jax.lax.fori_loop(0, _LINKS if others > 1 else 0, further, (into, among))
+    return _matrix(gains[:count, count:], into)
+
+
+def _matrix(a: Any, b: Any) -> Any:
+    return jnp.einsum("ik...,kj...->ij...", a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+def _trips(jacobian: Any, passed: Any) -> tuple[Any, Any, Any]:
+    """Round trips per hour, y_i w_i and the lag of every cell, of a Jacobian ``(i, j, cells)`` and what is ``passed``
+    on."""
     count = jacobian.shape[0]
     rate = jnp.maximum(-jnp.stack([jacobian[i, i] for i in range(count)]), 0.0)
     here = rate > 0
     inverse = jnp.where(here, 1.0 / jnp.where(here, rate, 1.0), 0.0)
-    back = jnp.maximum(jacobian, 0.0) * inverse[:, None] * (1.0 - jnp.eye(count, dtype=jacobian.dtype))[:, :, None]
+    direct = jacobian * (1.0 - jnp.eye(count, dtype=jacobian.dtype))[:, :, None]
+    back = (jnp.maximum(direct, 0.0) + passed) * inverse[:, None]
 
     def towards(_: Any, pair: tuple[Any, Any]) -> tuple[Any, Any]:
         right, left = pair  # (1 + K)/2, whose powers do not swing
@@ -217,11 +283,12 @@ def _trips(jacobian: Any) -> tuple[Any, Any]:
     right, left = jax.lax.fori_loop(0, _POWERS, towards, (even, even))
     shares = left * right
     total = jnp.sum(shares, axis=0)
-    root = jnp.sum(left * _product(back, right), axis=0) / jnp.where(total > 0, total, 1.0)
+    made, late = (jnp.sum(left * _product(m, right), axis=0) for m in (back, passed * inverse[:, None]))
+    root = made / jnp.where(total > 0, total, 1.0)
     mean = jnp.sum(shares * inverse, axis=0)
     fine = (total > 0) & (mean > 0) & (root * root >= _MOSTLY)
     trips = jnp.where(fine, 0.5 * total / jnp.where(mean > 0, mean, 1.0), 0.0)
-    return jnp.where(jnp.isfinite(trips), trips, 0.0), shares
+    return jnp.where(jnp.isfinite(trips), trips, 0.0), shares, jnp.where(late > _LATE * made, _LAG, 1.0)
 
 
 def _product(matrix: Any, values: Any) -> Any:

@@ -6,6 +6,7 @@ Numbers are then looked at only where the program leaves a question open.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,20 +27,36 @@ class Structure:
     """What a problem is, by its program.
 
     Attributes:
-        made_of: by moving and local species, those of them (or itself) that its source depends on.
+        direct: by species that moves, is local or a compartment, those of them (or itself) that its source depends on.
+        passed: the same, where the source depends on them by way of quasi-steady fields.
+        between: the quasi-steady fields by way of which it does.
         drifting: species with a velocity of their own.
         constant: whether the equations are linear with constant coefficients, as
             :func:`~tmepde.steppers.choice.choose_stepper` says it; ``None`` where numbers must tell.
+        held: sets of species whose action on each other a W-method has in A; the compartments always.
     """
 
-    made_of: dict[str, frozenset[str]]
+    direct: dict[str, frozenset[str]]
+    passed: dict[str, frozenset[str]]
+    between: tuple[str, ...]
     drifting: frozenset[str]
     constant: bool | None
+    held: tuple[frozenset[str], ...]
+
+    def holding(self, names: Iterable[str]) -> Structure:
+        """The same for a stepper that has the action of ``names`` on each other in A."""
+        return dataclasses.replace(self, held=(*self.held, frozenset(names)))
+
+    @functools.cached_property
+    def made_of(self) -> dict[str, frozenset[str]]:
+        """By species, those (or itself) that its source depends on, where A does not know of it."""
+        within = {n: frozenset[str]().union(*(one for one in self.held if n in one)) for n in self.direct}
+        return {n: (row - within[n]) | self.passed[n] for n, row in self.direct.items()}
 
     @functools.cached_property
     def exchanging(self) -> tuple[tuple[str, ...], ...]:
         """The species that act on each other, directly or around others, and each by itself that is made of itself."""
-        return self.among(self.made_of)
+        return self.among(self.direct)
 
     def among(self, names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
         """The same where only ``names`` are looked at."""
@@ -72,14 +89,14 @@ def structure(frame: Frame, given: tuple[Any, ...], dtype: Any) -> Structure:
     def program(state: State, local: Any, arrays: list[Any]) -> Any:
         problem: SemiDiscrete = frame.filled(arrays)
         clock = instant(state, local)
-        rates = problem.reaction(problem.dynamic, clock, state)
-        compartments = problem.system.of_kind("compartment")
-        told["names"] = tuple(n for n in problem.dynamic if n not in compartments)
+        compartments, steady = problem.system.of_kind("compartment"), problem.quasi_steady
+        rates = problem.reaction(problem.dynamic + steady, clock, state)
+        told["names"], told["steady"], told["held"] = problem.dynamic, steady, (frozenset(compartments),)
         told["drifting"] = frozenset(rates.coefficients.velocity)
         told["separate"] = _separate(problem, clock, state, rates)
         d = rates.coefficients.diffusivity
         everything = (rates.source, rates.loss, rates.side_source, rates.side_loss, d)
-        return [rates.gain(n) for n in told["names"]], everything
+        return [rates.gain(n) for n in told["names"] + steady], everything
 
     arrays = [jax.ShapeDtypeStruct(*leaf) for leaf in given]
 
@@ -88,13 +105,29 @@ def structure(frame: Frame, given: tuple[Any, ...], dtype: Any) -> Structure:
 
     state = jax.eval_shape(initial, arrays)
     found = sources(program, state, jax.ShapeDtypeStruct((), dtype), arrays)
-    species, names = sorted(state), told["names"]  # as a tree of a dictionary has them
-    made_of = {}
-    for name, row in zip(names, found, strict=False):
-        made_of[name] = frozenset(species[i] for i in row if i < len(species) and species[i] in names)
-    changing = any(i <= len(species) for row in found[len(names) :] for i in row)
+    species, names, steady = sorted(state), told["names"], told["steady"]  # as a tree of a dictionary has them
+    rows = {n: {species[i] for i in row if i < len(species)} for n, row in zip(names + steady, found, strict=False)}
+    passed, between = _passed(rows, names, steady)
+    direct = {n: frozenset(m for m in rows[n] if m in names) for n in names}
+    changing = any(i <= len(species) for row in found[len(names + steady) :] for i in row)
     constant = None if told["separate"] and changing else told["separate"]
-    return Structure(made_of, told["drifting"], constant)
+    return Structure(direct, passed, between, told["drifting"], constant, told["held"])
+
+
+def _passed(
+    rows: dict[str, set[str]], names: tuple[str, ...], steady: tuple[str, ...]
+) -> tuple[dict[str, frozenset[str]], tuple[str, ...]]:
+    """Which of ``names`` each of them is made of by way of ``steady`` ones, and by way of which; ``rows`` say what
+    every source depends on."""
+    reach = {q: set(rows[q]) for q in steady}
+    for middle in steady:  # Warshall, as in ``connected``
+        for row in reach.values():
+            if middle in row:
+                row |= reach[middle]
+    way = {n: {q for p in steady if p in rows[n] for q in (p, *reach[p]) if q in reach} for n in names}
+    passed = {n: frozenset(m for q in way[n] for m in reach[q] if m in names) for n in names}
+    between = {q for n in names for q in way[n] if any(m in names for m in reach[q])}
+    return passed, tuple(sorted(between))
 
 
 def _separate(problem: SemiDiscrete, clock: Clock, state: State, rates: Any) -> bool | None:
