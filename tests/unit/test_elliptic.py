@@ -182,7 +182,7 @@ def test_nothing_in_nothing_out():
 def test_the_unit_of_the_right_hand_side_changes_no_digit(power):
     """Squares of 1e-30 and of 1e21 are beyond float32; a power of two only moves the exponent."""
     grid = tme.Grid.square(1.0, 16)
-    op = jax.tree.map(lambda x: x.astype(jnp.float32), operator(grid, field(grid.shape, "jumps"), 100.0))
+    op = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), operator(grid, field(grid.shape, "jumps"), 100.0))
     b = jnp.asarray(np.random.default_rng(3).uniform(size=(1, 16, 16)), jnp.float32)
     wanted, found = solve(op, b, 1e-3), solve(op, jnp.ldexp(b, power), 1e-3)
     assert bool(found.converged[0]) and int(found.iterations) == int(wanted.iterations)

@@ -308,7 +308,7 @@ def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inver
             after = measure(rest)
             left = jnp.minimum(1.0, jnp.where(before > 0, after / jnp.where(before > 0, before, 1.0), 0.0))
             near = left * updated <= _REDUCTION**2 * reference
-            small = near & (left * size(z, on & near) <= tolerance**2)
+            small = near & (left * size(z, on & near) < tolerance**2)  # not where both have underflown
             on = on & ~small & (left * updated > control.relative**2 * reference)
             return u + step * p, rest, p, on, updated, reference, after, count + 1
 

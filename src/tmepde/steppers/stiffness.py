@@ -97,7 +97,8 @@ def fastest(
     at = when if isinstance(when, Moment) else None
     until = np.asarray(0.0 if at else when, dtype)
     lost = np.asarray(_losses(arrays, frame, names, until, at)) * (_LAG if found.between else 1.0)
-    groups = found.among(n for n, rate in zip(names, lost, strict=True) if rate > least)
+    fast = {n for n, rate in zip(names, lost, strict=True) if rate > least}
+    groups = tuple(group for group in found.exchanging if fast & {*group})  # whole ones: other numbers compile nothing
     if not groups:
         return NOTHING
     best = NOTHING
