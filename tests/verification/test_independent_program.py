@@ -16,7 +16,9 @@ CELLS = 200
 
 
 @pytest.mark.parametrize(
-    "arm", [Arm(), Arm(drive=1.0), Arm(blood=2400.0, index=0.0)], ids=["human", "armed", "mouse without chemotaxis"]
+    "arm",
+    [Arm(), *(pytest.param(a, marks=pytest.mark.slow) for a in (Arm(drive=1.0), Arm(blood=2400.0, index=0.0)))],
+    ids=["human", "armed", "mouse without chemotaxis"],
 )
 def test_burdens_and_effectors_of_four_weeks_agree(arm):
     """Tolerance 2 %: both are second order in dr = 7.5 µm but differ in their limiters; at 2.5 µm it is 0.3 %."""

@@ -143,7 +143,9 @@ def test_particles_from_blood_that_bind_within_seconds():
             assert error < 1e-2, (name, times[i], error)  # ten times rtol
 
 
-@pytest.mark.parametrize("unit", [1e-16, 1e12, 1e17, 1e20])
+@pytest.mark.parametrize(
+    "unit", [pytest.param(1e-16, marks=pytest.mark.slow), 1e12, pytest.param(1e17, marks=pytest.mark.slow), 1e20]
+)
 def test_units_of_amount_do_not_matter_in_single_precision(unit):
     """Cells and their oxygen in molecules per litre, say: squares of 1e20 are beyond float32. A run in 1e19 was wrong
     by 40 % and said that it had reached its end, one in 1e15 found a field not finite."""
