@@ -32,7 +32,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 #: cores up to which all threads share one heap: the others' heaps do not hold large blocks
 _FEW = 8
 #: cells from which a grid is large, and heaps a core as the C library has them
-_LARGE, _HEAPS = 2**17, 8
+_LARGE, _HEAPS = 2**19, 8
 _OFF = ("off", "0", "no", "false")
 
 

@@ -101,7 +101,7 @@ with tempfile.TemporaryFile() as file:
 
 @pytest.mark.skipif(os.confstr("CS_GNU_LIBC_VERSION") is None, reason="needs the GNU C library")
 @pytest.mark.skipif(cores() > 8, reason="there each thread has its heap anyway")
-@pytest.mark.parametrize(("cells", "shared"), [(100, False), (2**18, True)])
+@pytest.mark.parametrize(("cells", "shared"), [(100, False), (2**19, True)])
 def test_threads_share_one_heap_where_arrays_are_large(cells: int, shared: bool):
     """Small blocks of many threads must not wait at the lock of one heap; large ones need the heap that holds them."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_") and k != "GLIBC_TUNABLES"}
