@@ -56,11 +56,7 @@ class Structure:
     @functools.cached_property
     def exchanging(self) -> tuple[tuple[str, ...], ...]:
         """The species that act on each other, directly or around others, and each by itself that is made of itself."""
-        return self.among(self.direct)
-
-    def among(self, names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-        """The same where only ``names`` are looked at."""
-        kept = sorted(names)
+        kept = sorted(self.direct)
         rows = [{kept.index(m) for m in self.made_of[n] if m in kept} for n in kept]
         groups = connected(rows)
         return tuple(tuple(kept[i] for i in g) for g in groups if len(g) > 1 or g[0] in rows[g[0]])
