@@ -101,8 +101,8 @@ def fastest(
     groups = tuple(group for group in found.exchanging if fast & {*group})  # whole ones: other numbers compile nothing
     if not groups:
         return NOTHING
-    best = NOTHING
-    for paces in jax.device_get(_paces(arrays, frame, groups, found.between, found.held, until, at)):
+    best, there = NOTHING, {n: rate > 0 for n, rate in zip(names, lost, strict=True)}
+    for paces in jax.device_get(_paces(arrays, frame, groups, found.between, found.held, until, at, there)):
         for group, (trips, shares, lag) in zip(groups, paces, strict=True):
             if float(trips) * float(lag) > max(best.pace, least):
                 order = sorted(range(len(group)), key=lambda i, s=shares: -float(s[i]))[:2]  # type: ignore[misc]
@@ -181,9 +181,10 @@ def _paces(
     held: tuple[frozenset[str], ...],
     until: Any,
     at: Moment | None,
+    there: dict[str, Any],
 ) -> Any:
     problem: SemiDiscrete = frame.filled(arrays)
-    return [_each(problem, groups, between, held, clock, state) for state, clock in _looked(problem, until, at)]
+    return [_each(problem, groups, between, held, clock, state, there) for state, clock in _looked(problem, until, at)]
 
 
 def _each(
@@ -193,10 +194,10 @@ def _each(
     held: tuple[frozenset[str], ...],
     clock: Clock,
     state: State,
-    there: dict[str, Any] | None = None,
+    there: dict[str, Any],
 ) -> list[Any]:
     """Of each group the round trips per hour in the cell where they are most, the share of each species in them, and
-    their lag; of those that are ``there`` (``None``: all). ``between``: quasi-steady fields that pass on what they are
+    their lag; of those that are ``there``. ``between``: quasi-steady fields that pass on what they are
     given; ``held``: sets of species whose action on each other does not count."""
     names = tuple(n for group in groups for n in group)
     problem = problem.parted()  # else XLA makes one loop of it all, and is minutes about it
@@ -209,9 +210,8 @@ def _each(
     flat = (1,) * (whole.ndim - 2)
     jacobian = jnp.where(outside.reshape(*outside.shape, *flat), whole[: len(names), : len(names)], 0.0)
     passed = _passed(whole, len(names))
-    if there is not None:
-        known = jnp.stack([there[n] for n in names]).reshape(-1, 1, *flat)
-        jacobian, passed = jnp.where(known, jacobian, 0.0), jnp.where(known, passed, 0.0)
+    known = jnp.stack([jnp.asarray(there[n]) for n in names]).reshape(-1, 1, *flat)
+    jacobian, passed = jnp.where(known, jacobian, 0.0), jnp.where(known, passed, 0.0)
     rates = problem.reaction(names, clock, problem.positive(state))
     out, start = [], 0
     for group in groups:
@@ -224,7 +224,7 @@ def _each(
             if any(name in one for one in held):
                 continue
             turns = _turnover(rates, name, state[name], own[i, i], every)
-            turns = turns if there is None else jnp.where(there[name], turns, 0.0)
+            turns = jnp.where(there[name], turns, 0.0)
             alone = jnp.zeros_like(shares).at[i].set(1.0)
             shares = jnp.where(turns > trips, alone, shares)
             lag = jnp.where(turns > trips, 1.0, lag)
