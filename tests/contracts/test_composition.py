@@ -95,6 +95,7 @@ def test_strength_interpolates_linearly(registry, clock, populated_registry):
             np.testing.assert_allclose(x, 0.5 * (np.asarray(y) + np.asarray(z)), rtol=1e-12, atol=1e-300, err_msg=label)
 
 
+@pytest.mark.slow
 def test_no_number_retraces(registry, clock, populated_registry):
     traces = 0
 
@@ -168,6 +169,7 @@ def test_coefficients_and_their_gradients_are_finite_at_extreme_states(registry,
             assert np.all(np.isfinite(leaf)), f"{label}: {jax.tree_util.keystr(path)}"
 
 
+@pytest.mark.slow
 def test_every_pair_is_finite_and_non_negative(registry, compiled, clock, populated_registry):
     """Every subset of two, by strength, in the one program; D, s and λ keep their sign."""
     before = compiled._cache_size()

@@ -112,6 +112,7 @@ def kills(path, count, seed):
     return done
 
 
+@pytest.mark.slow
 def test_a_writer_killed_inside_its_writes_loses_no_committed_row(tmp_path):
     assert kills(tmp_path / "run.zarr", 8, 1) >= 8
 
@@ -432,6 +433,7 @@ def full_disk_at(monkeypatch, count):
     return calls
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_from_any_write_on_keeps_the_last_commit(half, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         path = tmp_path / "count.zarr"
@@ -457,6 +459,7 @@ def test_a_disk_that_is_full_from_any_write_on_keeps_the_last_commit(half, tmp_p
         grown.check_prefix(there, [grown.ROWS] * 2)
 
 
+@pytest.mark.slow
 def test_readers_while_writing_see_committed_rows_only(tmp_path):
     path = tmp_path / "run.zarr"
     grown.write(path, until=0)

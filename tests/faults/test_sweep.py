@@ -123,6 +123,7 @@ def test_running_a_batch_again_writes_the_same_bytes(done, tmp_path):
     same(again, done[0])
 
 
+@pytest.mark.slow
 def test_scenarios_that_fail_are_data_and_leave_the_others_as_they_are(done, tmp_path, capsys):
     config, out = tmp_path / "limits.toml", tmp_path / "limits.zarr"
     config.write_text(LIMITS)

@@ -103,6 +103,7 @@ def test_a_step_limit_exits_3_and_keeps_what_was_reached(folder: Path, tmp_path:
     assert set(xr.open_zarr(out, consolidated=False)["status"].values) == {"step_limit"}
 
 
+@pytest.mark.slow
 def test_double_precision(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.zarr"
     done = tmepde("run", folder / "small.toml", "-o", out, "--precision", "f64", "--device", "cpu", "-q")

@@ -124,6 +124,7 @@ def test_python_and_config_make_the_same_intervention() -> None:
     assert same(intervention_of(written), python)
 
 
+@pytest.mark.slow
 def test_a_built_config_runs() -> None:
     loaded = config.loads(SMALL, {"run.until": "1 hour", "run.save.every": "0.5 hour"})
     built = loaded.build()

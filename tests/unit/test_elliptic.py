@@ -68,9 +68,10 @@ CASES = {
     "stretched": (tme.Grid((np.linspace(0.02, 0.1, 20), np.full(12, 0.05))), "smooth", 1e2),
     "sphere": (tme.Grid.radial(1.0, 25), "smooth", 1e3),
 }
+MORE = ("half periodic", "periodic line", "stretched")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in MORE else n for n in CASES])
 def test_the_solution_is_that_of_a_sparse_direct_solver(name):
     """To a preconditioned residual of 1e-12 the relative error is below 1e-9, mask, odd sizes and all."""
     grid, kind, s = CASES[name]
@@ -109,10 +110,10 @@ def test_multigrid_needs_few_iterations(kind, s, limit):
 @pytest.mark.parametrize(
     "grid",
     [
-        tme.Grid.square(1.0, 64, periodic=True),
+        pytest.param(tme.Grid.square(1.0, 64, periodic=True), marks=pytest.mark.slow),
         tme.Grid.box((1.0, 1.0), (47, 61)),
         tme.Grid.square(1.0, 64, mask=disc(64)),
-        tme.Grid.box((1.0, 1.0), (50, 64), periodic=(True, False)),
+        pytest.param(tme.Grid.box((1.0, 1.0), (50, 64), periodic=(True, False)), marks=pytest.mark.slow),
     ],
     ids=["torus", "odd", "disc", "half periodic"],
 )

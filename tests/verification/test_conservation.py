@@ -47,8 +47,17 @@ GRIDS = {
 }
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("f64", 1e-12), ("f32", 1e-6)])
-@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize(
+    ("name", "precision", "tolerance"),
+    [
+        ("line", "f64", 1e-12),
+        ("sphere", "f64", 1e-12),
+        ("masked", "f32", 1e-6),
+        pytest.param("masked", "f64", 1e-12, marks=pytest.mark.slow),
+        pytest.param("line", "f32", 1e-6, marks=pytest.mark.slow),
+        pytest.param("sphere", "f32", 1e-6, marks=pytest.mark.slow),
+    ],
+)
 def test_a_closed_box_keeps_its_content(name, precision, tolerance):
     """Cell-wise random D over four decades, chemotaxis, a ragged mask, odd sizes (multigrid pads them)."""
     grid = GRIDS[name]()

@@ -116,7 +116,7 @@ def errors(scheme):
 
 
 @pytest.mark.parametrize("case", cases(), ids="-".join)
-@pytest.mark.parametrize("scheme", ["muscl", "scharfetter_gummel"])
+@pytest.mark.parametrize("scheme", ["muscl", pytest.param("scharfetter_gummel", marks=pytest.mark.slow)])
 def test_diffusion_and_drift_together_are_of_order_two(scheme, case):
     """The last of three rungs; limited slopes at an extremum of u or at a kink cost MUSCL a little."""
     found = errors(scheme)[case]
@@ -167,7 +167,7 @@ def crowd(clock, state, tissue, chi):
     return {"u.velocity": velocity, "c.source": 4.0 * state["u"], "c.loss": 1.0}
 
 
-@pytest.mark.parametrize("drift", ["muscl", "scharfetter_gummel"])
+@pytest.mark.parametrize("drift", ["muscl", pytest.param("scharfetter_gummel", marks=pytest.mark.slow)])
 def test_keller_segel_with_volume_filling_neither_blows_up_nor_overfills(drift):
     """Far above the threshold of aggregation; a step may exceed 1 by its tolerance (rtol = 1e-3), not more."""
     n = 16

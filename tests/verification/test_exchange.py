@@ -142,7 +142,14 @@ def test_a_chain_is_no_exchange_and_what_stays_zero_is_not_looked_at():
 
     def used_up(clock, state, tissue, k):
         x, y, z = state["x"], state["y"], state["z"]
-        return {"x.source": k * y * z, "y.source": k * x, "z.source": 0.1 * k * x, "x.loss": k, "y.loss": k, "z.loss": k}
+        return {
+            "x.source": k * y * z,
+            "y.source": k * x,
+            "z.source": 0.1 * k * x,
+            "x.loss": k,
+            "y.loss": k,
+            "z.loss": k,
+        }
 
     assert looked(used_up, {"x": 1.0, "y": 1.0, "z": 1.0}, k=1000.0)[0].trips > 400.0
     assert looked(used_up, {"x": 0.0, "y": 0.0, "z": 1.0}, k=1000.0)[0].trips == 0.0  # z is there and lost as fast

@@ -27,6 +27,7 @@ GRIDS = {
     "cube": tme.Grid.box((1.0, 0.8, 1.2), (5, 6, 7), periodic=(False, True, False)),
     "masked": tme.Grid.square(1.0, 9, mask=np.hypot(*np.mgrid[-4:5, -4:5]) < 3.7),
 }
+MANY = ("unequal", "periodic", "cube")  # slow ones: the others need every term too
 START = Clock(*(jnp.zeros(()),) * 3, jnp.ones(()))
 
 
@@ -43,7 +44,7 @@ def smooth(grid):
 
 
 @pytest.mark.parametrize("diffusivity", ["number", "array"])
-@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in MANY else n for n in GRIDS])
 def test_the_terms_are_those_of_the_other_steppers(name, diffusivity):
     grid = GRIDS[name]
     d = 0.3 if diffusivity == "number" else 0.3 + 0.2 * smooth(grid)
@@ -256,8 +257,12 @@ def gray_scott(cells=24, periodic=True, until=40.0, mask=None):
     return tme.Scenario(model, until=until)
 
 
-@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
-@pytest.mark.parametrize("stepper", [tme.ExplicitEuler(), tme.RungeKuttaChebyshev()], ids=["euler", "chebyshev"])
+@pytest.mark.parametrize("masked", [pytest.param(False, marks=pytest.mark.slow), True], ids=["whole", "masked"])
+@pytest.mark.parametrize(
+    "stepper",
+    [pytest.param(tme.ExplicitEuler(), marks=pytest.mark.slow), tme.RungeKuttaChebyshev()],
+    ids=["euler", "chebyshev"],
+)
 def test_budgets_close_and_patterns_agree_with_the_implicit_scheme(stepper, masked):
     mask = np.hypot(*np.mgrid[-11.5:12, -11.5:12]) < 11 if masked else None
     scenario = gray_scott(mask=mask, periodic=not masked)
@@ -281,7 +286,9 @@ OPERATORS = {
 }
 
 
-@pytest.mark.parametrize("case", OPERATORS)
+@pytest.mark.parametrize(
+    "case", ["tensor", *(pytest.param(c, marks=pytest.mark.slow) for c in OPERATORS if c != "tensor")]
+)
 def test_every_operator_works_explicitly(case):
     """Against the implicit scheme, which is tested against exact solutions; both errors are rtol^⅔ or less."""
     grid = tme.Grid.square(8.0, 8)

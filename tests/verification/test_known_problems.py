@@ -209,7 +209,7 @@ def test_a_stiff_exchange_of_pools_leaves_the_slow_loss():
     assert found["a"][-1, 0] + found["b"][-1, 0] == pytest.approx(np.exp(-0.25), rel=1e-3)
 
 
-@pytest.mark.parametrize("bound", ["local", "transported"])
+@pytest.mark.parametrize("bound", ["local", pytest.param("transported", marks=pytest.mark.slow)])
 def test_fast_binding_spreads_at_the_shared_diffusivity(bound):
     """Three in four are bound, exchange 4000/h: the sum spreads at a quarter of D. Against the exponential of the
     matrix of the same finite volumes, after four hours; the error of NewtonKrylov at this rtol is 5e-4 of the start."""

@@ -115,10 +115,10 @@ def test_the_order_in_time(stepper, order, longest):
 @pytest.mark.parametrize(
     ("stepper", "least"),
     [
-        ("euler", -4),
+        pytest.param("euler", -4, marks=pytest.mark.slow),
         ("rosenbrock 2", -6),
         ("rosenbrock 3", -6),
-        ("newton 2", -6),
+        pytest.param("newton 2", -6, marks=pytest.mark.slow),
         pytest.param("newton 3", -6, marks=pytest.mark.slow),
     ],
 )
