@@ -254,13 +254,12 @@ class _Content:
 
 
 def _unit(residual: Any, square: Any) -> Any:
-    """One over a power of two, per field, for the ``residual`` where its ``square``, or a 1e-16th of it, is beyond the
-    numbers."""
+    """A power of two per field for the ``residual`` where its ``square``, or a 1e-16th of it, is beyond the numbers."""
     info = jnp.finfo(residual.dtype)
     low, high = info.tiny / info.eps**2, info.max * info.eps
     fits = jnp.all((square > low) & (square < high))
     axes = tuple(range(1, residual.ndim))
-    return jax.lax.cond(fits, lambda r: jnp.ones_like(square), lambda r: 1.0 / binary_unit(r, axes), residual)
+    return jax.lax.cond(fits, lambda r: jnp.ones_like(square), lambda r: binary_unit(r, axes), residual)
 
 
 def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inverse: Any, definite: bool) -> Solver:
@@ -268,12 +267,12 @@ def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inver
     it computed once more: the error falls at least as the residual does in the norm of D⁻¹ = ``inverse``, of which
     smooth errors, that the preconditioner removes best, are the smaller part. Without ``inverse`` the preconditioner is
     nearly A⁻¹, and the error falls as the plain residual does. Where squares would be beyond the numbers (of molecules
-    per litre in float32) they are taken in another unit, within the sums."""
+    per litre in float32) all of it is done in another unit."""
     content = _Content(op, inverse)
     null = None if definite else _Null(op)
 
-    def measure(residual: Any, unit: Any = 1.0) -> Any:
-        return _inner(unit * residual, unit * (residual if inverse is None else inverse * residual))
+    def measure(residual: Any) -> Any:
+        return _inner(residual, residual if inverse is None else inverse * residual)
 
     def solve(
         b: Any, guess: Any = None, weight: Any = 1.0, tolerance: Any = 0.0, control: LinearControl = LinearControl()
@@ -285,12 +284,9 @@ def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inver
         residual = b if guess is None else b - op(guess)
         unit = _unit(residual, measure(residual))
 
-        def inner(a: Any, b: Any) -> Any:
-            return _inner(unit * a, unit * b)
-
         def size(z: Any, on: Any) -> Any:
             """The weighted norm of z, which is not needed before the least reduction has been reached."""
-            weighted = lambda z: _inner(z * weight, z * weight) / z[0].size  # noqa: E731
+            weighted = lambda z: _inner(z * unit * weight, z * unit * weight) / z[0].size  # noqa: E731
             far = lambda z: jnp.full(on.shape, jnp.inf, z.dtype)  # noqa: E731
             return jax.lax.cond(jnp.any(on), weighted, far, z)
 
@@ -301,28 +297,28 @@ def _conjugate_gradients(op: Operator, precondition: Callable[[Any], Any], inver
             # the preconditioner stands here once and nowhere else: every further copy costs a second of compilation
             u, residual, p, on, product, reference, before, count = carry
             z = precondition(residual)
-            updated = inner(residual, z)
+            updated = _inner(residual, z)
             reference = jnp.where(count == 0, updated, reference)
             beta = jnp.where(product > 0, updated / jnp.where(product > 0, product, 1.0), 0.0)
             p = z + beta * p
             ap = op(p)
-            curvature = inner(p, ap)
+            curvature = _inner(p, ap)
             step = jnp.where(on & (curvature > 0), updated / jnp.where(curvature > 0, curvature, 1.0), 0.0)
             rest = residual - step * ap
-            after = measure(rest, unit)
+            after = measure(rest)
             left = jnp.minimum(1.0, jnp.where(before > 0, after / jnp.where(before > 0, before, 1.0), 0.0))
             near = left * updated <= _REDUCTION**2 * reference
             small = near & (left * size(z, on & near) < tolerance**2)  # not where both have underflown
             on = on & ~small & (left * updated > control.relative**2 * reference)
             return u + step * p, rest, p, on, updated, reference, after, count + 1
 
-        u = jnp.zeros_like(b) if guess is None else guess
+        u, residual = jnp.zeros_like(b) if guess is None else guess / unit, residual / unit
         zero = jnp.zeros((b.shape[0],) + (1,) * (b.ndim - 1), b.dtype)
-        first = measure(residual, unit)
+        first = measure(residual)
         start = (u, residual, jnp.zeros_like(b), first != 0, zero, zero, first, jnp.asarray(0))
         u, _, _, on, _, _, _, count = jax.lax.while_loop(keep_going, iterate, start)
-        value, finite = content.balanced(u, b)
-        value = value if null is None else null.centred(value)
+        value, finite = content.balanced(u, b / unit)
+        value = unit * (value if null is None else null.centred(value))
         return LinearResult(value, solvable & finite & ~on.reshape(-1), count)
 
     return solve
