@@ -197,8 +197,8 @@ def _each(
     there: dict[str, Any],
 ) -> list[Any]:
     """Of each group the round trips per hour in the cell where they are most, the share of each species in them, and
-    their lag; of those that are ``there``. ``between``: quasi-steady fields that pass on what they are
-    given; ``held``: sets of species whose action on each other does not count."""
+    their lag; of those that are ``there``. ``between``: quasi-steady fields that pass on what they are given;
+    ``held``: sets of species whose action on each other does not count."""
     names = tuple(n for group in groups for n in group)
     problem = problem.parted()  # else XLA makes one loop of it all, and is minutes about it
     size = (len(names) + len(between)) ** 2 * int(np.prod(problem.grid.shape))
