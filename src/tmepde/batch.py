@@ -241,6 +241,7 @@ def _run_block(
     carry, totals, state = _fetched((carry, totals, state))
     bases = [span[0] for span in spans]
     volume = float(np.sum(np.asarray(runners[0].problem.volumes(dtype))))
+    method = runners[0].method
 
     def message(i: int) -> str:
         own, status = _member(carry, i), Status(int(carry.status[i]))
@@ -262,7 +263,7 @@ def _run_block(
             final=_member(state, i),
             timing=timing,
             precision={jnp.float32: "f32", jnp.float64: "f64"}[dtype],
-            method=runners[i].method,
+            method=method,
             message=message(i),
         )
         for i, member in enumerate(members)

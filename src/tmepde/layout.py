@@ -28,6 +28,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 _THICK = 16
 #: cells up to which a coarse level is computed whole by every device: gathering it costs less than its many exchanges
 GATHERED = 32_768
+#: numbers of a model up to which a look at them is quicker on a processor than the start of some hundred kernels
+_FEW = 2**20
 _NAMES = "xyz"
 _CURRENT: contextvars.ContextVar[Layout | None] = contextvars.ContextVar("layout", default=None)
 
@@ -160,6 +162,15 @@ def platform() -> str:
     settings: Any = jax.config
     default = settings.jax_default_device
     return jax.default_backend() if default is None else str(getattr(default, "platform", default))
+
+
+def beside(numbers: int) -> contextlib.AbstractContextManager[Any]:
+    """Where a look at few ``numbers`` runs: on the processor beside a card, whose kernels would take longer to start
+    than to run, and whose loops ask the host at every turn."""
+    if numbers <= _FEW and platform() != "cpu":
+        with contextlib.suppress(RuntimeError):  # JAX may have been told of the card alone
+            return jax.default_device(jax.local_devices(backend="cpu")[0])
+    return contextlib.nullcontext()
 
 
 def level(tree: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ class Scenario(eqx.Module):
         if problems:
             raise ValueError("\n".join(problems))
 
-    @property
+    @functools.cached_property
     def system(self) -> System:
         return System(self.model, self.interventions)
 

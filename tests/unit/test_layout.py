@@ -163,3 +163,20 @@ def test_bytes_are_counted_by_depth_of_loops() -> None:
     found = exchanged(HLO, 2)
     assert found[0]["bytes"] == 8 * 4 / 2 + 2 * 4 / 2  # half of what is gathered, half of what is exchanged
     assert found[1] == {"bytes": 16.0, "count": {"collective-permute": 1}}
+
+
+def test_a_look_at_few_numbers_runs_beside_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for a card by its name alone: where the look runs is what is chosen, not what it finds."""
+    import jax
+
+    from tmepde import layout
+
+    assert jax.config.jax_default_device is None
+    monkeypatch.setattr(layout, "platform", lambda: "gpu")
+    with layout.beside(1000):
+        assert jax.config.jax_default_device.platform == "cpu"
+    with layout.beside(10**9):
+        assert jax.config.jax_default_device is None
+    monkeypatch.setattr(layout, "platform", lambda: "cpu")
+    with layout.beside(1000):
+        assert jax.config.jax_default_device is None

@@ -14,6 +14,7 @@ import numpy as np
 
 from tmepde._types import Frame, State, is_traced, parted, shapes
 from tmepde.elliptic import SeparableOperator, choose
+from tmepde.layout import beside
 from tmepde.steppers.account import Stepper
 from tmepde.steppers.control import StepControl
 from tmepde.steppers.exponential import Exponential2
@@ -70,8 +71,10 @@ def choose_stepper(problem: SemiDiscrete, dtype: Any, until: float, control: Ste
     exchanging = found.exchanging
     if not exchanging and found.constant is not None:
         return Choice(Exponential2() if found.constant else general)
-    if found.constant is None and bool(_tried(arrays, frame, dtype, np.asarray(until, dtype))):
-        return Choice(Exponential2())
+    if found.constant is None:
+        with beside(sum(x.size for x in arrays)):
+            if bool(_tried(arrays, frame, dtype, np.asarray(until, dtype))):
+                return Choice(Exponential2())
     if not exchanging:
         return Choice(general)
     least = max(_FAST / until, float(resolved(control.rtol)) / float(control.longest) if control.adaptive else 0.0)

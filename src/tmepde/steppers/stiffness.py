@@ -37,6 +37,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._types import Frame, State
+from tmepde.layout import beside
 from tmepde.schedule import Clock
 from tmepde.steppers.cellwise import pointwise_jacobian
 from tmepde.steppers.semidiscrete import SemiDiscrete
@@ -96,6 +97,19 @@ def fastest(
         return NOTHING
     at = when if isinstance(when, Moment) else None
     until = np.asarray(0.0 if at else when, dtype)
+    with beside(sum(x.size for x in arrays)):
+        return _fastest(arrays, frame, found, least, names, until, at)
+
+
+def _fastest(
+    arrays: list[Any],
+    frame: Frame,
+    found: Structure,
+    least: float,
+    names: tuple[str, ...],
+    until: Any,
+    at: Moment | None,
+) -> Exchange:
     lost = np.asarray(_losses(arrays, frame, names, until, at)) * (_LAG if found.between else 1.0)
     fast = {n for n, rate in zip(names, lost, strict=True) if rate > least}
     groups = tuple(group for group in found.exchanging if fast & {*group})  # whole ones: other numbers compile nothing
