@@ -35,6 +35,7 @@ __all__ = [
     "number",
     "parted",
     "shapes",
+    "stacked",
 ]
 
 
@@ -225,6 +226,19 @@ def parted(tree: Any) -> tuple[list[Any], Frame]:
     known = [isinstance(x, jax.Array | np.ndarray) for x in leaves]
     others = tuple(_PLACE if array else x for x, array in zip(leaves, known, strict=True))
     return [x for x, array in zip(leaves, known, strict=True) if array], Frame(treedef, others)
+
+
+def stacked(
+    members: Sequence[Sequence[Any]], others: Sequence[Sequence[Any]] = ()
+) -> tuple[list[Any], tuple[Any, ...]]:
+    """Arrays of many members by position: one where all have the same, else all along a new first axis; and that axis
+    of each, 0 or ``None``. ``others``: what differs among these is stacked as well."""
+    columns = list(zip(*members, strict=True))
+    seen = zip(columns, zip(*others, strict=True) if others else [()] * len(columns), strict=True)
+    axes = tuple(
+        None if all(x is own[0] or np.array_equal(x, own[0]) for x in (*own, *more)) else 0 for own, more in seen
+    )
+    return [c[0] if a is None else np.stack(c) for a, c in zip(axes, columns, strict=True)], axes
 
 
 def shapes(arrays: Sequence[Any]) -> tuple[Any, ...]:

@@ -23,14 +23,14 @@ from jax.sharding import Mesh, PartitionSpec
 
 from tmepde._cache import cores, keep_programs
 from tmepde._results import Status
-from tmepde._types import Frame, cast, parted, shapes
+from tmepde._types import Frame, cast, parted, shapes, stacked
 from tmepde.diagnosis import explain, standing
 from tmepde.layout import members_mesh, platform, to_host
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
 from tmepde.runner import spans as _spans
 from tmepde.scenario import Scenario
-from tmepde.simulation import _check, _hosted, initial_problems, save_times, suited
+from tmepde.simulation import _check, _hosted, initial_problems, save_times, suited_each
 from tmepde.solution import Solution
 from tmepde.steppers import NewtonKrylov, StepControl, Stepper
 from tmepde.steppers.choice import general_stepper
@@ -159,7 +159,7 @@ def _shared_stepper(
 ) -> tuple[Stepper, list[float | None]]:
     """One scheme for all: the one that suits every member, that which holds the fastest exchange, or the general one;
     and each member's longest step."""
-    choices = [suited(m, control, stepper, solver, dtype) for m in (members if stepper is None else members[:1])]
+    choices = suited_each(members if stepper is None else members[:1], control, stepper, solver, dtype)
     free: list[float | None] = [float("inf")] * len(members)
     longest = [c.longest for c in choices] if stepper is None else free
     schemes = [c.stepper for c in choices]
@@ -216,11 +216,7 @@ def _run_block(
     filled = [*runners, *[runners[-1]] * (size - len(runners))]
     parts = [parted(r) for r in filled]
     frame, dtype = parts[0][1], runners[0].dtype
-    columns = [list(c) for c in zip(*(arrays for arrays, _ in parts), strict=True)]
-    seen = [parted(r)[0] for r in others]
-    every = [[*c, *(leaves[i] for leaves in seen)] for i, c in enumerate(columns)]
-    axes = tuple(None if all(x is c[0] or np.array_equal(x, c[0]) for x in c) else 0 for c in every)
-    arrays = [c[0] if a is None else np.stack(c) for a, c in zip(axes, columns, strict=True)]
+    arrays, axes = stacked([arrays for arrays, _ in parts], [parted(r)[0] for r in others])
     began = time.perf_counter()
     state, carry, output, totals = _block_start(arrays, axes, frame, size, mesh)
     spans = [tuple(map(jnp.asarray, span)) for span in _spans(times, dtype)]
@@ -243,24 +239,30 @@ def _run_block(
     volume = float(np.sum(np.asarray(runners[0].problem.volumes(dtype))))
     method = runners[0].method
 
+    own = range(len(members))
+    states, progress = [_member(state, i) for i in own], [_member(carry, i) for i in own]
+    clocks = [(bases[min(reached[i], len(bases)) - 1], stood[i]) for i in own]
+    means = [
+        {n: abs(float(t[i])) / (1.0 if state[n][i].ndim == 0 else volume) for n, t in initial.items()} for i in own
+    ]
+    steps = [(*c, (float(c[0]) + float(c[1])) / max(int(p.steps), 1)) for c, p in zip(clocks, progress, strict=True)]
+    problems = [parted(r.problem) for r in runners]
+    found = structure(problems[0][1], shapes(problems[0][0]), dtype)
+    cautions = standing(runners, problems, found, states, steps, means)
+
     def message(i: int) -> str:
-        own, status = _member(carry, i), Status(int(carry.status[i]))
-        clock = (bases[min(reached[i], len(bases)) - 1], stood[i], max(float(own.dt), float(own.before[0])))
-        means = {n: abs(float(t[i])) / (1.0 if state[n][i].ndim == 0 else volume) for n, t in initial.items()}
-        said = explain(runners[i], status, _member(state, i), clock, means)
-        parts = parted(runners[i].problem)
-        found = structure(parts[1], shapes(parts[0]), dtype)
-        steps = (*clock[:2], (float(clock[0]) + float(clock[1])) / max(int(own.steps), 1))
-        return said + standing(runners[i], parts, found, _member(state, i), steps, means)[1]
+        tried = max(float(progress[i].dt), float(progress[i].before[0]))
+        said = explain(runners[i], Status(int(progress[i].status)), states[i], (*clocks[i], tried), means[i])
+        return said + cautions[i][1]
 
     return [
         Solution.collect(
             scenario=member,
             times=times[: reached[i]],
             outputs=[_member(o, i) for o in outputs[: reached[i]]],
-            carry=_member(carry, i),
+            carry=progress[i],
             totals=(_member(initial, i), _member(totals, i)),
-            final=_member(state, i),
+            final=states[i],
             timing=timing,
             precision={jnp.float32: "f32", jnp.float64: "f64"}[dtype],
             method=method,

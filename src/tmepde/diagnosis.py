@@ -13,6 +13,7 @@ and in which cell. What follows from it is a guess, and called one.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -28,7 +29,7 @@ from tmepde.parameter import out_of_bounds
 from tmepde.runner import Runner
 from tmepde.schedule import Clock
 from tmepde.steppers import NewtonKrylov, SemiDiscrete
-from tmepde.steppers.stiffness import Moment, fastest
+from tmepde.steppers.stiffness import Exchange, Moment, fastest_each
 from tmepde.steppers.structure import Structure
 
 #: a field this many times its first largest value has blown up; concentrated this much in one cell by its own drift
@@ -184,35 +185,50 @@ def explain(runner: Runner, status: Status, state: State, clock: tuple[Any, Any,
 
 
 def standing(
-    runner: Runner,
-    parts: tuple[list[Any], Frame],
+    runners: Sequence[Runner],
+    parts: Sequence[tuple[list[Any], Frame]],
     found: Structure,
-    state: State,
-    clock: tuple[Any, Any, Any],
-    largest: dict[str, float],
-) -> tuple[float, str]:
-    """Round trips in a step of two fields that exchange too fast for the stepper, and a sentence; empty where none do.
+    states: Sequence[State],
+    clocks: Sequence[tuple[Any, Any, Any]],
+    largest: Sequence[dict[str, float]],
+) -> list[tuple[float, str]]:
+    """Of each of many runs of one structure the round trips in a step of two fields that exchange too fast for the
+    stepper, and a sentence; empty where none do.
 
     Args:
-        parts, found: the problem and its structure.
-        clock: base and local time of ``state``, and the length of the steps before it.
+        parts, found: the problems and their structure.
+        clocks: base and local time of the states, and the length of the steps before them.
         largest: means of the species when there was most of each, as far as that is known.
     """
-    base, local, dt = (np.asarray(x, runner.dtype) for x in clock)
+    runner = runners[0]
     if getattr(runner.stepper, "kinetics", False):
         found = found.holding(runner.scenario.system.of_kind("local"))
-    if not runner.stepper.separate or not found.exchanging or not dt > 0:
-        return 0.0, ""
-    gone = {n: np.asarray(_GONE * most, runner.dtype) for n, most in largest.items()}
+    told = [(0.0, "")] * len(runners)
+    going = [i for i, clock in enumerate(clocks) if clock[2] > 0]
+    if not runner.stepper.separate or not found.exchanging or not going:
+        return told
     with jax.default_matmul_precision("highest"):
-        moment = Moment(state, Clock(base, local, local, dt), gone)
-        exchange = fastest(*parts, found, _TRIPS / float(dt), runner.dtype, moment)
-    if not exchange.names:
-        return 0.0, ""
-    times = exchange.trips * float(dt)
+        moments = [_moment(states[i], clocks[i], largest[i], runner.dtype) for i in going]
+        least = [_TRIPS / float(clocks[i][2]) for i in going]
+        members = [parts[i][0] for i in going]
+        exchanges = fastest_each(members, parts[0][1], found, least, runner.dtype, moments)
+    for i, exchange in zip(going, exchanges, strict=True):
+        if exchange.names:
+            times = exchange.trips * float(clocks[i][2])
+            told[i] = times, _unresolved(runner, exchange, times)
+    return told
+
+
+def _moment(state: State, clock: tuple[Any, Any, Any], largest: dict[str, float], dtype: Any) -> Moment:
+    base, local, dt = (np.asarray(x, dtype) for x in clock)
+    return Moment(state, Clock(base, local, local, dt), {n: np.asarray(_GONE * m, dtype) for n, m in largest.items()})
+
+
+def _unresolved(runner: Runner, exchange: Exchange, times: float) -> str:
+    """That so many round trips in a step are too many."""
     who = " and ".join(f"`{n}`" for n in exchange.names)
     does = "exchange" if len(exchange.names) > 1 else "is made of itself as it is lost"
-    return times, (
+    return (
         f" Caution: {who} {does} up to {exchange.trips:.3g} times an hour, {times:.3g} times in a step, which "
         f"{runner.stepper.name} does not resolve: what they have in common moves too slowly, and no error estimate "
         f"shows it. Take `stepper=tme.NewtonKrylov()`, or steps of at most {0.5 / exchange.pace:.2g} h "

@@ -178,8 +178,8 @@ class Run:
             size = 1.0 if self.state[name].ndim == 0 else volume
             most = max(abs(float(before)), abs(float(here[name]))) / size
             self._largest[name] = max(self._largest.get(name, 0.0), most)
-        found = standing(self.runner, self._parts, self._structure, self.state, clock, self._largest)
-        self._standing = max(self._standing, found)
+        found = standing([self.runner], [self._parts], self._structure, [self.state], [clock], [self._largest])
+        self._standing = max(self._standing, *found)
 
     @property
     def _attempts(self) -> Any:

@@ -22,7 +22,7 @@ from tmepde.scenario import Scenario, check_fields, check_save
 from tmepde.snapshot import Snapshot
 from tmepde.solution import Solution
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
-from tmepde.steppers.choice import Choice, choose_stepper, general_stepper
+from tmepde.steppers.choice import Choice, choose_steppers, general_stepper
 from tmepde.steppers.control import shortened
 from tmepde.transformed import transformed
 
@@ -283,14 +283,21 @@ def suited(scenario: Scenario, control: StepControl, stepper: Stepper | None, so
     Inside a transformation nothing but structure is known: it is the general one there, and steps are of few round
     trips of any two fields that exchange, which the program finds out at the start.
     """
+    return suited_each([scenario], control, stepper, solver, dtype)[0]
+
+
+def suited_each(
+    scenarios: Sequence[Scenario], control: StepControl, stepper: Stepper | None, solver: str, dtype: Any
+) -> list[Choice]:
+    """:func:`suited` for every one of many scenarios."""
     if stepper is not None:
         if not isinstance(stepper, Stepper):
             raise ValueError(f"`stepper` must be a stepper, but {stepper!r} was given. Write tme.Rosenbrock2(), say.")
-        return Choice(stepper)
-    problem = SemiDiscrete(scenario.system, solver=solver)
-    if not is_traced(scenario) and not is_traced(control):
-        return choose_stepper(problem, dtype, float(scenario.until), control)
-    return Choice(general_stepper(problem.system), None)
+        return [Choice(stepper)] * len(scenarios)
+    problems = [SemiDiscrete(one.system, solver=solver) for one in scenarios]
+    if not is_traced(scenarios) and not is_traced(control):
+        return choose_steppers(problems, dtype, [float(one.until) for one in scenarios], control)
+    return [Choice(general_stepper(problem.system), None) for problem in problems]
 
 
 def _hosted(

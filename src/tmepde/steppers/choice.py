@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -21,7 +21,7 @@ from tmepde.steppers.exponential import Exponential2
 from tmepde.steppers.newton_krylov import NewtonKrylov
 from tmepde.steppers.rosenbrock import Rosenbrock2
 from tmepde.steppers.semidiscrete import SemiDiscrete
-from tmepde.steppers.stiffness import fastest, pace, unlike
+from tmepde.steppers.stiffness import fastest_each, pace, unlike
 from tmepde.steppers.structure import instant, structure, transport
 
 #: parts of a run at which rates are compared: irregular, so that nothing periodic looks constant
@@ -63,23 +63,41 @@ def choose_stepper(problem: SemiDiscrete, dtype: Any, until: float, control: Ste
     side whose values are functions, a loss rate that is the same everywhere, and rates that depend neither on the state
     nor on time (by their program, or else tried at the start and at another state, at five times up to ``until``).
     """
-    arrays, frame = parted(problem)
-    found = structure(frame, shapes(arrays), dtype)
-    general = general_stepper(problem.system)
+    return choose_steppers([problem], dtype, [until], control)[0]
+
+
+def choose_steppers(
+    problems: Sequence[SemiDiscrete], dtype: Any, until: Sequence[float], control: StepControl
+) -> list[Choice]:
+    """:func:`choose_stepper` for each of many problems; where they are of one structure, its program is read once."""
+    parts = [parted(problem) for problem in problems]
+    frame, given = parts[0][1], shapes(parts[0][0])
+    if any(other != frame or shapes(arrays) != given for arrays, other in parts[1:]):
+        every = zip(problems, until, strict=True)
+        return [choose_stepper(problem, dtype, hours, control) for problem, hours in every]
+    members = [arrays for arrays, _ in parts]
+    found = structure(frame, given, dtype)
+    general = general_stepper(problems[0].system)
     if getattr(general, "kinetics", False):
-        found = found.holding(problem.system.of_kind("local"))
+        found = found.holding(problems[0].system.of_kind("local"))
     exchanging = found.exchanging
     if not exchanging and found.constant is not None:
-        return Choice(Exponential2() if found.constant else general)
+        return [Choice(Exponential2() if found.constant else general)] * len(members)
+    choices = [Choice(general)] * len(members)
     if found.constant is None:
-        with beside(sum(x.size for x in arrays)):
-            if bool(_tried(arrays, frame, dtype, np.asarray(until, dtype))):
-                return Choice(Exponential2())
+        for i, (arrays, hours) in enumerate(zip(members, until, strict=True)):
+            with beside(sum(x.size for x in arrays)):
+                if bool(_tried(arrays, frame, dtype, np.asarray(hours, dtype))):
+                    choices[i] = Choice(Exponential2())
     if not exchanging:
-        return Choice(general)
-    least = max(_FAST / until, float(resolved(control.rtol)) / float(control.longest) if control.adaptive else 0.0)
-    trips = fastest(arrays, frame, found, least, dtype, until).pace
-    return _held(problem, trips, until, control, general) if trips > least else Choice(general)
+        return choices
+    longest = float(resolved(control.rtol)) / float(control.longest) if control.adaptive else 0.0
+    least = [max(_FAST / hours, longest) for hours in until]
+    exchanges = fastest_each(members, frame, found, least, dtype, until)
+    for i, (one, matters) in enumerate(zip(exchanges, least, strict=True)):
+        if one.pace > matters and choices[i].stepper == general:
+            choices[i] = _held(problems[i], one.pace, until[i], control, general)
+    return choices
 
 
 def _held(problem: SemiDiscrete, trips: float, until: float, control: StepControl, general: Stepper) -> Choice:

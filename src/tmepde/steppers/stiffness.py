@@ -30,14 +30,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import Frame, State
-from tmepde.layout import beside
+from tmepde._types import Frame, State, stacked
+from tmepde.layout import beside, platform
 from tmepde.schedule import Clock
 from tmepde.steppers.cellwise import pointwise_jacobian
 from tmepde.steppers.semidiscrete import SemiDiscrete
@@ -92,32 +93,60 @@ def fastest(
         when: hours of a run, to look at its start and at a state unlike it that is nowhere zero, but only at species
             that can be there at all; or a moment, to look at it alone.
     """
+    return fastest_each([arrays], frame, found, [least], dtype, [when])[0]
+
+
+def fastest_each(
+    members: Sequence[list[Any]],
+    frame: Frame,
+    found: Structure,
+    least: Sequence[float],
+    dtype: Any,
+    when: Sequence[float | Moment],
+) -> list[Exchange]:
+    """:func:`fastest` for each of many problems that differ in their numbers alone: on a card by one program."""
     names = tuple(sorted({n for group in found.exchanging for n in group}))
     if not names:
-        return NOTHING
-    at = when if isinstance(when, Moment) else None
-    until = np.asarray(0.0 if at else when, dtype)
-    with beside(sum(x.size for x in arrays)):
-        return _fastest(arrays, frame, found, least, names, until, at)
+        return [NOTHING] * len(members)
+    at = [one for one in when if isinstance(one, Moment)] or None
+    until = [np.asarray(0.0 if at else one, dtype) for one in when]
+    with beside(sum(x.size for arrays in members for x in arrays)):
+        if platform() != "cpu":
+            return _fastest(members, frame, found, least, names, until, at)
+        every = zip(members, least, until, [None] * len(members) if at is None else [[one] for one in at], strict=True)
+        return [_fastest([own], frame, found, [limit], names, [t], moment)[0] for own, limit, t, moment in every]
 
 
 def _fastest(
-    arrays: list[Any],
+    members: Sequence[list[Any]],
     frame: Frame,
     found: Structure,
-    least: float,
+    least: Sequence[float],
     names: tuple[str, ...],
-    until: Any,
-    at: Moment | None,
-) -> Exchange:
-    lost = np.asarray(_losses(arrays, frame, names, until, at)) * (_LAG if found.between else 1.0)
-    fast = {n for n, rate in zip(names, lost, strict=True) if rate > least}
+    until: list[Any],
+    at: list[Moment] | None,
+) -> list[Exchange]:
+    arrays, axes = stacked(members) if len(members) > 1 else (members[0], None)
+    moments: Sequence[Moment | None] = [None] * len(until) if at is None else at
+    pairs: Any = zip(until, moments, strict=True)
+    when, moment = jax.tree.map(lambda *x: np.stack(x) if axes else x[0], *pairs)
+    lost = np.reshape(_losses(arrays, frame, axes, names, when, moment), (len(members), -1))
+    lost = lost * (_LAG if found.between else 1.0)
+    fast = {n for i, n in enumerate(names) if np.any(lost[:, i] > np.asarray(least))}
     groups = tuple(group for group in found.exchanging if fast & {*group})  # whole ones: other numbers compile nothing
     if not groups:
-        return NOTHING
-    best, there = NOTHING, {n: rate > 0 for n, rate in zip(names, lost, strict=True)}
-    for paces in jax.device_get(_paces(arrays, frame, groups, found.between, found.held, until, at, there)):
-        for group, (trips, shares, lag) in zip(groups, paces, strict=True):
+        return [NOTHING] * len(members)
+    there = {n: lost[:, i] > 0 if axes else lost[0, i] > 0 for i, n in enumerate(names)}
+    paces = jax.device_get(_paces(arrays, frame, axes, groups, found.between, found.held, when, moment, there))
+    alone = [jax.tree.map(lambda x, i=i: x[i], paces) for i in range(len(members))] if axes else [paces]
+    return [_worst(own, groups, limit) for own, limit in zip(alone, least, strict=True)]
+
+
+def _worst(paces: Any, groups: tuple[tuple[str, ...], ...], least: float) -> Exchange:
+    """Of all states and groups."""
+    best = NOTHING
+    for state in paces:
+        for group, (trips, shares, lag) in zip(groups, state, strict=True):
             if float(trips) * float(lag) > max(best.pace, least):
                 order = sorted(range(len(group)), key=lambda i, s=shares: -float(s[i]))[:2]  # type: ignore[misc]
                 best = Exchange(float(trips), tuple(group[i] for i in sorted(order) if shares[i] > 0), float(lag))
@@ -146,17 +175,33 @@ def _looked(problem: SemiDiscrete, until: Any, at: Moment | None) -> list[tuple[
     return [(u, instant(u, 0.0)) for u in (state, unlike(state))]
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2))
-def _losses(arrays: list[Any], frame: Frame, names: tuple[str, ...], until: Any, at: Moment | None) -> Any:
+def _mapped(one: Callable[..., Any], axes: tuple[Any, ...] | None) -> Callable[..., Any]:
+    """``one(arrays, *others)`` for many members: of the arrays those by ``axes``, of all others the first."""
+    if axes is None:
+        return one
+    return lambda arrays, *others: jax.vmap(one, in_axes=(list(axes), *(0 for _ in others)))(arrays, *others)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _losses(
+    arrays: list[Any], frame: Frame, axes: tuple[Any, ...] | None, names: tuple[str, ...], until: Any, at: Moment | None
+) -> Any:
     """Largest loss rate of each species over the cells, 1/h; 0 of those that are not there."""
-    problem: SemiDiscrete = frame.filled(arrays)
-    found = []
-    for state, clock in _looked(problem, until, at):
-        rates = problem.reaction(names, clock, problem.positive(state))
-        each = [rates.rate(n) for n in names]
-        found.append(jnp.stack([jnp.max(jnp.where(jnp.isfinite(rate), rate, 0.0)) for rate in each]))
-    there = _coming(problem, until) if at is None else {n: _mean(problem, at.state[n]) > at.gone[n] for n in names}
-    return jnp.where(jnp.stack([there[n] for n in names]), jnp.max(jnp.stack(found), axis=0), 0.0)
+
+    def one(arrays: list[Any], until: Any, at: Moment | None) -> Any:
+        problem: SemiDiscrete = frame.filled(arrays)
+        found = []
+        for state, clock in _looked(problem, until, at):
+            rates = problem.reaction(names, clock, problem.positive(state))
+            own = [rates.rate(n) for n in names]
+            found.append(jnp.stack([jnp.max(jnp.where(jnp.isfinite(rate), rate, 0.0)) for rate in own]))
+        if at is None:
+            there = _coming(problem, until)
+        else:
+            there = {n: _mean(problem, at.state[n]) > at.gone[n] for n in names}
+        return jnp.where(jnp.stack([there[n] for n in names]), jnp.max(jnp.stack(found), axis=0), 0.0)
+
+    return _mapped(one, axes)(arrays, until, at)
 
 
 def _mean(problem: SemiDiscrete, values: Any) -> Any:
@@ -186,10 +231,11 @@ def _coming(problem: SemiDiscrete, until: Any) -> dict[str, Any]:
     return {n: there[i] for i, n in enumerate(names)}
 
 
-@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
 def _paces(
     arrays: list[Any],
     frame: Frame,
+    axes: tuple[Any, ...] | None,
     groups: tuple[tuple[str, ...], ...],
     between: tuple[str, ...],
     held: tuple[frozenset[str], ...],
@@ -197,8 +243,12 @@ def _paces(
     at: Moment | None,
     there: dict[str, Any],
 ) -> Any:
-    problem: SemiDiscrete = frame.filled(arrays)
-    return [_each(problem, groups, between, held, clock, state, there) for state, clock in _looked(problem, until, at)]
+    def one(arrays: list[Any], until: Any, at: Moment | None, there: dict[str, Any]) -> Any:
+        problem: SemiDiscrete = frame.filled(arrays)
+        looked = _looked(problem, until, at)
+        return [_each(problem, groups, between, held, clock, state, there) for state, clock in looked]
+
+    return _mapped(one, axes)(arrays, until, at, there)
 
 
 def _each(
