@@ -178,6 +178,43 @@ def cast(tree: Any, dtype: Any) -> Any:
     return made
 
 
+def cast_each(trees: Sequence[Any], dtype: Any) -> list[Any]:
+    """:func:`cast` of many pytrees that hold most of their arrays in common: those are cast once."""
+    first = cast(trees[0], dtype)
+    known, frame = _flat(trees[0])
+    made, target = jax.tree.flatten(first)
+    places = _places(trees[0], dtype)
+
+    def other(tree: Any) -> Any:
+        leaves, treedef = _flat(tree)
+        if treedef != frame:
+            return cast(tree, dtype)
+        new = list(made)
+        for i in (i for i, leaf in enumerate(leaves) if leaf is not known[i]):
+            if (place := places[i]) is None:
+                return cast(tree, dtype)
+            new[place] = cast(leaves[i], dtype)
+        return jax.tree.unflatten(target, new)
+
+    return [first, *map(other, trees[1:])]
+
+
+def _flat(tree: Any) -> tuple[list[Any], Any]:
+    return jax.tree.flatten(tree)
+
+
+def _places(tree: Any, dtype: Any) -> list[int | None]:
+    """Where each leaf of a pytree is among those of the cast one; ``None`` for those of nodes with a cast of their
+    own."""
+    found: list[int | None] = []
+    count = 0
+    for node in jax.tree.leaves(tree, is_leaf=lambda x: hasattr(x, "cast")):
+        own = hasattr(node, "cast")
+        found += [None] * len(jax.tree.leaves(node)) if own else [count]
+        count += len(jax.tree.leaves(node.cast(dtype))) if own else 1
+    return found
+
+
 def _aligned(x: np.ndarray, dtype: np.dtype[Any], pending: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """``x`` in another precision; a large one begins where a processor of XLA can use it without another copy, and is
     yet to be filled, as ``pending`` then says."""

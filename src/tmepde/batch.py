@@ -23,7 +23,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from tmepde._cache import cores, keep_programs
 from tmepde._results import Status
-from tmepde._types import Frame, cast, parted, shapes, stacked
+from tmepde._types import Frame, cast, cast_each, parted, shapes, stacked
 from tmepde.diagnosis import explain, standing
 from tmepde.layout import members_mesh, platform, to_host
 from tmepde.runner import DTYPES as _DTYPES
@@ -97,7 +97,7 @@ def simulate_batch(
     dtype = _DTYPES[precision]
     kept = tuple(sorted(fields if fields is not None else members[0].system.species))
     with jax.default_matmul_precision("highest"):
-        own = [cast(m, dtype) for m in members]
+        own = cast_each(members, dtype)
         scheme, longest = _shared_stepper(own, control, stepper, solver, dtype)
         general = cast(control, dtype)
         controls = [shortened(general, limit, dtype) for limit in longest]

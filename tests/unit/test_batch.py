@@ -2,11 +2,13 @@
 
 import warnings
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import tmepde as tme
+from tmepde._types import cast, cast_each
 
 RATE, DOSE = "model.processes.growth.numbers.rate", "model.processes.growth.numbers.dose.amount"
 
@@ -102,6 +104,17 @@ def test_a_batch_that_cannot_work_is_refused_by_name():
         tme.simulate_batch([base, base.replace("until", 6.0)])
     with pytest.raises(ValueError, match="`block` must be at least 1"):
         tme.simulate_batch(base, {RATE: [0.1]}, block=0)
+
+
+def test_members_cast_together_are_as_cast_alone_and_share_what_they_have_in_common():
+    base = scenario()
+    other = tme.Scenario(base.model, until=6.0)
+    paths = {RATE: 0.3, DOSE: 0.7, "model.species.n.initial": np.full((12, 10), 2.0)}
+    members = [base, *(base.replace(path, value) for path, value in paths.items()), other]
+    for one, alone in zip(cast_each(members, jnp.float32), (cast(m, jnp.float32) for m in members), strict=True):
+        assert eqx.tree_equal(one, alone, typematch=True)
+    first, second = cast_each(members[:2], jnp.float32)
+    assert second.model.species["n"].diffusivity is first.model.species["n"].diffusivity
 
 
 def test_values_may_be_fields():

@@ -20,10 +20,10 @@ from scipy.linalg import expm
 import tmepde as tme
 from tmepde._types import cast, parted, shapes
 from tmepde.library import solid_tumour
-from tmepde.steppers import SemiDiscrete
+from tmepde.steppers import SemiDiscrete, stiffness
 from tmepde.steppers.choice import choose_stepper, longest_step
-from tmepde.steppers.stiffness import fastest
-from tmepde.steppers.structure import structure
+from tmepde.steppers.stiffness import Moment, fastest, fastest_each
+from tmepde.steppers.structure import instant, structure
 
 D, HOURS, CELLS, WIDTH = 2e4, 4.0, 20, 50.0
 MU = D / 4.0 * (2.0 - 2.0 * np.cos(np.pi / CELLS)) / WIDTH**2
@@ -125,6 +125,24 @@ def test_round_trips_are_counted_in_cycles_and_stars_whatever_the_units():
 
     exchange, _ = looked(star, dict.fromkeys("abco", 1.0), out=300.0, back=100.0)
     np.testing.assert_allclose(exchange.trips, 300.0 * 100.0 / 400.0, rtol=1e-3)
+
+
+def test_a_program_for_all_members_as_on_a_card_finds_what_each_alone_does(monkeypatch):
+    """A fast pair, a slow one that is not told of, and one whose partner has gone."""
+    parts = [parted(SemiDiscrete(cast(scenario(e, 2), jnp.float32).system)) for e in (1000.0, 1.0, 300.0)]
+    frame, members = parts[0][1], [arrays for arrays, _ in parts]
+    found = structure(frame, shapes(members[0]), jnp.float32)
+    state = {n: jnp.ones(CELLS) for n in ("f", "b", "slow_0", "slow_1")}
+    clock = instant(state, 0.0)
+    moments = [Moment(state, clock, dict.fromkeys(state, jnp.float32(gone))) for gone in (0.0, 0.0, 2.0)]
+    for when, names in (([HOURS] * 3, (2, 0, 2)), (moments, (2, 0, 0))):
+        alone = [fastest(m, frame, found, 6.0, jnp.float32, w) for m, w in zip(members, when, strict=True)]
+        with monkeypatch.context() as patched:
+            patched.setattr(stiffness, "platform", lambda: "gpu")
+            together = fastest_each(members, frame, found, [6.0] * 3, jnp.float32, when)
+        assert [len(e.names) for e in alone] == list(names)
+        assert [e.names for e in together] == [e.names for e in alone]
+        np.testing.assert_allclose([e.trips for e in together], [e.trips for e in alone], rtol=1e-5)
 
 
 def test_a_chain_is_no_exchange_and_what_stays_zero_is_not_looked_at():
