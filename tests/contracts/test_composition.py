@@ -69,6 +69,7 @@ def test_order_of_declaration_does_not_matter_bitwise(registry, full, clock, pop
     _assert_same(_terms(turned, clock, populated_registry), wanted, turned.species)
 
 
+@pytest.mark.slow
 def test_names_do_not_matter(registry, compiled, full, clock, populated_registry, cases):
     """Other names change the order of sums and products: equal to rounding, some 60 · 2⁻⁵³ of the largest term."""
     names = list(registry.labels)
@@ -152,7 +153,8 @@ def test_what_is_stated_is_finite_and_non_negative_at_extreme_states(registry, c
                         assert directed or np.all(np.asarray(leaf) >= 0), f"{label}: {name} {target}"
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_coefficients_and_their_gradients_are_finite_at_extreme_states(registry, clock, populated_registry, dtype):
     """All therapies at once, with respect to every number and every value of the state."""
     numbers, clock = _cast((registry.system, clock), dtype)

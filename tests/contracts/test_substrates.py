@@ -117,6 +117,7 @@ def test_every_kind_has_a_row():
     assert {KINDS[type(one)] for module in FAMILIES.values() for one in module.PLAN.values()} == set(REGISTRY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "label"), ROWS)
 def test_it_moves_its_target_and_nothing_without_its_substrate(bench, family, label):
     lab, row = bench(family), FAMILIES[family].ROWS[label]

@@ -21,7 +21,13 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 #: pages that take longest, and whose subjects have quick tests of their own
-LONG = ("docs/getting-started.md", "docs/how-to/batches.md", "docs/how-to/sweeps.md", "docs/how-to/transport.md")
+LONG = (
+    "docs/getting-started.md",
+    "docs/how-to/batches.md",
+    "docs/how-to/gradients.md",
+    "docs/how-to/sweeps.md",
+    "docs/how-to/transport.md",
+)
 
 
 @pytest.mark.parametrize("page", [pytest.param(p, marks=pytest.mark.slow) if p in LONG else p for p in PAGES])

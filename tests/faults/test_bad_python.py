@@ -327,6 +327,7 @@ def test_108_parameters_are_frozen_after_the_build() -> None:
         model.species["u"].initial[...] = 3.0
 
 
+@pytest.mark.slow
 def test_110_python_numpy_jax_and_pint_numbers_give_equal_results() -> None:
     unit = pint.UnitRegistry()
     ways: dict[str, tuple[Any, Any, Any]] = {

@@ -87,6 +87,7 @@ def is_as_committed(path: Path, least: list[int]) -> list[int]:
     return rows
 
 
+@pytest.mark.slow
 def test_05_a_disk_that_is_full_from_any_write_on_keeps_the_last_commit(disk, half, monkeypatch):
     """Someone else takes the last page just before the first, second, third … write of the run."""
     real, made, failed, path = os.write, [0], set(), disk.path / "run.zarr"

@@ -158,7 +158,7 @@ def silent(path, reference, count, seed):
     return found, wrong, met
 
 
-@pytest.mark.parametrize("which", ["whole", "half"])
+@pytest.mark.parametrize("which", [pytest.param("whole", marks=pytest.mark.slow), "half"])
 def test_damage_is_never_read_as_data(which, request, tmp_path):
     path = tmp_path / "run.zarr"
     shutil.copytree(request.getfixturevalue(which), path)

@@ -73,6 +73,7 @@ def done(tmp_path_factory):
     return out, len(compiled)
 
 
+@pytest.mark.slow
 def test_batches_after_the_first_compile_nothing(done):
     assert done[1] == 0
 

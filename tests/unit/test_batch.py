@@ -46,7 +46,9 @@ def test_blocks_of_one_are_bitwise_single_runs_in_the_order_given(singles, threa
         assert int(run.statistics["steps"]) == int(single.statistics["steps"])
 
 
-@pytest.mark.parametrize("block", [pytest.param(2, marks=pytest.mark.slow), 5, None])
+@pytest.mark.parametrize(
+    "block", [pytest.param(2, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow), None]
+)
 def test_mapped_blocks_equal_single_runs_to_the_tolerance(singles, block):
     """Five members in blocks of two leave one over. Steps may differ by round-off in the error, so results agree to the
     tolerance of a step (1e-3), not to the last bit."""
@@ -58,6 +60,7 @@ def test_mapped_blocks_equal_single_runs_to_the_tolerance(singles, block):
         assert run.method == single.method and run.ok
 
 
+@pytest.mark.slow
 def test_a_sequence_of_scenarios_is_a_batch_and_several_paths_vary_together():
     base = scenario()
     members = [base.replace(RATE, r).replace(DOSE, d) for r, d in zip(RATES[:3], (0.5, 1.0, 2.0), strict=True)]

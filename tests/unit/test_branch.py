@@ -38,6 +38,7 @@ def stores(tmp_path_factory):
     return config, folder
 
 
+@pytest.mark.slow
 def test_a_branch_goes_on_as_the_run_did(stores):
     """The same dose plan from the state at 12 h: equal to what the steps of a new controller allow (rtol 1e-3)."""
     _, folder = stores

@@ -96,6 +96,7 @@ def test_the_resolved_config_of_a_result_runs_again(folder: Path, tmp_path: Path
     assert again.attrs["config_hash"] == dataset.attrs["config_hash"]
 
 
+@pytest.mark.slow
 def test_a_step_limit_exits_3_and_keeps_what_was_reached(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.zarr"
     done = tmepde("run", folder / "small.toml", "-o", out, "--set", "run.max_steps=3")

@@ -68,7 +68,7 @@ CASES = {
     "stretched": (tme.Grid((np.linspace(0.02, 0.1, 20), np.full(12, 0.05))), "smooth", 1e2),
     "sphere": (tme.Grid.radial(1.0, 25), "smooth", 1e3),
 }
-MORE = ("half periodic", "periodic line", "stretched")
+MORE = ("odd", "half periodic", "periodic line", "stretched")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in MORE else n for n in CASES])
@@ -210,6 +210,7 @@ def test_iteration_ends_at_the_wanted_error(kind, s):
     assert size(found - exact) < 1.5e-3 * size(exact)
 
 
+@pytest.mark.slow
 def test_what_is_pulled_back_from_beyond_a_mask_leaves_the_tissue_alone():
     """A mean over all cells reaches those outside; their share went round the preconditioner and into the tissue."""
     grid = tme.Grid.square(1.0, 12, mask=disc(12))

@@ -194,6 +194,7 @@ def test_arrays_that_are_no_snapshot_are_refused():
         Snapshot.from_arrays({"u": np.zeros(3)})
 
 
+@pytest.mark.slow
 def test_a_used_up_step_limit_can_be_resumed_with_a_larger_one():
     few, many = tme.StepControl(max_steps=5), tme.StepControl(max_steps=500)
     run = follow(scenario(), save=[6.0], control=few)

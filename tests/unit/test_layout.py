@@ -34,6 +34,7 @@ def agrees(found: dict) -> None:
         assert one["difference"] < 1e-12, (name, one)
 
 
+@pytest.mark.slow
 def test_eight_devices_give_what_one_gives() -> None:
     agrees(worker("quick"))
 

@@ -73,7 +73,7 @@ def _extreme_states(model):
     yield "flooded", {k: jnp.full_like(v, 4e5) if k in cells else jnp.full_like(v, 1e4) for k, v in start.items()}
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("dtype", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.slow)])
 def test_finite_and_non_negative_at_extreme_states_with_finite_gradients(dtype):
     system = System(library.solid_tumour(Grid.radial(1500.0, 30), radius=600.0), {})
     numbers = jax.tree.map(lambda x: jnp.asarray(x, dtype), system)

@@ -44,7 +44,8 @@ def test_a_thin_vessel_is_felt_at_a_part_of_a_cell_and_a_wide_one_at_its_radius(
     assert np.all(wide > [16.0, 40.0]) and np.all(wide < np.asarray([16.0, 40.0]) + 0.25 * 4.0)
 
 
-@pytest.mark.parametrize("radius", [3.0, pytest.param(8.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("radius", [3.0, 8.0])
 def test_one_vessel_is_krogh_cylinder(radius):
     """What enters leaves with the blood or is consumed; across the tissue pO₂ falls as in Krogh's cylinder.
 

@@ -130,6 +130,7 @@ def test_stein_runs_along_its_closed_curve():
     assert model.processes["stein_2019"].level(9.3 * day) == pytest.approx(24000.0)
 
 
+@pytest.mark.slow
 def test_matzavinos_without_space_is_its_kinetics():
     """One cell outside the slab, against scipy at 1e-10."""
     model = published("matzavinos_2004", slab=0.0, secretion=0.0)

@@ -102,6 +102,7 @@ def test_a_closed_line_without_loss_gives_the_solution_of_mean_zero():
     np.testing.assert_allclose(prepare(operator)(operator(jnp.asarray(u))).value, u, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_weakly_coupled_cells_are_solved_by_the_diagonal():
     """A step so short that D Δt/h² = 0.25: automatic and Jacobi take the same iterations, to the same result."""
     general, _, clock, state = setup("closed", False)

@@ -152,6 +152,7 @@ def test_a_model_of_quasi_steady_fields_alone_runs():
     np.testing.assert_allclose(solution.fields["q"][-1], 2.0, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_field_woken_by_another_that_starts_at_zero():
     """Nothing is there at first: a source makes u, u makes w. Neither has a size to measure an error against."""
 

@@ -315,6 +315,7 @@ def test_all_kinds_of_species_on_all_grids_in_float32(stepper, grid):
         assert float(budget["error"]) < 1e-5
 
 
+@pytest.mark.slow
 def test_uptake_is_no_source_where_a_stage_undershoots():
     """A spike in a sea of saturable uptake: the second stage is evaluated below zero; the step must not enlarge it."""
     grid = tme.Grid.square(320.0, cells=16)

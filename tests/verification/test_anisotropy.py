@@ -53,6 +53,7 @@ def rotated(angle, parallel):
     return [spread(n, full, full, 0.2, 16) for n in (24, 48)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("angle", "parallel"), [(0.5, 5.0), (-1.2, 10.0)])
 def test_a_rotated_gaussian_is_met_with_order_two(angle, parallel):
     """16 steps of the second-order scheme leave 1e-4, far below the error of the grid."""
@@ -151,7 +152,7 @@ def test_the_operator_is_a_symmetric_m_matrix_whose_rows_add_up_to_the_loss(name
     assert inert.sum() == (0 if name != "masked" else (~MASK).sum())
 
 
-@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "closed" else n for n in GRIDS])
 def test_the_linear_solver_inverts_it(name):
     op = _operator(GRIDS[name])
     b = jnp.where(op.diagonal > 0, jnp.asarray(np.random.default_rng(1).normal(size=op.diagonal.shape)), 0.0)

@@ -93,6 +93,7 @@ def test_a_bessel_mode_decays_at_its_rate_with_order_two():
     assert orders(errors)[-1] == pytest.approx(2.0, abs=0.05)
 
 
+@pytest.mark.slow
 def test_without_z_it_is_the_cylinder_and_with_drift_too():
     def swept(clock, state, tissue):
         grid = tissue.grid

@@ -52,7 +52,7 @@ GRIDS = {
     [
         ("line", "f64", 1e-12),
         ("sphere", "f64", 1e-12),
-        ("masked", "f32", 1e-6),
+        pytest.param("masked", "f32", 1e-6, marks=pytest.mark.slow),
         pytest.param("masked", "f64", 1e-12, marks=pytest.mark.slow),
         pytest.param("line", "f32", 1e-6, marks=pytest.mark.slow),
         pytest.param("sphere", "f32", 1e-6, marks=pytest.mark.slow),
@@ -182,7 +182,11 @@ SQUARE = pytest.param(tme.Grid.square(10.0, 5), marks=pytest.mark.slow)
 
 @pytest.mark.parametrize(
     "grid",
-    [tme.Grid.line(10.0, 20), tme.Grid.radial(10.0, 20, "cylinder", 1.0), SQUARE],
+    [
+        tme.Grid.line(10.0, 20),
+        pytest.param(tme.Grid.radial(10.0, 20, "cylinder", 1.0), marks=pytest.mark.slow),
+        pytest.param(SQUARE, marks=pytest.mark.slow),
+    ],
     ids=["line", "annulus", "square"],
 )
 def test_budgets_close(grid):

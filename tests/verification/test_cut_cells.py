@@ -107,7 +107,7 @@ def swirl(clock, state, tissue):
     }
 
 
-@pytest.mark.parametrize("precision", ["f64", "f32"])
+@pytest.mark.parametrize("precision", [pytest.param("f64", marks=pytest.mark.slow), "f32"])
 def test_drift_and_diffusion_in_a_disc_keep_the_mass_and_the_sign(precision):
     grid = tme.Grid.square(2.0, 16).with_level_set(disc, smallest=0.05)
     y, x = grid.coordinates()

@@ -115,8 +115,9 @@ def errors(scheme):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", cases(), ids="-".join)
-@pytest.mark.parametrize("scheme", ["muscl", pytest.param("scharfetter_gummel", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("scheme", ["muscl", "scharfetter_gummel"])
 def test_diffusion_and_drift_together_are_of_order_two(scheme, case):
     """The last of three rungs; limited slopes at an extremum of u or at a kink cost MUSCL a little."""
     found = errors(scheme)[case]

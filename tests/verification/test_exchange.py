@@ -58,8 +58,9 @@ def error(solution):
 
 @pytest.mark.parametrize(
     ("e", "method"),
-    [(40.0, "rosenbrock2"), pytest.param(1000.0, "newton_krylov2", marks=pytest.mark.slow), (1e5, "newton_krylov2")],
+    [(40.0, "rosenbrock2"), (1000.0, "newton_krylov2"), (1e5, "newton_krylov2")],
 )
+@pytest.mark.slow
 def test_a_pair_that_exchanges_fast_among_ten_slow_fields_spreads_as_one(e, method):
     """At 30 round trips an hour by steps that resolve them, at 750 and 75,000 by all couplings."""
     with warnings.catch_warnings():
@@ -83,6 +84,7 @@ def test_a_slow_exchange_is_left_to_the_error_control():
     assert solution.message == solution.status.message
 
 
+@pytest.mark.slow
 def test_a_gradient_holds_the_exchange_too():
     """d(sum in the first cell)/dD by the closed form, inside jit, where no number is known beforehand."""
     base = scenario(1000.0, others=0)
@@ -183,6 +185,7 @@ def test_a_dose_to_come_counts():
     np.testing.assert_allclose(exchange.trips, 500.0, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_reference_model_keeps_its_scheme_and_its_steps():
     """Its carriers and what they bind exchange nine times a day, but only where a therapy brings them."""
     hours = 24.0 * 365.0
@@ -228,6 +231,7 @@ def test_an_exchange_by_way_of_a_quasi_steady_field_spreads_as_one(e):
     assert np.max(np.abs(found - (1.0 + 0.5 * MODE * np.exp(-2.0 * MU * HOURS)))) / 0.5 < 0.01
 
 
+@pytest.mark.slow
 def test_what_a_bound_drug_gets_back_from_a_free_one_in_balance():
     """Bound drug b, free drug q in balance with it and with a side: 0 = D q″ − kq + e b, b′ = k q − e b. Against the
     exponential of the same finite volumes; Rosenbrock2 errs by 58 %."""
@@ -252,7 +256,7 @@ def test_what_a_bound_drug_gets_back_from_a_free_one_in_balance():
     np.testing.assert_allclose(solution.fields["b"][-1], exact, atol=1e-3 * np.max(exact))
 
 
-@pytest.mark.parametrize("kind", ["transported", "local"])
+@pytest.mark.parametrize("kind", [pytest.param("transported", marks=pytest.mark.slow), "local"])
 def test_blood_and_tissue_that_exchange_fast_are_emptied_as_one(kind):
     """p ⇄ f at 1000/h, f lost at 0.1/h: half of all is f. Rosenbrock2 errs by 17 to 64 %."""
 

@@ -286,9 +286,8 @@ OPERATORS = {
 }
 
 
-@pytest.mark.parametrize(
-    "case", ["tensor", *(pytest.param(c, marks=pytest.mark.slow) for c in OPERATORS if c != "tensor")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", OPERATORS)
 def test_every_operator_works_explicitly(case):
     """Against the implicit scheme, which is tested against exact solutions; both errors are rtol^⅔ or less."""
     grid = tme.Grid.square(8.0, 8)
@@ -308,6 +307,7 @@ def test_every_operator_works_explicitly(case):
 CHEBYSHEV = pytest.param(tme.RungeKuttaChebyshev(most=10), marks=pytest.mark.slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stepper", [tme.ExplicitEuler(most=16), CHEBYSHEV], ids=["euler", "chebyshev"])
 def test_derivatives_agree_with_differences_in_both_modes(stepper):
     """Fixed steps, so that nothing but rounding separates the two: central differences of 1e-4 relative are good to

@@ -101,7 +101,7 @@ def gap(solution, exact):
     return np.linalg.norm(y - exact) / np.linalg.norm(exact)
 
 
-@pytest.mark.parametrize("side", [None, 1.5], ids=["closed", "fixed side"])
+@pytest.mark.parametrize("side", [pytest.param(None, marks=pytest.mark.slow), 1.5], ids=["closed", "fixed side"])
 def test_nonlinear_equations_are_solved_to_second_order(side):
     boundary = None if side is None else tme.Dirichlet(side)
     exact = reference(side)
@@ -132,6 +132,7 @@ def pulse(clock, state, tissue):
     return {"u.source": jnp.sin(2 * jnp.pi * clock.time) ** 2}
 
 
+@pytest.mark.slow
 def test_the_choice_is_made_by_the_equations():
     """Nonlinear rates, a field of diffusivities, a mask, or drift: Rosenbrock; nothing of the sort: exponential."""
     scenario, _ = linear(8)

@@ -43,6 +43,7 @@ def test_the_pressure_of_an_isolated_tumour_is_that_of_baxter_and_jain():
     assert errors[-1] < 0.01  # mmHg, of 11.5
 
 
+@pytest.mark.slow
 def test_the_fluid_leaks_through_the_rim():
     """v(R) = (K p_e/R)(α coth α − 1): 0.14 µm/s with the numbers of the paper."""
     flow, grid, found = isolated(80)

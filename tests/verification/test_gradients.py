@@ -109,7 +109,8 @@ def compare(name, found):
         assert float(found[key]) == pytest.approx(wanted, rel=1e-6, abs=1e-9), key
 
 
-@pytest.mark.parametrize("name", ["line", pytest.param("square", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["line", "square"])
 def test_reverse_mode_equals_differences(name):
     zero = dict.fromkeys(NAMES[name], 0.0)
     compare(name, jax.jit(jax.grad(lambda v: total(name, v)))(zero))
@@ -181,6 +182,7 @@ def test_outside_jit_many_results_are_pulled_back_at_once(monkeypatch):
     compare("line", {key: row[1] / 3.0 for key, row in rows.items()})
 
 
+@pytest.mark.slow
 def test_outside_jit_a_run_that_fails_says_so():
     """Three attempts do not reach the first save; the others are not tried."""
 
@@ -259,6 +261,7 @@ def test_the_gradient_with_adaptive_steps_is_that_of_the_solution():
     assert float(loose) == pytest.approx(float(tight), rel=1e-2)
 
 
+@pytest.mark.slow
 def test_the_gradient_is_finite_where_fields_are_zero():
     """Half the line is empty, the attractant starts at zero everywhere: where(…, sqrt, 0)-type NaN would show."""
     grid = tme.Grid.line(1.2, 12)

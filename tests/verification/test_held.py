@@ -81,6 +81,7 @@ def uptake(clock, state, tissue):
     return {"u.loss": 60.0 / (state["u"] + 2.0)}
 
 
+@pytest.mark.slow
 def test_vessels_in_a_plane_with_a_mask_transported_and_quasi_steady():
     """The steady field of a quasi-steady species is the long-time field of a transported one."""
     n, fields = 16, {}

@@ -103,6 +103,7 @@ def test_two_layers_fill_through_one_side():
     np.testing.assert_allclose(found[some], [talbot(x[i]) for i in some], atol=8e-4)
 
 
+@pytest.mark.slow
 def test_krogh_and_erlang_around_an_axis():
     """p = p_c + M (r² − r_c²)/4D − (M R²/2D) ln(r/r_c) (Krogh 1919); cells of 0.5 µm, an eighth of the capillary:
     (1/8)²/12 of the fall near it, and the rate law 0.001/p off zero order."""

@@ -102,7 +102,7 @@ def error(solution):
         ("euler", 1, 0.05),
         ("rosenbrock 2", 2, 0.05),
         ("rosenbrock 3", 3, 0.02),
-        ("newton 2", 2, 0.1),
+        pytest.param("newton 2", 2, 0.1, marks=pytest.mark.slow),
         pytest.param("newton 3", 3, 0.04, marks=pytest.mark.slow),
     ],
 )
@@ -164,7 +164,7 @@ def test_second_order_survives_a_moving_dirichlet_side():
     assert orders(errors)[-1] > 1.9, (orders(errors), errors)
 
 
-@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("order", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_newton_krylov_moves_in_steps_whose_change_is_below_its_tolerance(order):
     """u' = D u'' − k u with a cosine: exact in time to what 32 cells allow, however small the steps."""
     grid = tme.Grid.line(100.0, cells=32)

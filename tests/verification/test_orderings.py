@@ -110,6 +110,7 @@ def outcomes():
         }
 
 
+@pytest.mark.slow
 def test_human_dose_into_an_excluded_tumour_fails(outcomes):
     assert outcomes["human"].positive[28] > 1.0
     assert outcomes["human"].positive[28] > 0.9 * outcomes["none"].positive[28]

@@ -164,7 +164,9 @@ def settled(stepper, dt):
     return solution.fields
 
 
-@pytest.mark.parametrize("stepper", [Rosenbrock3(), NewtonKrylov()], ids=["rosenbrock 3", "newton"])
+@pytest.mark.parametrize(
+    "stepper", [pytest.param(Rosenbrock3(), marks=pytest.mark.slow), NewtonKrylov()], ids=["rosenbrock 3", "newton"]
+)
 def test_steady_states_do_not_depend_on_the_step(stepper):
     """Steps of 1 and 0.25 h (uptake relaxes within 0.05 h): the same fields to the accuracy of the implicit solves."""
     for name in ("u", "c", "o"):
@@ -191,6 +193,7 @@ def climbing():
     return tme.Scenario(tme.Model(grid, species, {"p": process(climb, speed=200.0)}), until=8.0)
 
 
+@pytest.mark.slow
 def test_drift_beyond_a_courant_number_of_20():
     """Newton–Krylov with steps of 2 h, Courant number above 25: positive, bounded, nothing lost; within 3 % of the
     explicit drift, which needs some 200 steps instead of 4."""

@@ -68,12 +68,14 @@ def test_x_and_y_are_the_same():
         np.testing.assert_allclose(u, along("y")[name].T, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_reflection():
     mirrored = end(scenario(tme.Grid.line(1.2, N), "x", LINE[::-1].copy(), SPREAD[::-1].copy(), flip=True))
     for name, u in along("line").items():
         np.testing.assert_allclose(mirrored[name][::-1], u, rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_a_plane_that_is_uniform_across_is_a_line():
     """Direct elimination in one dimension against multigrid-preconditioned conjugate gradients in two."""
     box = tme.Grid.box((0.6, 1.2), (M, N))
@@ -145,6 +147,7 @@ class Push(tme.Intervention):
         )
 
 
+@pytest.mark.slow
 def test_the_order_of_species_processes_and_therapies_is_irrelevant_to_the_bit():
     one = scenario(tme.Grid.line(1.2, N), "x", LINE, SPREAD).model
     more = {"q": process(extra, rate=0.03)}

@@ -271,6 +271,7 @@ def test_a_carrier_must_exist():
         System(tme.Model(tme.Grid.line(10.0, 2), species), {})
 
 
+@pytest.mark.slow
 def test_binding_front_moves_with_the_root_of_time():
     """x_f = 2 λ √(D t), λ e^{λ²} erf λ = c₀/(B √π): Stefan's front where binding is fast (Damköhler number 5e4).
 
