@@ -30,6 +30,7 @@ def differences(f, x, j):
     return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h)
 
 
+@pytest.mark.slow
 def test_gradient_of_what_core_therapies_state(core_registry, populated_core):
     check_gradients(core_registry, populated_core)
 

@@ -53,6 +53,7 @@ def test_all_64_combinations_in_one_vmap_with_one_compilation(six, model):
             np.testing.assert_allclose(v[row], alone[n][-1], rtol=1e-6, atol=1e-9, err_msg=n)
 
 
+@pytest.mark.slow
 def test_toggling_and_new_numbers_do_not_recompile(six, model):
     scenario = _scenario(model, six)
     _run(scenario)
@@ -91,7 +92,8 @@ def test_off_is_absent(six, model):
         np.testing.assert_allclose(found[name][-1] / scale, value[-1] / scale, atol=2e-8, err_msg=name)
 
 
-@pytest.mark.parametrize("dt", [*(pytest.param(h, marks=pytest.mark.slow) for h in (3.0, 0.07)), 0.5])
+@pytest.mark.slow
+@pytest.mark.parametrize("dt", [3.0, 0.07, 0.5])
 def test_delivered_is_prescribed_in_a_run(model, dt):
     """Plasma levels without clearance hold the dose whatever the steps, also where one step swallows a dose; exhausted
     T cells that nothing else touches die of radiation alone, at 0.8/Gy."""

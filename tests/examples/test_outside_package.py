@@ -46,6 +46,7 @@ def test_it_is_listed_with_its_parameters(installed: dict[str, str]) -> None:
     assert "fever_range_heat" not in tmepde(dict(os.environ), "list", "interventions").stdout
 
 
+@pytest.mark.slow
 def test_it_runs_from_a_config_and_does_what_it_says(installed: dict[str, str], tmp_path: Path) -> None:
     assert tmepde(installed, "check", PACKAGE / "fever.toml").returncode == 0
     out = tmp_path / "fever.zarr"

@@ -151,6 +151,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(zygote, reference, tmp_path):
     same(path, known[1], whole=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_run_killed_again_and_again_loses_no_row_but_the_one_being_written(zygote, tmp_path, count):
     """A model of one species, so that it starts fast."""

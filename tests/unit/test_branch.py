@@ -51,6 +51,7 @@ def test_a_branch_goes_on_as_the_run_did(stores):
         np.testing.assert_allclose(other[-1], one[-1], rtol=5e-3, atol=1e-6 * np.abs(one).max())
 
 
+@pytest.mark.slow
 def test_the_other_arm_starts_from_the_same_state_without_new_cells(stores):
     _, folder = stores
     part = xr.open_zarr(folder / "b.zarr")

@@ -31,7 +31,7 @@ CASES = [
     ("square 64, f64", tme.Grid.square(100.0, 64), "f64"),
     ("cube 16, f32", tme.Grid.cube(100.0, 16), "f32"),
 ]
-SLOW = {"square 64, f64": pytest.mark.slow}
+SLOW = {"square 64, f64": pytest.mark.slow, "cube 16, f32": pytest.mark.slow}
 
 
 @pytest.mark.parametrize(

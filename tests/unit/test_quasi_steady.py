@@ -32,6 +32,7 @@ def test_a_vanishing_field_and_a_signed_one_reach_their_balance():
     assert np.max(found.fields["gone"]) < 1e-6  # a thousandth of what is negligible
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exchange", [pytest.param(1.0, marks=pytest.mark.slow), 1e4])
 def test_quasi_steady_fields_that_act_on_each_other(exchange):
     """a ⇄ b with exchange e, supply p of a and clearance 1 of both: a = p (e + 1)/((e + 1)² − e²), and da/dp likewise.
@@ -60,6 +61,7 @@ def test_quasi_steady_fields_that_act_on_each_other(exchange):
     np.testing.assert_allclose(slope, factor, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_fast_exchange_in_groups_is_that_of_a_direct_solve():
     """a ⇄ b and c ⇄ d exchange a thousand times faster than they are lost, with other diffusivities each, and c takes
     part of b: two groups, one of which drives the other, against the sparse matrix of the same finite volumes."""
@@ -95,6 +97,7 @@ def test_fast_exchange_in_groups_is_that_of_a_direct_solve():
         np.testing.assert_allclose(found.fields[name][-1], wanted, atol=1e-3 * wanted.max())  # rtol of the run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("periodic", [False, True])
 def test_a_closed_potential_without_loss_has_a_balance_where_its_sources_cancel(periodic):
     """0 = D φ″ + cos kx between closed sides, φ = cos(kx)/Dk², in float32, where sums cancel to round-off alone. On the

@@ -60,6 +60,7 @@ def test_a_rotated_gaussian_is_met_with_order_two(angle, parallel):
     assert orders([e for e, _ in rotated(angle, parallel)])[-1] == pytest.approx(2.0, abs=0.15)
 
 
+@pytest.mark.slow
 def test_a_tensor_keeps_the_mass_and_the_sign():
     for _, found in rotated(0.5, 5.0):
         assert float(found.budgets["u"]["error"]) < 1e-13

@@ -256,7 +256,8 @@ def test_what_a_bound_drug_gets_back_from_a_free_one_in_balance():
     np.testing.assert_allclose(solution.fields["b"][-1], exact, atol=1e-3 * np.max(exact))
 
 
-@pytest.mark.parametrize("kind", [pytest.param("transported", marks=pytest.mark.slow), "local"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["transported", "local"])
 def test_blood_and_tissue_that_exchange_fast_are_emptied_as_one(kind):
     """p ⇄ f at 1000/h, f lost at 0.1/h: half of all is f. Rosenbrock2 errs by 17 to 64 %."""
 

@@ -58,6 +58,7 @@ def test_the_fluid_leaks_through_the_rim():
     assert float(v[0]) == 0.0
 
 
+@pytest.mark.slow
 def test_a_constant_concentration_is_changed_by_the_sources_of_fluid_alone():
     """∂u/∂t = −u ∇·v = −u L (p_e − p) where u is constant and nothing diffuses: first Euler slope of the run."""
     flow, grid, found = isolated(40)

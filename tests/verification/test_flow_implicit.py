@@ -54,6 +54,7 @@ def exact():
     return steady + scipy.linalg.expm(0.8 * slope) @ (np.asarray(start) - steady)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stepper", "order"),
     [
@@ -118,6 +119,7 @@ def pulse(channel_name, rtol=1e-3, stepper=None, scheme="muscl"):
     return found, float(np.abs(found.fields["u"][-1] - wanted).sum() / wanted.sum())
 
 
+@pytest.mark.slow
 def test_a_pulse_takes_half_the_explicit_steps_and_is_no_worse():
     """Courant number 1.1 on average. Measured: 88 steps and 0.95 % instead of 203 steps and 1.8 %."""
     implicit, error = pulse("flow")

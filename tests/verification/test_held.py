@@ -101,6 +101,7 @@ def test_vessels_in_a_plane_with_a_mask_transported_and_quasi_steady():
     np.testing.assert_allclose(fields["transported"], fields["quasi_steady"], atol=0.05)  # rtol 1e-3 of 40
 
 
+@pytest.mark.slow
 def test_the_gradient_with_respect_to_the_held_value():
     """∂/∂U of the mean between plates is that of the profile: sinh terms alone."""
 

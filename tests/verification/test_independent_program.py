@@ -15,6 +15,7 @@ from validation.prototype import Arm
 CELLS = 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arm",
     [Arm(), *(pytest.param(a, marks=pytest.mark.slow) for a in (Arm(drive=1.0), Arm(blood=2400.0, index=0.0)))],

@@ -56,6 +56,7 @@ FIELDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "steady"), FIELDS)
 def test_a_masked_box_is_the_smaller_box(name, steady):
     """Linear solves to round-off; different multigrid hierarchies, hence 1e-10 and not bits."""

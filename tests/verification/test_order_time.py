@@ -131,6 +131,7 @@ def test_the_global_error_follows_the_tolerance(stepper, least):
     assert all(e < 20 * r for e, r in zip(errors, tolerances, strict=True)), errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stepper", ["rosenbrock 2", "rosenbrock 3", "newton 2"])
 def test_few_steps_are_rejected(stepper):
     """The error estimate is smooth: at most one attempt or 5 % of them fail."""

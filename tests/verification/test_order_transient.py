@@ -86,6 +86,7 @@ def line_errors():
     return errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dirichlet", "robin", "flux", "no_flux"])
 def test_order_two_with_time_dependent_sides(kind):
     errors = line_errors()[kind]

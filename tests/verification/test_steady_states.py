@@ -57,6 +57,7 @@ def test_the_steady_state_is_the_one_solved_for_directly():
         np.testing.assert_allclose(direct.fields[name][-1], u, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_an_equilibrium_is_not_left():
     """Started in its steady state a run stays there to round-off, whatever the step."""
     start = settled(0.05)

@@ -211,6 +211,7 @@ def test_drift_beyond_a_courant_number_of_20():
     np.testing.assert_allclose(u.sum(), solution.fields["u"][0].sum(), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_adaptive_newton_krylov_takes_no_notice_of_the_courant_number():
     """rtol 1e-2: a tenth of the explicit steps, and the error that was asked for."""
     control = tme.StepControl(rtol=1e-2)

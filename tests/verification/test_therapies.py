@@ -10,6 +10,7 @@ import tmepde as tme
 from tmepde import observables
 from tmepde.units import day
 
+pytestmark = pytest.mark.slow  # the nodule is compiled for all
 GRID = tme.Grid.radial(1500.0, 100)
 SAVES = [10 * day, 10 * day + 6, 14 * day, 28 * day]
 

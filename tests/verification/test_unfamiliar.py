@@ -93,6 +93,7 @@ def test_an_odd_box_of_random_layers_with_another_condition_on_every_side():
     assert errors[0] < 2e-3 and errors[1] < errors[0] / 5
 
 
+@pytest.mark.slow
 def test_particles_from_blood_that_bind_within_seconds():
     """Blood p, free particles f about a vessel, bound ones b at finite receptors (1000/h on, 50/h off), taken up i;
     doses of 30 min, 36 s and 3.3 h that start and end between the saves. scipy's BDF, piece by piece."""
@@ -143,6 +144,7 @@ def test_particles_from_blood_that_bind_within_seconds():
             assert error < 1e-2, (name, times[i], error)  # ten times rtol
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", [pytest.param(1e-16, marks=pytest.mark.slow), 1e12, pytest.param(1e17, marks=pytest.mark.slow), 1e20]
 )
