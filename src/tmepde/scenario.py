@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -52,9 +51,13 @@ class Scenario(eqx.Module):
         if problems:
             raise ValueError("\n".join(problems))
 
-    @functools.cached_property
+    @property
     def system(self) -> System:
-        return System(self.model, self.interventions)
+        """The model together with the therapies; made anew where a therapy was exchanged in place."""
+        made: System | None = self.__dict__.get("_system")
+        if made is None or not _same(made.interventions, self.interventions):
+            made = self.__dict__["_system"] = System(self.model, self.interventions)
+        return made
 
     def at(self, path: str) -> Any:
         """The value behind a dotted path such as ``"interventions.car_t.dose.amount"``."""
@@ -110,6 +113,11 @@ class Scenario(eqx.Module):
             doses = sum(s.at.shape[0] for s in schedules(one))
             lines.insert(-1, f"├─ {name}: {type(one).__name__}, {doses} dose(s), brings {brings}")
         return "\n".join(lines)
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether the same objects have the same names."""
+    return one.keys() == other.keys() and all(one[n] is other[n] for n in one)
 
 
 def _duration(until: Any) -> Any:

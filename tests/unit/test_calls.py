@@ -115,3 +115,16 @@ def test_a_total_is_right_to_float64_with_one_volume_and_with_many():
     wanted = 7.25 * np.sum(values.astype(np.float64))
     assert abs(content(volumes, values) / wanted - 1.0) < 1e-13
     assert abs(content(volumes[:1], values) / wanted - 1.0) < 1e-13
+
+
+def test_a_system_is_made_once_and_anew_where_a_therapy_was_exchanged_in_place():
+    grid = tme.Grid.line(80.0, 8)
+    one = tme.Scenario(
+        tme.library.solid_tumour(grid, radius=30.0), {"a": tme.CellInfusion(dose=tme.Bolus(1.0, 1e6))}, 2.0
+    )
+    first = one.system
+    assert one.system is first
+    other = tme.CellInfusion(dose=tme.Bolus(1.0, 2e6))
+    one.interventions["a"] = other
+    assert one.system.interventions["a"] is other
+    assert one.replace("interventions.a.dose.amount", 3e6).system.interventions["a"].dose.amount == 3e6

@@ -15,7 +15,7 @@ RATE, UNTIL = 0.02, 700.0
     [
         (tme.Rosenbrock2(), "f32"),
         pytest.param(tme.Rosenbrock3(), "f32", marks=pytest.mark.slow),
-        (tme.NewtonKrylov(), "f64"),
+        pytest.param(tme.NewtonKrylov(), "f64", marks=pytest.mark.slow),
         pytest.param(tme.Rosenbrock2(), "f64", marks=pytest.mark.slow),
         pytest.param(tme.Rosenbrock3(), "f64", marks=pytest.mark.slow),
         pytest.param(tme.NewtonKrylov(), "f32", marks=pytest.mark.slow),

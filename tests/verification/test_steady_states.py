@@ -42,6 +42,7 @@ def settled(dt, stepper=None):
     return {n: u[-1] for n, u in solution.fields.items()}
 
 
+@pytest.mark.slow
 def test_the_steady_state_does_not_depend_on_the_step():
     """Steps of 0.005 to 0.5 h (0.05 to 5 uptake times) agree to 1e-8, and so does backward Euler."""
     runs = [settled(0.5), settled(0.05), settled(0.005), settled(0.05, BackwardEuler())]
