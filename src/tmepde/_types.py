@@ -180,14 +180,15 @@ def cast(tree: Any, dtype: Any) -> Any:
 
 def cast_each(trees: Sequence[Any], dtype: Any) -> list[Any]:
     """:func:`cast` of many pytrees that hold most of their arrays in common: those are cast once."""
+    frame: Any
     first = cast(trees[0], dtype)
-    known, frame = _flat(trees[0])
+    known, frame = jax.tree.flatten(trees[0])
     made, target = jax.tree.flatten(first)
     places = _places(trees[0], dtype)
 
     def other(tree: Any) -> Any:
-        leaves, treedef = _flat(tree)
-        if treedef != frame:
+        leaves, treedef = jax.tree.flatten(tree)
+        if frame != treedef:
             return cast(tree, dtype)
         new = list(made)
         for i in (i for i, leaf in enumerate(leaves) if leaf is not known[i]):
@@ -197,10 +198,6 @@ def cast_each(trees: Sequence[Any], dtype: Any) -> list[Any]:
         return jax.tree.unflatten(target, new)
 
     return [first, *map(other, trees[1:])]
-
-
-def _flat(tree: Any) -> tuple[list[Any], Any]:
-    return jax.tree.flatten(tree)
 
 
 def _places(tree: Any, dtype: Any) -> list[int | None]:

@@ -185,7 +185,7 @@ SQUARE = pytest.param(tme.Grid.square(10.0, 5), marks=pytest.mark.slow)
     [
         tme.Grid.line(10.0, 20),
         pytest.param(tme.Grid.radial(10.0, 20, "cylinder", 1.0), marks=pytest.mark.slow),
-        pytest.param(SQUARE, marks=pytest.mark.slow),
+        SQUARE,
     ],
     ids=["line", "annulus", "square"],
 )

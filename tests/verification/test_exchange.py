@@ -56,11 +56,8 @@ def error(solution):
     return np.max(np.abs(found - SUM)) / 0.5
 
 
-@pytest.mark.parametrize(
-    ("e", "method"),
-    [(40.0, "rosenbrock2"), (1000.0, "newton_krylov2"), (1e5, "newton_krylov2")],
-)
 @pytest.mark.slow
+@pytest.mark.parametrize(("e", "method"), [(40.0, "rosenbrock2"), (1000.0, "newton_krylov2"), (1e5, "newton_krylov2")])
 def test_a_pair_that_exchanges_fast_among_ten_slow_fields_spreads_as_one(e, method):
     """At 30 round trips an hour by steps that resolve them, at 750 and 75,000 by all couplings."""
     with warnings.catch_warnings():

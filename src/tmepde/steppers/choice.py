@@ -83,19 +83,21 @@ def choose_steppers(
     exchanging = found.exchanging
     if not exchanging and found.constant is not None:
         return [Choice(Exponential2() if found.constant else general)] * len(members)
-    choices = [Choice(general)] * len(members)
-    if found.constant is None:
-        for i, (arrays, hours) in enumerate(zip(members, until, strict=True)):
-            with beside(sum(x.size for x in arrays)):
-                if bool(_tried(arrays, frame, dtype, np.asarray(hours, dtype))):
-                    choices[i] = Choice(Exponential2())
-    if not exchanging:
+    choices, open_ones = [Choice(general)] * len(members), []
+    for i, (arrays, hours) in enumerate(zip(members, until, strict=True)):
+        with beside(sum(x.size for x in arrays)):
+            if found.constant is None and bool(_tried(arrays, frame, dtype, np.asarray(hours, dtype))):
+                choices[i] = Choice(Exponential2())
+            else:
+                open_ones.append(i)
+    if not exchanging or not open_ones:
         return choices
-    longest = float(resolved(control.rtol)) / float(control.longest) if control.adaptive else 0.0
-    least = [max(_FAST / hours, longest) for hours in until]
-    exchanges = fastest_each(members, frame, found, least, dtype, until)
-    for i, (one, matters) in enumerate(zip(exchanges, least, strict=True)):
-        if one.pace > matters and choices[i].stepper == general:
+    shortest = float(resolved(control.rtol)) / float(control.longest) if control.adaptive else 0.0
+    least = [max(_FAST / until[i], shortest) for i in open_ones]
+    looked, spans = [members[i] for i in open_ones], [until[i] for i in open_ones]
+    exchanges = fastest_each(looked, frame, found, least, dtype, spans)
+    for i, one, matters in zip(open_ones, exchanges, least, strict=True):
+        if one.pace > matters:
             choices[i] = _held(problems[i], one.pace, until[i], control, general)
     return choices
 
