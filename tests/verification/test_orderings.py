@@ -32,6 +32,8 @@ import tmepde as tme
 from tmepde import Status, observables
 from tmepde.units import day
 
+pytestmark = pytest.mark.slow
+
 RADIUS = 600.0
 GRID = tme.Grid.radial(1500.0, 150)
 
@@ -110,7 +112,6 @@ def outcomes():
         }
 
 
-@pytest.mark.slow
 def test_human_dose_into_an_excluded_tumour_fails(outcomes):
     assert outcomes["human"].positive[28] > 1.0
     assert outcomes["human"].positive[28] > 0.9 * outcomes["none"].positive[28]

@@ -76,7 +76,7 @@ NOTHING = Exchange(0.0, ())
 
 
 class Moment(NamedTuple):
-    """A state and its clock, and the mean of each species below which it is as good as gone."""
+    """A state and its clock, and the mean of each species below which it is as good as gone (below 0: never)."""
 
     state: State
     clock: Clock
@@ -127,18 +127,21 @@ def _fastest(
     at: list[Moment] | None,
 ) -> list[Exchange]:
     arrays, axes = stacked(members) if len(members) > 1 else (members[0], None)
-    moments: Sequence[Moment | None] = [None] * len(until) if at is None else at
-    pairs: Any = zip(until, moments, strict=True)
-    when, moment = jax.tree.map(lambda *x: np.stack(x) if axes else x[0], *pairs)
-    lost = np.reshape(_losses(arrays, frame, axes, names, when, moment), (len(members), -1))
-    lost = lost * (_LAG if found.between else 1.0)
+
+    def joined(*values: Any) -> Any:
+        return jax.tree.map(lambda *x: np.stack(x) if axes else x[0], *values)
+
+    moments = (joined(*at),) if at else _begun(arrays, frame, axes, joined(*until))
+    losses = [np.reshape(_losses(arrays, frame, axes, names, one), (len(members), -1)) for one in moments]
+    lost = np.max(losses, axis=0) * (_LAG if found.between else 1.0)
     fast = {n for i, n in enumerate(names) if np.any(lost[:, i] > np.asarray(least))}
     groups = tuple(group for group in found.exchanging if fast & {*group})  # whole ones: other numbers compile nothing
     if not groups:
         return [NOTHING] * len(members)
     there = {n: lost[:, i] > 0 if axes else lost[0, i] > 0 for i, n in enumerate(names)}
-    paces = jax.device_get(_paces(arrays, frame, axes, groups, found.between, found.held, when, moment, there))
-    alone = [jax.tree.map(lambda x, i=i: x[i], paces) for i in range(len(members))] if axes else [paces]
+    fixed = (groups, found.between, found.held)
+    paces = [jax.device_get(_paces(arrays, frame, axes, *fixed, one, there)) for one in moments]
+    alone = [[jax.tree.map(lambda x, i=i: x[i], one) if axes else one for one in paces] for i in range(len(members))]
     return [_worst(own, groups, limit) for own, limit in zip(alone, least, strict=True)]
 
 
@@ -167,14 +170,6 @@ def unlike(state: State) -> State:
     return {n: 0.7 * u + 0.1 * (1.0 + jnp.max(jnp.abs(u))) for n, u in state.items()}
 
 
-def _looked(problem: SemiDiscrete, until: Any, at: Moment | None) -> list[tuple[State, Clock]]:
-    """States and clocks to look at."""
-    if at is not None:
-        return [(at.state, at.clock)]
-    state = problem.system.initial_state(until.dtype)
-    return [(u, instant(u, 0.0)) for u in (state, unlike(state))]
-
-
 def _mapped(one: Callable[..., Any], axes: tuple[Any, ...] | None) -> Callable[..., Any]:
     """``one(arrays, *others)`` for many members: of the arrays those by ``axes``, of all others the first."""
     if axes is None:
@@ -182,26 +177,37 @@ def _mapped(one: Callable[..., Any], axes: tuple[Any, ...] | None) -> Callable[.
     return lambda arrays, *others: jax.vmap(one, in_axes=(list(axes), *(0 for _ in others)))(arrays, *others)
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _begun(arrays: list[Any], frame: Frame, axes: tuple[Any, ...] | None, until: Any) -> tuple[Moment, Moment]:
+    """The start, and a moment unlike it; what cannot be there until ``until`` is gone in both."""
+
+    def one(arrays: list[Any], until: Any) -> tuple[Moment, Moment]:
+        problem: SemiDiscrete = frame.filled(arrays)
+        state = problem.system.initial_state(until.dtype)
+        gone = {n: jnp.where(there, -1.0, jnp.inf).astype(until.dtype) for n, there in _coming(problem, until).items()}
+        clock = instant(state, 0.0)
+        return Moment(state, clock, gone), Moment(unlike(state), clock, gone)
+
+    found: tuple[Moment, Moment] = _mapped(one, axes)(arrays, until)
+    return found
+
+
 @functools.partial(jax.jit, static_argnums=(1, 2, 3))
 def _losses(
-    arrays: list[Any], frame: Frame, axes: tuple[Any, ...] | None, names: tuple[str, ...], until: Any, at: Moment | None
+    arrays: list[Any], frame: Frame, axes: tuple[Any, ...] | None, names: tuple[str, ...], moment: Moment
 ) -> Any:
     """Largest loss rate of each species over the cells, 1/h; 0 of those that are not there."""
 
-    def one(arrays: list[Any], until: Any, at: Moment | None) -> Any:
+    def one(arrays: list[Any], moment: Moment) -> Any:
         problem: SemiDiscrete = frame.filled(arrays)
-        found = []
-        for state, clock in _looked(problem, until, at):
-            rates = problem.reaction(names, clock, problem.positive(state))
-            own = [rates.rate(n) for n in names]
-            found.append(jnp.stack([jnp.max(jnp.where(jnp.isfinite(rate), rate, 0.0)) for rate in own]))
-        if at is None:
-            there = _coming(problem, until)
-        else:
-            there = {n: _mean(problem, at.state[n]) > at.gone[n] for n in names}
-        return jnp.where(jnp.stack([there[n] for n in names]), jnp.max(jnp.stack(found), axis=0), 0.0)
+        rates = problem.reaction(names, moment.clock, problem.positive(moment.state))
+        own = [rates.rate(n) for n in names]
+        found = jnp.stack([jnp.max(jnp.where(jnp.isfinite(rate), rate, 0.0)) for rate in own])
+        gone = jnp.stack([moment.gone[n] for n in names])
+        there = (gone < 0) | (jnp.stack([_mean(problem, moment.state[n]) for n in names]) > gone)
+        return jnp.where(there, found, 0.0)
 
-    return _mapped(one, axes)(arrays, until, at)
+    return _mapped(one, axes)(arrays, moment)
 
 
 def _mean(problem: SemiDiscrete, values: Any) -> Any:
@@ -239,16 +245,13 @@ def _paces(
     groups: tuple[tuple[str, ...], ...],
     between: tuple[str, ...],
     held: tuple[frozenset[str], ...],
-    until: Any,
-    at: Moment | None,
+    moment: Moment,
     there: dict[str, Any],
 ) -> Any:
-    def one(arrays: list[Any], until: Any, at: Moment | None, there: dict[str, Any]) -> Any:
-        problem: SemiDiscrete = frame.filled(arrays)
-        looked = _looked(problem, until, at)
-        return [_each(problem, groups, between, held, clock, state, there) for state, clock in looked]
+    def one(arrays: list[Any], moment: Moment, there: dict[str, Any]) -> Any:
+        return _each(frame.filled(arrays), groups, between, held, moment.clock, moment.state, there)
 
-    return _mapped(one, axes)(arrays, until, at, there)
+    return _mapped(one, axes)(arrays, moment, there)
 
 
 def _each(
