@@ -459,6 +459,7 @@ def test_a_disk_that_is_full_from_any_write_on_keeps_the_last_commit(half, tmp_p
         grown.check_prefix(there, [grown.ROWS] * 2)
 
 
+@pytest.mark.slow
 def test_readers_while_writing_see_committed_rows_only(tmp_path):
     path = tmp_path / "run.zarr"
     grown.write(path, until=0)

@@ -75,6 +75,7 @@ def test_order_two_against_a_manufactured_solution(kind):
     assert found[-1] == pytest.approx(2.0, abs=0.05), found
 
 
+@pytest.mark.slow
 def test_a_bessel_mode_decays_at_its_rate_with_order_two():
     """u = 1 + J₀(k r) cos(π z/H)/2 with closed sides decays by e^(−D(k² + π²/H²)t); J₀′(kR) = 0."""
     k, t = jn_zeros(1, 1)[0] / RADIUS, 0.02

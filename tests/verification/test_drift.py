@@ -205,7 +205,7 @@ def test_volume_filling_looks_at_the_receiving_cell_and_needs_both_arguments():
         taxis_velocity(grid, jnp.ones(3), density=jnp.ones(3))
 
 
-@pytest.mark.parametrize(("side", "end"), [("far", -1), ("near", 0)])
+@pytest.mark.parametrize(("side", "end"), [("far", -1), pytest.param("near", 0, marks=pytest.mark.slow)])
 def test_a_strong_magnet_on_fine_cells_moves_particles_and_loses_none(side, end):
     """3 mm/h on cells of 5 µm: steps stay within the Courant limit, particles pile up at the wall.
 

@@ -60,6 +60,7 @@ def test_inflow_is_what_the_free_cells_gained_and_lost():
     assert budget["inflow"] > 0
 
 
+@pytest.mark.slow
 def test_krogh_cylinder():
     """A vessel of 5 µm held at U; u = U + s/(4D) (R_c² − r² + 2R² ln(r/R_c)) (with the sign of a source)."""
     errors = []

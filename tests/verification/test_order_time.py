@@ -139,7 +139,7 @@ def test_few_steps_are_rejected(stepper):
     assert statistics["rejected"] <= max(1, 0.05 * statistics["steps"])
 
 
-@pytest.mark.parametrize("stepper", ["rosenbrock 2", "rosenbrock 3", "newton 2"])
+@pytest.mark.parametrize("stepper", ["rosenbrock 2", "rosenbrock 3", pytest.param("newton 2", marks=pytest.mark.slow)])
 def test_budgets_close_whatever_the_stages_left(stepper):
     """To round-off of some hundred steps in float64, at a tolerance of 1e-3."""
     for budget in run(stepper, rtol=1e-3).budgets.values():

@@ -110,7 +110,11 @@ def nothing_holds_it(clock, state, tissue):
     return {"q.source": 1.0}
 
 
-@pytest.mark.parametrize("grid", [tme.Grid.line(1.0, 8), tme.Grid.square(1.0, 5)], ids=["line", "square"])
+@pytest.mark.parametrize(
+    "grid",
+    [tme.Grid.line(1.0, 8), pytest.param(tme.Grid.square(1.0, 5), marks=pytest.mark.slow)],
+    ids=["line", "square"],
+)
 def test_a_quasi_steady_field_that_nothing_holds_is_named(grid):
     """All sides closed, a source, no loss: there is no balance, and the run must not pretend that there is."""
     species = {"q": tme.Species(1.0, 1.0, kind="quasi_steady"), "u": tme.Species(1.0, 1.0)}

@@ -168,6 +168,7 @@ def extra(clock, state, tissue, rate):
     return {"u.source": rate * state["c"], "c.loss": rate}
 
 
+@pytest.mark.slow
 def test_units_of_length_do_not_matter():
     """Lengths × 1000, D × 1e6, transfer and χ accordingly: the same numbers."""
     scale = 1e3
