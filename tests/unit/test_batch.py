@@ -85,6 +85,7 @@ def test_a_failed_member_keeps_its_status_and_the_others_go_on(singles, block):
     assert len(messages) == 1 and messages[0].startswith("1 of 3") and " 1 (" in messages[0]
 
 
+@pytest.mark.slow
 def test_progress_counts_members():
     seen = []
     tme.simulate_batch(scenario(), {RATE: RATES[:3]}, block=2, threads=1, progress=lambda d, n: seen.append((d, n)))

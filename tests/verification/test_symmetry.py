@@ -185,6 +185,7 @@ def test_units_of_length_do_not_matter():
         np.testing.assert_allclose(large[name], u, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_single_precision_is_close_to_double():
     """Fixed steps: what differs is rounding, about 1e-6 after ten steps."""
     control = tme.StepControl(dt=0.1, rtol=1e-6)

@@ -54,6 +54,7 @@ def coupled(widths, d, sides, loss):
     return matrix.tocsc(), driven
 
 
+@pytest.mark.slow
 def test_an_odd_box_of_random_layers_with_another_condition_on_every_side():
     """5 × 9 × 17 cells of 3 to 9 µm, D over four decades from cell to cell and another along each axis, sides that
     change in time. The same mesh, so that the error is that of the steps: it falls tenfold with rtol."""
