@@ -47,7 +47,7 @@ run: $(VENV)/.run-stamp
 	$(VENV)/bin/tmepde run configs/colon_ihc.toml -o out/colon_ihc.zarr --overwrite
 	$(VENV)/bin/tmepde report out/colon_ihc.zarr -o out/colon_ihc.html
 
-# half of its time is compilation: machine code is not optimised here (a fifth of the time), in the other targets it is
+# two fifths of its time are compilation: machine code is not optimised here, in the other targets it is
 test: $(VENV)/.test-stamp
 	XLA_FLAGS="--xla_backend_optimization_level=0 $$XLA_FLAGS" $(PYTEST) -m "not slow and not validation and not slurm"
 
