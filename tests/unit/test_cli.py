@@ -82,6 +82,12 @@ def test_a_run_leaves_a_dataset_that_xarray_opens(folder: Path) -> None:
     assert 'name = "small"' in dataset.attrs["config"]
 
 
+def test_budgets_of_every_species_close(folder: Path) -> None:
+    errors = xr.open_zarr(folder / "small.zarr", consolidated=False)["mass_balance_error"]
+    assert errors.sizes["species"] > 15
+    assert float(abs(errors).max()) < 2e-6
+
+
 def test_overwriting_must_be_asked_for(folder: Path) -> None:
     assert tmepde("run", folder / "small.toml", "-o", folder / "small.zarr").returncode == 2
 

@@ -79,6 +79,7 @@ def test_normalisation_lets_small_particles_in_and_shuts_large_ones_out():
         lambda x: rates.saturation(x, 1.0),
         lambda x: rates.hill(x, 1.0, 4),
         lambda x: rates.inhibition(x, 1.0),
+        lambda x: rates.inhibition(x, 1.0, 4),
         lambda x: rates.positive(1.0 - x),
         lambda x: rates.tanh_ratio(x),
         lambda x: pores.diffusive_hindrance(x),
@@ -90,6 +91,12 @@ def test_normalisation_lets_small_particles_in_and_shuts_large_ones_out():
 def test_laws_and_their_derivatives_are_finite(law, x, dtype):
     value, slope = jax.value_and_grad(lambda y: jnp.asarray(law(y), dtype))(jnp.asarray(x, dtype))
     assert np.isfinite(value) and np.isfinite(slope)
+
+
+def test_what_inhibition_leaves_keeps_its_digits_where_little_is_left():
+    x = jnp.asarray(100.0, jnp.float32)  # 1 − hill is 0 there
+    assert float(rates.inhibition(x, 1.0, 4)) == pytest.approx(1.0 / (1.0 + 1e8), rel=1e-6)
+    assert float(rates.inhibition(0.3, 0.2, 3)) == pytest.approx(1.0 - float(rates.hill(0.3, 0.2, 3)), rel=1e-12)
 
 
 def test_tanh_ratio_is_smooth_across_its_switch():

@@ -239,3 +239,15 @@ def test_production_is_source_times_volume_times_time():
     assert solution.fields["u"][-1].mean() == pytest.approx(0.5, rel=1e-12)
     np.testing.assert_allclose(solution.fields["u"][-1], 0.5, rtol=2e-5)  # linear solves: 0.02·rtol
     assert float(solution.budgets["u"]["produced"]) == pytest.approx(0.25 * 100.0 * 2.0, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_budgets_of_every_species_of_a_tumour_close_in_single_precision():
+    """Compartments too, however small: the rate laws must not be differences of what nearly cancels."""
+    model = tme.library.solid_tumour(tme.Grid.square(1000.0, 16), radius=300.0)
+    therapy = {"car_t": tme.CellInfusion(dose=tme.Bolus(1.0, 1e8))}
+    solution = tme.simulate(tme.Scenario(model, therapy, until=24.0), precision="f32")
+    assert solution.ok
+    errors = {name: float(budget["error"]) for name, budget in solution.budgets.items()}
+    assert {"car_t", "car_t_plasma_memory", "oxygen"} & set(errors) == {"car_t", "car_t_plasma_memory"}
+    assert {n: e for n, e in errors.items() if not abs(e) < 2e-6} == {}

@@ -220,7 +220,7 @@ class VascularDisruption(Intervention):
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         collapse = jnp.minimum(state["vessel_collapse"], 1.0)
-        dying = self.necrosis * collapse * (1.0 - hill(state["oxygen"], self.oxygen_half, 4))
+        dying = self.necrosis * collapse * inhibition(state["oxygen"], self.oxygen_half, 4)
         made = secretion(self.chemokine, state["ischaemic_cells"], tissue["interstitium"])
         return Effects(
             scale={"perfusion": 1.0 - self.depth_of_collapse * collapse * tissue["region_tumour"]},

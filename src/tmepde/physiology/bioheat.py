@@ -15,7 +15,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from tmepde.parameter import param
-from tmepde.physiology.rates import hill, secretion
+from tmepde.physiology.rates import hill, inhibition, secretion
 from tmepde.physiology.tumour import T_CELLS, TUMOUR
 from tmepde.process import Process
 from tmepde.species import Species
@@ -107,7 +107,7 @@ class Bioheat(Process):
 
     def factors(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         response = state["heat_response"]
-        open_share = 1.0 - hill(jnp.minimum(state["temperature"], _RESPONSE_LIMIT), self.shutdown, 12)
+        open_share = inhibition(jnp.minimum(state["temperature"], _RESPONSE_LIMIT), self.shutdown, 12)
         return {
             "perfusion": (1.0 + self.perfusion_gain * response) * open_share,
             "wall_factor": 1.0 + self.wall_gain * response,

@@ -58,10 +58,11 @@ class BloodKinetics(Process):
         cells, antigen = state["car_t_plasma"], state["systemic_antigen"]
         appetite = (1.0 + self.antigen_half) / (self.antigen_half + antigen)  # g/S
         drive = appetite * antigen
+        spent = positive(1.0 - antigen) * self.antigen_half / (self.antigen_half + antigen)  # 1 − g, to all its digits
         return {
             "car_t_plasma.source": (self.expansion + self.contraction) * drive * cells,
             "car_t_plasma.loss": self.contraction,
-            "car_t_plasma_memory.source": self.memory_share * self.contraction * positive(1.0 - drive) * cells,
+            "car_t_plasma_memory.source": self.memory_share * self.contraction * spent * cells,
             "car_t_plasma_memory.loss": self.memory_loss,
             "systemic_antigen.loss": self.expansion * appetite * cells / self.peak,
         }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
-from tmepde.physiology.rates import hill, inhibition, positive, saturation, secretion
+from tmepde.physiology.rates import inhibition, positive, saturation, secretion
 from tmepde.physiology.tumour import T_CELLS, TUMOUR
 from tmepde.process import Process
 
@@ -122,7 +122,7 @@ class InterferonGamma(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         active = tissue["antigen_contact"] * saturation(state["oxygen"], self.oxygen_half) * state["car_t"]
-        active = active * positive(tissue["car_t_secretion"]) * (1.0 - hill(tissue["acidity"], self.acid_half, 2))
+        active = active * positive(tissue["car_t_secretion"]) * inhibition(tissue["acidity"], self.acid_half, 2)
         everyone = _tumour(state) + sum(state[name] for name in T_CELLS) + tissue["host_cells"]
         return {
             "ifn_gamma.source": secretion(self.secretion, active, tissue["interstitium"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
-from tmepde.physiology.rates import hill, inhibition, positive, saturation, secretion
+from tmepde.physiology.rates import inhibition, positive, saturation, secretion
 from tmepde.physiology.tumour import TUMOUR
 from tmepde.process import Process
 from tmepde.species import Species
@@ -222,5 +222,5 @@ class EndogenousImmunity(Process):
     def potency(self, tissue: Any) -> Any:
         """What TGF-β, PD-1 and suppressor cells leave of killing, 0…1."""
         left = inhibition(tissue["tgf_beta_signal"], self.tgf_beta_half)
-        left = left * (1.0 - hill(tissue["pd1_engagement"], self.pd1_half, 2))
+        left = left * inhibition(tissue["pd1_engagement"], self.pd1_half, 2)
         return left * inhibition(tissue["suppressor_signal"], self.suppressor_half)

@@ -165,7 +165,7 @@ class Killing(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         suppression = inhibition(tissue["tgf_beta_signal"], self.tgf_beta_half)
-        suppression = suppression * (1.0 - hill(tissue["pd1_engagement"], self.pd1_half, 2))
+        suppression = suppression * inhibition(tissue["pd1_engagement"], self.pd1_half, 2)
         suppression = suppression * self.milieu(tissue) * tissue["car_t_cytolysis"]
         oxygen = self.anoxic_share + (1.0 - self.anoxic_share) * saturation(state["oxygen"], self.oxygen_half)
         effectors, targets = state["car_t"], state["tumour"]

@@ -242,7 +242,7 @@ class Expansion(Process):
         drive = self.baseline + (1.0 - self.baseline) * saturation(state["growth_factor"], self.cytokine_half)
         room = positive(1.0 - (cells + state["car_t_exhausted"]) / self.full)
         rate = self.rate * saturation(state["oxygen"], self.oxygen_half) * tissue["antigen_contact"] * drive * room
-        milieu = 1.0 - hill(tissue["acidity"], self.acid_half, 2)
+        milieu = inhibition(tissue["acidity"], self.acid_half, 2)
         milieu = milieu * inhibition(tissue["adenosine_signal"], self.adenosine_half)
         milieu = milieu * inhibition(tissue["kynurenine_signal"], self.kynurenine_half)
         return {"car_t.source": rate * milieu * positive(tissue["car_t_division"]) * cells}

@@ -1,6 +1,6 @@
 """Rate laws that are finite, with finite derivatives, for every argument ≥ 0.
 
-    saturation(x, K) = x/(K + x)        hill(x, K, n) = xⁿ/(Kⁿ + xⁿ)        inhibition(x, K) = K/(K + x)
+    saturation(x, K) = x/(K + x)        hill(x, K, n) = xⁿ/(Kⁿ + xⁿ)        inhibition(x, K, n) = 1 − hill
 
 Exponents are whole numbers and static, because a traced power has no derivative at 0. Half-saturations must be > 0.
 """
@@ -21,9 +21,9 @@ def saturation(x: Any, half: Any) -> Any:
     return x / (half + x)
 
 
-def inhibition(x: Any, half: Any) -> Any:
-    """K/(K + x) = 1 − saturation: 1 at 0, ½ at K."""
-    return half / (half + x)
+def inhibition(x: Any, half: Any, exponent: int = 1) -> Any:
+    """Kⁿ/(Kⁿ + xⁿ) = 1 − hill, without the digits that this subtraction loses at x ≫ K: 1 at 0, ½ at K."""
+    return half / (half + x) if exponent == 1 else 1.0 / (1.0 + (x / half) ** exponent)
 
 
 def hill(x: Any, half: Any, exponent: int) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
-from tmepde.physiology.rates import hill, positive, saturation
+from tmepde.physiology.rates import inhibition, positive, saturation
 from tmepde.process import Process
 
 #: the two antigen classes, antigen-positive first
@@ -85,7 +85,7 @@ class Necrosis(Process):
     )
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        rate = self.rate * (1.0 - hill(state["oxygen"], self.oxygen_half, 4))
+        rate = self.rate * inhibition(state["oxygen"], self.oxygen_half, 4)
         return {f"{name}.death": rate for name in TUMOUR}
 
 
