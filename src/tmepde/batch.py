@@ -258,6 +258,7 @@ def _run_block(
     return [
         Solution.collect(
             scenario=member,
+            problem=runners[i].problem,
             times=times[: reached[i]],
             outputs=[_member(o, i) for o in outputs[: reached[i]]],
             carry=progress[i],

@@ -16,6 +16,7 @@ from tmepde._results import Status
 from tmepde._types import State
 from tmepde.schedule import Clock, schedules
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
+from tmepde.steppers.blocks import groups, joined
 from tmepde.steppers.rosenbrock import BUDGET
 
 
@@ -37,8 +38,8 @@ class Progress(eqx.Module):
     iterations: Any
     begun: Any
     status: Any
-    budget: State
-    residue: State
+    budget: Any
+    residue: Any
     rest: State
 
 
@@ -77,8 +78,8 @@ def first_progress(
         iterations=zero,
         begun=zero,
         status=jnp.asarray(int(Status.ok)),
-        budget={n: jnp.zeros(len(BUDGET), dtype) for n in problem.dynamic},
-        residue={n: jnp.zeros(len(BUDGET), dtype) for n in problem.dynamic},
+        budget=jnp.zeros((len(problem.dynamic), len(BUDGET)), dtype),
+        residue=jnp.zeros((len(problem.dynamic), len(BUDGET)), dtype),
         rest={} if compensate is None else {n: jnp.zeros_like(compensate[n]) for n in problem.dynamic},
     )
 
@@ -217,7 +218,7 @@ def _stable(stepper: Stepper, control: StepControl, result: Any, dt: Any) -> Any
 
 def _finite(state: State) -> Any:
     """Whether every value of every field is a number: NaN in one cell of one field refuses the step."""
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(u)) for u in state.values()]))
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(joined(state, names))) for names in groups(state)]))
 
 
 def beginning(base: Any, local: Any, control: StepControl) -> Clock:
@@ -270,9 +271,9 @@ def _account(
     cause = jnp.where(jnp.isfinite(result.error), cause, int(Status.not_finite))
     spent = (steps + rejected - progress.begun >= limit) & ~stuck
     status = jnp.where(stuck, cause, jnp.where(spent, int(Status.step_limit), progress.status))
-    added = {n: jnp.where(accepted, v, 0.0) - progress.residue[n] for n, v in result.budget.items()}
-    budget = {n: progress.budget[n] + v for n, v in added.items()}
-    residue = {n: (budget[n] - progress.budget[n]) - v for n, v in added.items()}
+    added = jnp.where(accepted, result.budget, 0.0) - progress.residue
+    budget = progress.budget + added
+    residue = (budget - progress.budget) - added
     trend = accepted & ~landing  # what comes after a knot is another problem
     last = tuple(
         jnp.where(accepted, jnp.where(trend, new, 0.0), old).astype(dt.dtype)

@@ -123,7 +123,7 @@ class Run:
             return
         self.index, self._initial = snapshot.index, snapshot.initial
         self._local = snapshot.local if snapshot.between else self._spans[min(self.index, len(self._spans)) - 1][1]
-        progress = progress_from(snapshot.progress)
+        progress = progress_from(snapshot.progress, self.runner.problem.dynamic)
         if int(progress.status) != Status.ok:  # try again; what was used up is granted anew
             made = progress.steps + progress.rejected
             progress = eqx.tree_at(lambda p: (p.status, p.begun), progress, (np.asarray(int(Status.ok)), made))
@@ -220,7 +220,7 @@ class Run:
             index=self.index,
             local=np.array(self._local),
             state=self._host(),
-            progress=progress_arrays(self.progress),
+            progress=progress_arrays(self.progress, self.runner.problem.dynamic),
             initial=dict(self._initial),
         )
 
@@ -264,7 +264,7 @@ class Run:
             time=self.time,
             rows=self.index,
             statistics=statistics_of(progress),
-            budgets=account_of(self.scenario, progress.budget, self._initial, final),
+            budgets=account_of(self.runner.problem, progress.budget, self._initial, final),
             precision=self.runner.precision,
             method=self._method,
             wall_time=self.wall_time,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,16 +166,17 @@ def check(snapshot: Snapshot, runner: Runner, times: np.ndarray, branch: bool = 
         )
 
 
-def progress_arrays(progress: Progress) -> dict[str, np.ndarray]:
-    """The controller as named arrays (on the host already)."""
+def progress_arrays(progress: Progress, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The controller as named arrays (on the host already); ``names``: the dynamic species."""
     flat = {n: np.array(getattr(progress, n)) for n in _NUMBERS}
     flat["before"] = np.array([np.asarray(x) for x in progress.before])
-    for group in _GROUPS:
-        flat |= {f"{group}/{n}": np.array(v) for n, v in getattr(progress, group).items()}
+    groups = {group: dict(zip(names, getattr(progress, group), strict=True)) for group in _TABLES}
+    for group, values in (groups | {"rest": progress.rest}).items():
+        flat |= {f"{group}/{n}": np.array(v) for n, v in values.items()}
     return flat
 
 
-def progress_from(arrays: Mapping[str, np.ndarray]) -> Progress:
+def progress_from(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Progress:
     """The inverse of :func:`progress_arrays`."""
     groups: dict[str, Any] = {group: {} for group in _GROUPS}
     for key, values in arrays.items():
@@ -183,8 +184,10 @@ def progress_from(arrays: Mapping[str, np.ndarray]) -> Progress:
         if name:
             groups[group][name] = values
     single: dict[str, Any] = {n: arrays[n] for n in _NUMBERS}
+    groups |= {group: np.stack([groups[group][n] for n in names]) for group in _TABLES}
     return Progress(**single, **groups, before=tuple(arrays["before"]))
 
 
-_GROUPS = ("budget", "residue", "rest")
+_TABLES = ("budget", "residue")  # stored by species
+_GROUPS = (*_TABLES, "rest")
 _NUMBERS = ("dt", "lag", "courant", "steps", "rejected", "iterations", "begun", "status")

@@ -11,6 +11,7 @@ import numpy as np
 from tmepde._results import Status
 from tmepde._types import concrete
 from tmepde.scenario import Scenario
+from tmepde.steppers import SemiDiscrete
 from tmepde.steppers.rosenbrock import BUDGET
 
 
@@ -68,6 +69,7 @@ class Solution(eqx.Module):
     def collect(
         cls,
         scenario: Any,
+        problem: SemiDiscrete,
         times: Any,
         outputs: Any,
         carry: Any,
@@ -85,7 +87,7 @@ class Solution(eqx.Module):
             times=times,
             fields=fields,
             observables=observed,
-            budgets=account_of(scenario, carry.budget, *totals),
+            budgets=account_of(problem, carry.budget, *totals),
             statistics=statistics_of(carry),
             code=carry.status,
             state=final,
@@ -139,11 +141,14 @@ def statistics_of(carry: Any) -> dict[str, Any]:
     return {"steps": carry.steps, "rejected": carry.rejected, "solver_iterations": carry.iterations}
 
 
-def account_of(scenario: Scenario, budget: Any, initial: Any, final: Any) -> dict[str, dict[str, Any]]:
-    """Per species the totals and the relative error of final = initial + produced − lost + inflow − killed."""
-    grid, species = scenario.model.grid, scenario.system.species
+def account_of(problem: SemiDiscrete, budget: Any, initial: Any, final: Any) -> dict[str, dict[str, Any]]:
+    """Per species the totals and the relative error of final = initial + produced − lost + inflow − killed.
+
+    ``budget``: a row of :data:`~tmepde.steppers.account.BUDGET` for each dynamic species.
+    """
+    grid, species = problem.grid, problem.system.species
     out = {}
-    for name, values in budget.items():
+    for name, values in zip(problem.dynamic, budget, strict=True):
         volume = 1.0 if species[name].kind == "compartment" else grid.solid_angle
         entry = {"initial": volume * initial[name], "final": volume * final[name]}
         entry |= {label: volume * values[i] for i, label in enumerate(BUDGET)}

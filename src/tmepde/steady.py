@@ -92,7 +92,8 @@ def steady_state(
     totals = tuple({n: np.asarray(problem.total(jnp.asarray(s[n]))) for n in problem.dynamic} for s in (begin, end))
     carry = first_progress(problem, StepControl(), dtype)
     carry = eqx.tree_at(lambda c: (c.status, c.steps, c.iterations), carry, (int(status), steps, iterations))
-    return Solution.collect(scenario, np.asarray([0.0, np.inf]), outputs, carry, totals, state, (0.0, 0.0), precision)
+    times = np.asarray([0.0, np.inf])
+    return Solution.collect(scenario, problem, times, outputs, carry, totals, state, (0.0, 0.0), precision)
 
 
 def _unsettled(problem: SemiDiscrete, state: State, time: Any) -> str:

@@ -93,4 +93,4 @@ def conclude_program(
     later = jax.lax.map(lambda row: runner.output(*row), (states, times))
     outputs = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
     final = {n: u[-1] for n, u in states.items()}
-    return outputs, final, account_of(runner.scenario, budget, initial, runner.totals(final))
+    return outputs, final, account_of(runner.problem, budget, initial, runner.totals(final))

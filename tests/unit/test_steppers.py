@@ -16,6 +16,7 @@ from tmepde.operators import gradient
 from tmepde.process import process
 from tmepde.schedule import Clock
 from tmepde.steppers import BackwardEuler, NewtonKrylov, Rosenbrock2, Rosenbrock3, SemiDiscrete, StepControl, account
+from tmepde.steppers.blocks import SMALL, together
 from tmepde.steppers.krylov import gmres
 from tmepde.steppers.newton_krylov import SCHEMES
 from tmepde.steppers.tableau import EULER, ROS34PW2, ros2
@@ -69,18 +70,19 @@ def test_the_controller_knows_the_power_of_the_error_estimate():
         assert float(control.following(dt, error, yes, power)) == pytest.approx(min(4.0, 0.9 * 64 ** (1 / power)))
 
 
-def two_cells(cells):
+def two_cells(cells, dynamic=()):
     """A problem of ``cells`` cells in which every second one has three times the volume."""
     volumes = jnp.tile(jnp.asarray([1.0, 3.0]), cells // 2)
     return SimpleNamespace(
         volumes=lambda dtype: volumes.astype(dtype),
         total=lambda x: x if jnp.ndim(x) == 0 else jnp.sum(volumes * x),
         hold=lambda name, u: u,
-        system=SimpleNamespace(species=collections.defaultdict(lambda: SimpleNamespace(signed=False))),
+        system=SimpleNamespace(species=collections.defaultdict(lambda: SimpleNamespace(signed=False, held=None))),
+        dynamic=dynamic,
     )
 
 
-@pytest.mark.parametrize("cells", [2, 2 * account._SMALL], ids=["one product", "one by one"])
+@pytest.mark.parametrize("cells", [2, 2 * SMALL], ids=["one product", "one by one"])
 def test_the_error_weighs_by_volume_and_hides_nothing(cells):
     problem = two_cells(cells)
 
@@ -99,18 +101,50 @@ def test_the_error_weighs_by_volume_and_hides_nothing(cells):
         assert not np.isfinite(judged(bad[0], bad[1]))
 
 
-@pytest.mark.parametrize("cells", [4, 2 * account._SMALL], ids=["together", "one by one"])
+@pytest.mark.parametrize("cells", [4, 2 * SMALL], ids=["together", "one by one"])
 def test_undershoots_are_removed_without_changing_totals_or_other_fields(cells):
-    problem = two_cells(cells)
+    problem = two_cells(cells, ("below", "above", "level"))
     below = jnp.ones(cells).at[1].set(-0.5)
     state = {"below": below, "above": jnp.linspace(0.0, 1.0, cells), "level": jnp.asarray(2.0)}
-    budget = {n: jnp.zeros(len(account.BUDGET)) for n in state}
-    out = account.positive(problem, state, budget)
+    out, budget = account.positive(problem, state, jnp.zeros((3, len(account.BUDGET))))
     assert float(jnp.min(out["below"])) == 0.0
     assert float(problem.total(out["below"])) == pytest.approx(float(problem.total(below)), rel=1e-6)
     assert np.array_equal(out["above"], state["above"]) and float(out["level"]) == 2.0
-    assert float(budget["below"][account.BUDGET.index("clipped")]) == pytest.approx(1.5)
-    assert not np.any(budget["above"]) and not np.any(budget["level"])
+    assert float(budget[0][account.BUDGET.index("clipped")]) == pytest.approx(1.5)
+    assert not np.any(budget[1:])
+
+
+@pytest.mark.parametrize("cells", [4, 2 * SMALL], ids=["together", "one by one"])
+def test_a_table_of_contributions_has_a_row_for_each_species_in_its_order(cells):
+    """Fields between compartments, some with coupling terms, increments or drift, some without."""
+    names = ("level", "u", "pool", "v")
+    problem = two_cells(cells, names)
+    full = {n: jnp.ones(cells if n in "uv" else ()) for n in names}
+    size = {n: 2.0 * cells if n in "uv" else 1.0 for n in names}
+
+    def of(values):
+        return {n: x * full[n] for n, x in values.items()}
+
+    rates = SimpleNamespace(
+        source=of({"level": 1.0, "u": 2.0, "pool": 3.0, "v": 4.0}),
+        loss=of({"level": 0.1, "u": 0.2, "pool": 0.3, "v": 0.4}),
+        side_source=of({"v": 7.0}),
+        side_loss=of({"v": 0.5}),
+    )
+    stage = SimpleNamespace(rates=rates, tendency=full, drift=of({"u": 5.0}))
+    found = account.contribution(problem, stage, of(dict.fromkeys(names, 10.0)), of({"u": 1.0}), of({"v": 6.0}), stage)
+    wanted = [[1.0, 1.0, 0.0], [2.0, 2.2, 5.0], [3.0, 3.0, 0.0], [10.0, 4.0, 2.0]]
+    np.testing.assert_allclose(
+        found, [np.multiply(row, size[n]) for n, row in zip(names, wanted, strict=True)], rtol=1e-6
+    )
+
+
+def test_fields_worked_on_together_come_back_by_name_and_shape():
+    state = {"b": jnp.arange(6.0).reshape(2, 3), "level": jnp.asarray(2.0), "a": jnp.ones((2, 3))}
+    out = together(lambda x, y: x + 10.0 * y, state, {n: u + 1.0 for n, u in state.items()})
+    assert list(out) == list(state)
+    for name, u in state.items():
+        np.testing.assert_array_equal(out[name], u + 10.0 * (u + 1.0))
 
 
 def decay(clock, state, tissue):

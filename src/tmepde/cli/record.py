@@ -201,7 +201,7 @@ class Recorder:
             status=SimpleNamespace(name="waiting", message=""),
             message="",
             statistics={n: np.nan for n in ("steps", "rejected", "solver_iterations")},
-            budgets={n: {} for n in run.progress.budget},
+            budgets={n: {} for n in run.runner.problem.dynamic},
             wall_time=None,
             compile_time=None,
             method=run.runner.method,

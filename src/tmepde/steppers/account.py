@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tmepde._types import State, binary_unit, freeze
 from tmepde.schedule import Clock
+from tmepde.steppers.blocks import SMALL, groups, joined
 from tmepde.steppers.control import StepControl, over
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 
 BUDGET = ("produced", "lost", "inflow", "killed", "clipped")
-#: cells up to which the sums of many fields are one product
-_SMALL = 2**14
 
 
 class StepResult(eqx.Module):
-    """``error``: weighted, 1 is just acceptable. ``budget``: per dynamic species the amounts of :data:`BUDGET`.
+    """``error``: weighted, 1 is just acceptable. ``budget``: a row per dynamic species, the amounts of :data:`BUDGET`.
 
     ``solved``: what the linear and quasi-steady equations of the step gave, for steppers that ``remember``. ``change``:
     what was added to each dynamic species, of steppers with ``increments``.
@@ -29,7 +30,7 @@ class StepResult(eqx.Module):
 
     state: State
     error: Any
-    budget: State
+    budget: Any
     converged: Any
     iterations: Any
     courant: Any
@@ -105,73 +106,94 @@ def contribution(
     extra: State,
     linear: Evaluation,
     swept: State | None = None,
-) -> State:
-    """Rates (amount/h) at which one slope k = F(values) + A·implicit produces, loses and lets in each species.
+) -> Any:
+    """Rates (amount/h) at which one slope k = F(values) + A·implicit produces, loses and lets in each species, a table
+    (dynamic species, 3).
 
     ``implicit``: the increments that the linearisation at ``linear`` acts on; ``extra``: its coupling terms; ``swept``:
     what its flow does.
     """
-    terms: dict[tuple[str, str], Any] = {}
     here, base = stage.rates, linear.rates
-    for name in stage.tendency:
-        produced = here.source[name] + extra[name] if name in extra else here.source[name]
-        lost = here.loss[name] * values[name]
-        if name in implicit:
-            lost = lost + base.loss[name] * implicit[name]
-        inflow: Any = None
-        if name in here.side_source:
-            inflow = here.side_source[name] - here.side_loss[name] * values[name]
-            if name in implicit:
-                inflow = inflow - base.side_loss[name] * implicit[name]
-        if name in stage.drift:
-            inflow = stage.drift[name] if inflow is None else inflow + stage.drift[name]
-        if swept is not None and name in swept:
-            inflow = swept[name] if inflow is None else inflow + swept[name]
-        terms[name, "produced"], terms[name, "lost"] = produced, lost
-        if inflow is not None:
-            terms[name, "inflow"] = inflow
-    sums = totals(problem, terms)
-    none = {n: jnp.zeros((), jnp.result_type(f)) for n, f in stage.tendency.items()}
-    return {
-        n: jnp.stack([sums[n, "produced"], sums[n, "lost"], sums.get((n, "inflow"), none[n])]) for n in stage.tendency
-    }
+    keys: list[tuple[str, str]] = []
+    found = []
+
+    def counted(label: str, names: list[str], block: Any) -> None:
+        keys.extend((n, label) for n in names)
+        found.append(_rows(problem, block))
+
+    for names in groups({n: stage.tendency[n] for n in problem.dynamic}):
+        u = joined(values, names)
+        produced, lost = joined(here.source, names), joined(here.loss, names) * u
+        if any(n in extra for n in names):
+            produced = produced + joined(extra, names, u)
+        if any(n in implicit for n in names):
+            lost = lost + joined(base.loss, names) * joined(implicit, names, u)
+        counted("produced", names, produced)
+        counted("lost", names, lost)
+        let_in: dict[str, Any] = {}
+        for name in names:
+            parts = []
+            if name in here.side_source:
+                parts.append(here.side_source[name] - here.side_loss[name] * values[name])
+                if name in implicit:
+                    parts.append(-base.side_loss[name] * implicit[name])
+            parts += [part[name] for part in (stage.drift, swept or {}) if name in part]
+            if parts:
+                let_in[name] = functools.reduce(operator.add, parts)
+        if let_in:
+            counted("inflow", list(let_in), joined(let_in, list(let_in)))
+    table = _placed(keys, found, [[(n, label) for label in BUDGET[:3]] for n in problem.dynamic])
+    return table.reshape(-1, 3)  # also where nothing is dynamic
 
 
-def totals(problem: SemiDiscrete, values: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Σ V·x of every field in ``values`` over the tissue; the value itself of a compartment.
-
-    Small fields are stacked for one product of a matrix and a vector: a sum by itself is an operation of some 5 µs on a
-    processor however few its cells, and a step of sixteen species had 184 of them. Large ones are summed where they are
-    computed, without being written.
-    """
-    fields = [key for key, x in values.items() if jnp.ndim(x) > 0]
-    volumes = problem.volumes(values[fields[0]].dtype) if fields else None
-    if volumes is None or volumes.size > _SMALL:
-        return {key: problem.total(x) for key, x in values.items()}
-    rows = jnp.stack([values[key] for key in fields]).reshape(len(fields), -1)
-    sums = jnp.matmul(rows, volumes.reshape(-1), precision=jax.lax.Precision.HIGHEST)
-    return {**dict(values), **{key: sums[i] for i, key in enumerate(fields)}}
+def _rows(problem: SemiDiscrete, block: Any) -> Any:
+    """Σ V·x of each of the stacked fields; compartments as they are."""
+    if block.ndim == 1:
+        return block
+    volumes = problem.volumes(block.dtype)
+    if volumes.size > SMALL:
+        return jnp.sum(volumes * block, axis=tuple(range(1, block.ndim)))
+    return jnp.matmul(block.reshape(len(block), -1), volumes.reshape(-1), precision=jax.lax.Precision.HIGHEST)
 
 
-def budget_of(amounts: State) -> State:
-    """Budgets of a step with nothing killed or clipped so far, from ``amounts`` (produced, lost, inflow)."""
-    return {n: jnp.concatenate([a, jnp.zeros(2, a.dtype)]) for n, a in amounts.items()}
+def _placed(keys: list[Any], parts: list[Any], wanted: list[Any]) -> Any:
+    """The values of ``keys``, in ``parts``, as an array with the keys ``wanted`` (nested lists: a table), 0 for those
+    missing."""
+    values = jnp.concatenate(parts) if parts else jnp.zeros((0,))
+    if keys == wanted:
+        return values
+    place = {key: i for i, key in enumerate(keys)}
+
+    def index(of: Any) -> Any:
+        return [index(one) for one in of] if isinstance(of, list) else place.get(of, len(keys))
+
+    return jnp.concatenate([values, jnp.zeros((1,), values.dtype)])[np.asarray(index(wanted), int)]
 
 
-def means(problem: SemiDiscrete, values: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Mean of every field in ``values`` over the tissue; the value itself of a compartment."""
-    sums = totals(problem, values)
-    sizes = {key: jnp.sum(problem.volumes(x.dtype)) for key, x in values.items() if jnp.ndim(x) > 0}
-    return {key: total / sizes[key] if key in sizes else total for key, total in sums.items()}
+def _along(values: Any, block: Any) -> Any:
+    """A number for each of the stacked fields, to be multiplied with ``block``."""
+    return values.reshape((-1,) + (1,) * (block.ndim - 1))
 
 
-def expected(problem: SemiDiscrete, stage: Evaluation) -> State:
-    """|mean tendency| of each species, unit/h."""
-    return {n: jnp.abs(m) for n, m in means(problem, stage.tendency).items()}
+def budget_of(amounts: Any) -> Any:
+    """Budgets of a step with nothing killed or clipped so far, from ``amounts`` (species, (produced, lost, inflow))."""
+    return jnp.pad(amounts, ((0, 0), (0, len(BUDGET) - amounts.shape[1])))
+
+
+def means(problem: SemiDiscrete, values: Mapping[Any, Any]) -> Any:
+    """Mean of every field in ``values`` over the tissue, the value itself of a compartment: a vector in their order."""
+    every = groups(values)
+    found = [_mean(problem, joined(values, names)) for names in every]
+    return _placed([n for names in every for n in names], found, list(values))
+
+
+def expected(problem: SemiDiscrete, stage: Evaluation) -> Any:
+    """|mean tendency| of each dynamic species, unit/h."""
+    return jnp.abs(means(problem, {n: stage.tendency[n] for n in problem.dynamic}))
 
 
 def scales(
-    problem: SemiDiscrete, control: StepControl, old: State, new: State, first: Evaluation, coming: State
+    problem: SemiDiscrete, control: StepControl, old: State, new: State, first: Evaluation, coming: Any
 ) -> State:
     """Acceptable local error: rtol·max(|u| + typical, negligible).
 
@@ -183,102 +205,121 @@ def scales(
         first: the evaluation at the start of the step (lifetimes).
         coming: largest |F̄| of the stages so far, from :func:`expected`.
     """
-    out, largest, terms = {}, {}, {}
-    for name in first.tendency:
-        same = new[name] is old[name]
-        u = jnp.abs(old[name]) if same else jnp.maximum(jnp.abs(old[name]), jnp.abs(new[name]))
-        largest[name], terms[name, "rate"] = u, first.rates.rate(name)
-        terms[name, "square"] = old[name] * old[name] if same else u * u  # no |u| need be written for it
-    found = means(problem, terms)
-    roots = _roots(problem, largest, {n: found[n, "square"] for n in largest})
-    for name, u in largest.items():
-        rate, root = jnp.abs(found[name, "rate"]) + 1.0 / control.horizon, roots[name]
-        typical = jnp.maximum(root, coming[name] / rate)
-        species = problem.system.species[name]
-        negligible = jnp.asarray(species.negligible, u.dtype)
-        started = 1e-6 * jnp.max(jnp.abs(jnp.asarray(species.initial, u.dtype)))
-        negligible = jnp.where(negligible > 0, negligible, started)
-        out[name] = freeze(control.rtol * jnp.maximum(u + typical, negligible))
-    return out
+    every, sizes = groups({n: old[n] for n in problem.dynamic}), []
+    out: State = {}
+    for names in every:
+        u = jnp.abs(joined(old, names))
+        changed = any(new[n] is not old[n] for n in names)
+        sizes.append(jnp.maximum(u, jnp.abs(joined(new, names))) if changed else u)
+    order, horizon = problem.dynamic, 1.0 / control.horizon
+    for names, u, root in zip(every, sizes, _roots(problem, sizes), strict=True):
+        rate = _mean(problem, jnp.stack([first.rates.rate(n) for n in names]))
+        arriving = coming[np.asarray([order.index(n) for n in names])]
+        typical = jnp.maximum(root, arriving / (jnp.abs(rate) + horizon))
+        least = jnp.stack([_least(problem.system.species[n], u.dtype) for n in names])
+        found = freeze(control.rtol * jnp.maximum(u + _along(typical, u), _along(least, u)))
+        out |= {n: found[i] for i, n in enumerate(names)}
+    return {n: out[n] for n in order}
 
 
-def _roots(problem: SemiDiscrete, sizes: State, squares: State) -> State:
-    """Root mean square of each field, from the mean ``squares`` of the ``sizes``; anew where these are too large."""
+def _least(species: Any, dtype: Any) -> Any:
+    """What is negligible: as given, or a millionth of the largest initial value."""
+    negligible = jnp.asarray(species.negligible, dtype)
+    return jnp.where(negligible > 0, negligible, 1e-6 * jnp.max(jnp.abs(jnp.asarray(species.initial, dtype))))
 
-    def plain(squares: State) -> State:
-        return {n: jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), 0.0) for n, x in squares.items()}
 
-    def anew(_: State) -> State:
-        units = {n: binary_unit(u) for n, u in sizes.items()}
-        found = plain(means(problem, {n: (u / units[n]) ** 2 for n, u in sizes.items()}))
-        return {n: units[n] * root for n, root in found.items()}
+def _mean(problem: SemiDiscrete, block: Any) -> Any:
+    """Mean over the tissue of each of the stacked fields; compartments as they are."""
+    return block if block.ndim == 1 else _rows(problem, block) / jnp.sum(problem.volumes(block.dtype))
 
-    if not squares:
-        return {}
-    finite = jnp.all(jnp.stack([jnp.isfinite(x) for x in squares.values()]))
-    return jax.lax.cond(finite, plain, anew, squares)
+
+def _roots(problem: SemiDiscrete, blocks: list[Any]) -> list[Any]:
+    """Root mean square of each of the stacked fields of each block, in another unit where squares are too large."""
+
+    def root(block: Any) -> Any:
+        square = _mean(problem, block * block)
+        return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+
+    def anew(_: list[Any]) -> list[Any]:
+        units = [binary_unit(block, tuple(range(1, block.ndim))) for block in blocks]
+        return [unit.reshape(-1) * root(block / unit) for block, unit in zip(blocks, units, strict=True)]
+
+    found = [root(block) for block in blocks]
+    if not found:
+        return []
+    return jax.lax.cond(jnp.all(jnp.isfinite(jnp.concatenate(found))), lambda found: found, anew, found)
 
 
 def weighted_error(problem: SemiDiscrete, new: State, estimate: State, scale: State, dtype: Any) -> Any:
     """Largest weighted root mean square of ``estimate`` over the species; undershoots of ``new`` count."""
     if not estimate:
         return jnp.zeros((), dtype)
-    squares = {}
-    for name, delta in estimate.items():
-        undershoot = 0.0 if problem.system.species[name].signed else jnp.minimum(new[name], 0.0)
-        ratio = over(freeze(jnp.abs(delta) - undershoot), scale[name])
-        squares[name] = ratio * ratio
-    sizes = jnp.stack([m.astype(dtype) for m in means(problem, squares).values()])
+    found = []
+    for names in groups(estimate):
+        delta, below = jnp.abs(joined(estimate, names)), jnp.minimum(joined(new, names), 0.0)
+        unsigned = np.asarray([not problem.system.species[n].signed for n in names])
+        ratio = over(freeze(delta - jnp.where(_along(unsigned, delta), below, 0.0)), joined(scale, names))
+        found.append(_mean(problem, ratio * ratio).astype(dtype))
+    sizes = jnp.concatenate(found)
     worst = jnp.max(jnp.where(jnp.isfinite(sizes), sizes, jnp.inf))
     return jnp.where(worst == 0, 0.0, jnp.sqrt(jnp.where(worst == 0, 1.0, worst)))
 
 
-def positive(problem: SemiDiscrete, state: State, budget: State) -> State:
+def positive(problem: SemiDiscrete, state: State, budget: Any) -> tuple[State, Any]:
     """Remove undershoots and scale the rest so that the total is kept; the removed amount goes into the budget."""
     out = dict(state)
     unsigned = [n for n in state if not problem.system.species[n].signed]
     fields = [state[n] for n in unsigned if jnp.ndim(state[n]) > 0]
-    small = all(u.size <= _SMALL for u in fields)
-    for names in [unsigned] if small else [[n] for n in unsigned]:  # small fields share one test
-        group = {n: state[n] for n in names}
-        if not group:
-            continue
+    small = all(u.size <= SMALL for u in fields)
+    tested = [unsigned] if small else [[n] for n in unsigned]  # small fields share one test
+    keys: list[tuple[str, str]] = []
+    added = []
+    for names in tested if unsigned else []:
+        group, lift = {n: state[n] for n in names}, functools.partial(_lifted, problem, names)
         lowest = jnp.min(functools.reduce(jnp.minimum, group.values()))
-        lifted, created, clipped = jax.lax.cond(
-            lowest < 0, lambda group: _lifted(problem, group), lambda group: _as_it_is(problem, group), group
-        )
+        lifted, created, clipped = jax.lax.cond(lowest < 0, lift, functools.partial(_as_it_is, problem), group)
         out.update(lifted)
-        for name in names:
-            budget[name] = budget[name].at[BUDGET.index("clipped")].add(clipped[name])
-            budget[name] = budget[name].at[BUDGET.index("produced")].add(created[name])
-    return out
+        keys += [(n, label) for label in ("produced", "clipped") for n in names]
+        added += [created, clipped]
+    if not keys:
+        return out, budget
+    table = _placed(keys, added, [[(n, label) for label in BUDGET] for n in problem.dynamic])
+    return out, budget + table
 
 
-def _lifted(problem: SemiDiscrete, group: State) -> tuple[State, State, State]:
-    """Without undershoots, what of each total that has created, and what was removed; unchanged where there is none."""
-    kept = {n: jnp.maximum(u, 0.0) for n, u in group.items()}
-    below = {n: jnp.minimum(u, 0.0) for n, u in group.items()}
-    before, after, under = (totals(problem, values) for values in (group, kept, below))
-    lifted = {}
-    for name, total in after.items():
-        ratio = jnp.where(total > 0, jnp.maximum(before[name], 0.0) / jnp.where(total > 0, total, 1.0), 1.0)
-        lifted[name] = problem.hold(name, kept[name] * ratio)
-    held = totals(problem, lifted)
-    return lifted, {n: held[n] - before[n] for n in group}, {n: -u for n, u in under.items()}
+def _lifted(problem: SemiDiscrete, order: list[str], group: State) -> tuple[State, Any, Any]:
+    """Without undershoots, what of each total that has created, and what was removed, the latter in that ``order`` (a
+    dictionary that has been through a conditional is sorted); unchanged where there is none."""
+    lifted: State = {}
+    names, created, clipped = [], [], []
+    for members in groups(group):
+        block = joined(group, members)
+        kept = jnp.maximum(block, 0.0)
+        before, after, under = (_rows(problem, x) for x in (block, kept, jnp.minimum(block, 0.0)))
+        ratio = jnp.where(after > 0, jnp.maximum(before, 0.0) / jnp.where(after > 0, after, 1.0), 1.0)
+        whole = kept * _along(ratio, kept)
+        held = {n: problem.hold(n, whole[i]) for i, n in enumerate(members)}
+        lifted |= held
+        if any(problem.system.species[n].held is not None for n in members):
+            whole = jnp.stack(list(held.values()))
+        created.append(_rows(problem, whole) - before)
+        clipped.append(-under)
+        names += members
+    return lifted, *(_placed(names, x, order) for x in (created, clipped))
 
 
-def _as_it_is(problem: SemiDiscrete, group: State) -> tuple[State, State, State]:
-    nothing = {n: jnp.zeros((), u.dtype) for n, u in group.items()}
+def _as_it_is(problem: SemiDiscrete, group: State) -> tuple[State, Any, Any]:
+    nothing = jnp.zeros(len(group), jnp.result_type(*group.values()))
     return {n: problem.hold(n, u) for n, u in group.items()}, nothing, nothing
 
 
-def hazards(problem: SemiDiscrete, clock: Clock, before: State, state: State, budget: State) -> State:
+def hazards(problem: SemiDiscrete, clock: Clock, before: State, state: State, budget: Any) -> tuple[State, Any]:
     """u ← u·exp(−Λ), once and exactly."""
     found = problem.system.hazards(clock, before)
     out = dict(state)
     for name, value in sorted(found.items()):
         survivors = problem.hold(name, state[name] * jnp.exp(-jnp.asarray(value).astype(state[name].dtype)))
         killed = problem.total(state[name] - survivors)
-        budget[name] = budget[name].at[BUDGET.index("killed")].add(killed)
+        budget = budget.at[problem.dynamic.index(name), BUDGET.index("killed")].add(killed)
         out[name] = survivors
-    return out
+    return out, budget

@@ -80,8 +80,8 @@ class _Carry(eqx.Module):
 
     newest: State
     before: State
-    amounts: State
-    amounts_before: State
+    amounts: Any
+    amounts_before: Any
     steady: State
     converged: Any
     iterations: Any
@@ -156,7 +156,7 @@ class RungeKuttaChebyshev(Stepper):
             clock,
             state,
             new,
-            budget_of({n: dt * a for n, a in found.items()}),
+            budget_of(dt * found),
             error=error,
             converged=feasible & end.converged,
             iterations=end.iterations + 1,
@@ -197,7 +197,7 @@ class RungeKuttaChebyshev(Stepper):
                     for n, d in carry.newest.items()
                 },
                 carry.newest,
-                {n: combine(a, carry.amounts_before[n], added[n], start[n]) for n, a in carry.amounts.items()},
+                combine(carry.amounts, carry.amounts_before, added, start),
                 carry.amounts,
                 relaxed,
                 carry.converged & steady,
@@ -208,8 +208,8 @@ class RungeKuttaChebyshev(Stepper):
         begin = _Carry(
             {n: dt * opening * f for n, f in first.tendency.items()},
             nothing,
-            {n: opening * a for n, a in start.items()},
-            {n: jnp.zeros_like(a) for n, a in start.items()},
+            opening * start,
+            jnp.zeros_like(start),
             {n: state[n] for n in problem.quasi_steady},
             jnp.asarray(True),
             jnp.asarray(0),

@@ -63,22 +63,22 @@ def cap(control: StepControl, rate: Any, longest: Any) -> Any:
 
 
 def conclude(
-    problem: SemiDiscrete, clock: Clock, before: State, result: State, budget: State, **found: Any
+    problem: SemiDiscrete, clock: Clock, before: State, result: State, budget: Any, **found: Any
 ) -> StepResult:
     """Undershoots removed, hazards applied, and ``error`` made infinite where a value is not finite."""
     new = {n: result[n] for n in problem.dynamic}
     finite = jnp.asarray(True)
     for value in new.values():
         finite = finite & jnp.isfinite(jnp.sum(value))
-    new = positive(problem, new, budget)
-    new = hazards(problem, clock, before, new, budget)
+    new, budget = positive(problem, new, budget)
+    new, budget = hazards(problem, clock, before, new, budget)
     found["error"] = jnp.where(finite, found["error"], jnp.inf)
     return StepResult(state={**result, **new}, budget=budget, **found)
 
 
 class _Carry(eqx.Module):
     state: State
-    amounts: State
+    amounts: Any
     converged: Any
     iterations: Any
 
@@ -148,7 +148,7 @@ class ExplicitEuler(Stepper):
         error = (
             self._error(problem, control, clock, last, state, end.state, h) if control.adaptive else jnp.zeros_like(dt)
         )
-        budget = budget_of({n: h * a for n, a in end.amounts.items()})
+        budget = budget_of(h * end.amounts)
         return conclude(
             problem,
             clock,
@@ -171,7 +171,7 @@ class ExplicitEuler(Stepper):
         a small number, so that a content does not drift however many substeps there are.
         """
         tolerance = control.algebraic * control.rtol
-        unknown = {n: jnp.full(3, jnp.nan, state[n].dtype) for n in problem.dynamic}
+        unknown = jnp.full((len(problem.dynamic), 3), jnp.nan, jnp.result_type(*state.values()))
 
         def advance(index: Any, carry: _Carry) -> tuple[_Carry, State]:
             start = clock.local + index * h
@@ -184,7 +184,7 @@ class ExplicitEuler(Stepper):
             relaxed, steady, solves = relaxed_part(problem, later, new, tolerance, tracked)
             after = _Carry(
                 {**new, **relaxed},
-                {n: carry.amounts[n] + added[n] for n in added},
+                carry.amounts + added,
                 carry.converged & steady,
                 carry.iterations + solves + 1,
             )
@@ -209,8 +209,7 @@ class ExplicitEuler(Stepper):
             end, change = jax.lax.fori_loop(0, count, further, (other(begin), still))
             return whole(end, change), change
 
-        nothing = {n: jnp.zeros(3, state[n].dtype) for n in problem.dynamic}
-        begin = _Carry(state, nothing, jnp.asarray(True), jnp.asarray(0))
+        begin = _Carry(state, jnp.zeros_like(unknown), jnp.asarray(True), jnp.asarray(0))
         if tracked or jnp.asarray(h).dtype != jnp.float32:  # where the rounding is not carried along
             return repeat(count, self.most, lambda index, carry: advance(index, carry)[0], begin, tracked), None
         return jax.lax.cond(count == 1, lambda: advance(0, begin), many)
@@ -237,8 +236,7 @@ def judged(
 ) -> Any:
     """The weighted error of an ``estimate``, on the scales that all steppers share; ``first`` and ``then`` are
     :class:`Terms` at the start and the end."""
-    start, end = expected(problem, first), expected(problem, then)
-    coming = {n: jnp.maximum(start[n], end[n]) for n in start}
+    coming = jnp.maximum(expected(problem, first), expected(problem, then))
     scale = scales(problem, control, old, new, first, coming)
     return weighted_error(problem, new, estimate, scale, jnp.asarray(dt).dtype)
 

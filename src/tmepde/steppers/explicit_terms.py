@@ -69,12 +69,12 @@ def terms(problem: SemiDiscrete, clock: Any, state: State) -> Terms:
     return Terms(state, tendency, rates, drift)
 
 
-def amounts(problem: SemiDiscrete, found: Terms) -> State:
-    """Per species (produced, lost, inflow) in amount/h; what is one number or identically zero is not summed."""
+def amounts(problem: SemiDiscrete, found: Terms) -> Any:
+    """A row (produced, lost, inflow) per species, in amount/h; what is one number or identically zero is not summed."""
     state = found.state
     if found.whole is not None:
         return contribution(problem, found.whole, state, {}, {}, found.whole)
-    out = {}
+    out = []
     rates = found.rates
     size = jnp.sum(problem.volumes(jnp.result_type(*state.values())))  # once, outside the loop over substeps
     for name in problem.dynamic:
@@ -90,8 +90,8 @@ def amounts(problem: SemiDiscrete, found: Terms) -> State:
         if name in found.drift:
             inflow.append(found.drift[name])
         parts = (produced, lost, sum(inflow) if inflow else jnp.zeros(()))
-        out[name] = jnp.stack([weighted_sum(problem, x).astype(u.dtype) for x in parts])
-    return out
+        out.append(jnp.stack([weighted_sum(problem, x).astype(u.dtype) for x in parts]))
+    return jnp.stack(out)
 
 
 def weighted_sum(problem: SemiDiscrete, values: Any) -> Any:

@@ -246,12 +246,11 @@ class Exponential2(Stepper):
         estimate = {n: dt * k2[n] for n in k2}
         new = {n: middle[n] + estimate[n] for n in k2}
         budget = budget_of(_amounts(problem, dt, tools, (first, second), (state, middle)))
-        means = [expected(problem, stage) for stage in (first, second)]
-        coming = {n: jnp.maximum(means[0][n], means[1][n]) for n in means[0]}
+        coming = jnp.maximum(expected(problem, first), expected(problem, second))
         scale = scales(problem, control, state, new, first, coming)
         error = weighted_error(problem, new, estimate, scale, jnp.asarray(dt).dtype)
-        new = positive(problem, new, budget)
-        new = hazards(problem, clock, state, new, budget)
+        new, budget = positive(problem, new, budget)
+        new, budget = hazards(problem, clock, state, new, budget)
         kept = {n: relaxed[n] for n in problem.quasi_steady}
         change = {n: dt * k1[n] + estimate[n] for n in k1}
         return StepResult({**state, **kept, **new}, error, budget, steady, count, second.courant, change=change)
@@ -263,14 +262,14 @@ def _amounts(
     tools: _Propagator,
     stages: tuple[Evaluation, Evaluation],
     values: tuple[State, State],
-) -> State:
+) -> Any:
     """Produced, lost and let in per species: the scheme's own weights on its own terms, so that budgets close.
 
     Beside open sides a cell's term counts by what of it stays until the end of the step.
     """
     weights = tools.weights(problem)
-    out = {}
-    for name in stages[0].tendency:
+    out = []
+    for name in problem.dynamic:
         total = jnp.zeros((3,), jnp.asarray(dt).dtype)
         for stage, here, weight in zip(stages, values, weights, strict=True):
             w, source = weight[name], stage.rates.source[name]
@@ -279,5 +278,5 @@ def _amounts(
             if name in problem.transported and _closed(problem, name) and name not in stage.rates.side_source:
                 rest = stage.drift.get(name, jnp.zeros((1,) * rest.ndim, rest.dtype))  # diffusion sums to nothing
             total = total + jnp.stack([problem.total(w * x) for x in (source, lost, rest)])
-        out[name] = dt * total
-    return out
+        out.append(dt * total)
+    return jnp.stack(out)

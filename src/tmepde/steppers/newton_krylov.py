@@ -27,6 +27,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tmepde._types import State, freeze, parted, shapes
 from tmepde.schedule import Clock
@@ -130,7 +131,7 @@ class _Frame(eqx.Module):
                 out[name] = jnp.maximum(out[name], 0.1 * (base[name] + z[name]) - base[name])
         return out
 
-    def closed(self, inverse: BlockInverse, base: State, fraction: Any, z: State) -> tuple[State, State]:
+    def closed(self, inverse: BlockInverse, base: State, fraction: Any, z: State) -> tuple[State, Any]:
         """z with what Newton left put right where that is exact, and the rates for the budgets.
 
         A transported field u is changed by the same fraction of |u| in every cell, so that Σ V (w (F − λc) − z) = 0 and
@@ -218,27 +219,28 @@ class NewtonKrylov(Stepper):
         new = {n: state[n] + change[n] for n in dynamic}
         raw = {n: dt * sum(e * slopes[n][i] for i, e in enumerate(scheme.errors)) for n in dynamic}
         filtered, more = inverse(freeze({**{n: jnp.zeros_like(state[n]) for n in frame.steady}, **raw}))
-        budget = budget_of({n: dt * amounts[n] for n in dynamic})
+        rows = np.asarray([full.dynamic.index(n) for n in dynamic])
+        budget = budget_of(dt * amounts[rows])
         scale = scales(full, control, state, {**state, **new}, first, _coming(full, first, slopes, scheme.stages))
         error = weighted_error(problem, new, {n: filtered[n] for n in dynamic}, scale, jnp.asarray(dt).dtype)
-        new = positive(problem, new, budget)
-        new = hazards(problem, clock, state, new, budget)
+        new, budget = positive(problem, new, budget)
+        new, budget = hazards(problem, clock, state, new, budget)
         result = {**{n: end[n] for n in frame.steady}, **new}
         return StepResult(result, error, budget, ok, count + more, first.courant, change=change)
 
 
-def _coming(problem: SemiDiscrete, first: Evaluation, slopes: State, stages: int) -> State:
+def _coming(problem: SemiDiscrete, first: Evaluation, slopes: State, stages: int) -> Any:
     """Largest |mean tendency| over the stages: the third of a chain that starts from nothing has none at the start."""
     out = expected(problem, first)
     for i in range(1, stages + 1):
-        later = means(problem, {n: slopes[n][i] for n in slopes})
-        out |= {n: jnp.maximum(out[n], jnp.abs(later[n])) for n in later}
+        later = means(problem, {n: slopes[n][i] if n in slopes else first.tendency[n] for n in problem.dynamic})
+        out = jnp.maximum(out, jnp.abs(later))
     return out
 
 
 def _stages(
     frame: _Frame, inverse: BlockInverse, first: Evaluation, differentiable: bool
-) -> tuple[State, State, State, Any, Any]:
+) -> tuple[State, State, Any, Any, Any]:
     """Slopes ``(stages + 1, …)`` of each field, the last values, rates for the budgets, convergence, iterations.
 
     All implicit stages run in one loop, so that the program holds Newton's method once.
@@ -254,7 +256,7 @@ def _stages(
         n: jnp.zeros((count + 1, *jnp.shape(state[n])), state[n].dtype).at[0].set(first.tendency[n]) for n in dynamic
     }
     added = contribution(problem, first, state, {}, {}, first)
-    amounts = {n: scheme.weights[0] * added[n] for n in dynamic}
+    amounts = scheme.weights[0] * added
 
     def stage(index: Any, carry: tuple[Any, ...]) -> tuple[Any, ...]:
         store, last, amounts, ok, spent = carry
@@ -268,7 +270,7 @@ def _stages(
         z, ok, more = _solve(frame, inverse, base, time, start, ok, differentiable)
         z, rates = frame.closed(inverse, base, time, z)
         store = {n: store[n].at[index + 1].set(z[n] / frame.weight) for n in dynamic}
-        amounts = {n: amounts[n] + weights[index + 1] * rates[n] for n in dynamic}
+        amounts = amounts + weights[index + 1] * rates
         return store, {n: base[n] + z[n] for n in names}, amounts, ok, spent + more
 
     carry = (store, {n: state[n] for n in names}, amounts, jnp.asarray(True), jnp.asarray(0))

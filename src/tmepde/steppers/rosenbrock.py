@@ -24,6 +24,8 @@ below it is removed by scaling the field down to its own total (nothing is creat
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +47,7 @@ from tmepde.steppers.account import (
     scales,
     weighted_error,
 )
+from tmepde.steppers.blocks import together
 from tmepde.steppers.control import StepControl
 from tmepde.steppers.pull import foreseen, linearised
 from tmepde.steppers.quasi_steady import LINKED, relax_quasi_steady
@@ -74,8 +77,8 @@ class _Progress(eqx.Module):
     """What the stages of a step hand on: balanced quasi-steady fields, budgets, largest mean tendencies, counters."""
 
     steady: State
-    amounts: State
-    coming: State
+    amounts: Any
+    coming: Any
     converged: Any
     iterations: Any
     courant: Any
@@ -106,20 +109,20 @@ class _Step(eqx.Module):
     ) -> tuple[State, _Progress]:
         """One stage after the first: its slope l_i, and the progress with its terms."""
         problem, state, dt = self.problem, self.state, self.clock.step
-        values = {n: state[n] + dt * _combine(row.arguments, slopes, n) for n in problem.dynamic}
+        begun = {n: state[n] for n in problem.dynamic}
+        values = together(lambda u, *k: u + dt * _combine(row.arguments, k), begun, *slopes)
         relaxed, balanced, count = self.relax(row.time, problem.positive({**state, **carry.steady, **values}))
         here = _bounded(problem, problem.evaluate(self.later(row.time), {**relaxed, **values}), values, first)
-        rhs = {n: here.tendency[n] - _combine(row.subtract, slopes, n) for n in values}
+        rhs = together(lambda f, *k: f - _combine(row.subtract, k), here.tendency, *slopes)
         certain = isinstance(row.slope, float) and row.slope == 0.0
         guess = None if certain else {n: row.slope * slopes[0][n] for n in values}
         slope, extra, solved, more = solver(rhs, guess, row.slope, row.known)
-        implicit = {n: gamma * dt * slope[n] for n in slope}
+        implicit = together(lambda k: gamma * dt * k, slope)
         added = contribution(problem, here, values, implicit, extra, first, solver.swept(slope))
-        mean = expected(problem, here)
         return slope, _Progress(
             steady={n: relaxed[n] for n in problem.quasi_steady},
-            amounts={n: carry.amounts[n] + row.weight * added[n] for n in added},
-            coming={n: jnp.maximum(carry.coming[n], mean[n]) for n in mean},
+            amounts=carry.amounts + row.weight * added,
+            coming=jnp.maximum(carry.coming, expected(problem, here)),
             converged=carry.converged & balanced & solved,
             iterations=carry.iterations + count + more,
             courant=here.active if solver.flow else here.courant,
@@ -209,11 +212,11 @@ class RosenbrockW(Stepper):
         slope, extra, solved, count = solver(
             first.tendency, None, table.slopes[0], None if remembered is None else remembered[0]
         )
-        implicit = {n: table.gamma * dt * slope[n] for n in slope}
+        implicit = together(lambda k: table.gamma * dt * k, slope)
         added = contribution(problem, first, state, implicit, extra, first, solver.swept(slope))
         carry = _Progress(
             steady=foreseen(problem, state, pull, table.times[1] * dt),
-            amounts={n: table.weights[0] * a for n, a in added.items()},
+            amounts=table.weights[0] * added,
             coming=coming,
             converged=solved,
             iterations=spent + count,
@@ -221,14 +224,14 @@ class RosenbrockW(Stepper):
         )
         frame = _Step(problem, control, clock, state, differentiable, balanced if table.order <= 2 else None)
         slopes, carry = self._stages(frame, solver, first, slope, carry, remembered)
-        change = {n: dt * _combine(table.final, slopes, n) for n in slope}
-        new = {n: state[n] + change[n] for n in slope}
-        estimate = {n: dt * _combine(table.errors, slopes, n) for n in slope}
-        budget = budget_of({n: dt * a for n, a in carry.amounts.items()})
+        change = together(lambda *k: dt * _combine(table.final, k), *slopes)
+        new = together(lambda d, u: u + d, change, state)
+        estimate = together(lambda *k: dt * _combine(table.errors, k), *slopes)
+        budget = budget_of(dt * carry.amounts)
         scale = scales(problem, control, state, new, first, carry.coming)
         error = weighted_error(problem, new, estimate, scale, jnp.asarray(dt).dtype)
-        new = positive(problem, new, budget)
-        new = hazards(problem, clock, state, new, budget)
+        new, budget = positive(problem, new, budget)
+        new, budget = hazards(problem, clock, state, new, budget)
         result = {**state, **carry.steady, **new}
         converged, iterations = carry.converged, carry.iterations
         if table.order > 2:
@@ -291,14 +294,9 @@ def _unstack(store: State, stages: int) -> list[State]:
     return [{n: k[j] for n, k in store.items()} for j in range(stages)]
 
 
-def _combine(weights: Any, slopes: Sequence[State], name: str) -> Any:
-    """Σ_j w_j l_j of one species, over the stages there are."""
-    count = min(len(slopes), len(weights))
-    terms = [weights[j] * slopes[j][name] for j in range(count)]
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
+def _combine(weights: Any, slopes: Sequence[Any]) -> Any:
+    """Σ_j w_j l_j, over the stages there are."""
+    return functools.reduce(operator.add, [weights[j] * slopes[j] for j in range(min(len(slopes), len(weights)))])
 
 
 def Rosenbrock2(gamma: float = 1.0 - 0.5**0.5, kinetics: bool = False) -> RosenbrockW:  # noqa: N802 - the scheme's name

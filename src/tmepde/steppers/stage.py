@@ -27,6 +27,7 @@ from tmepde.elliptic.operator import rows
 from tmepde.elliptic.solve import differentiable_solve
 from tmepde.operators.apart import apart_if_large
 from tmepde.schedule import Clock
+from tmepde.steppers.blocks import together
 from tmepde.steppers.cellwise import cellwise_inverse, cellwise_product, pointwise_jacobian
 from tmepde.steppers.control import StepControl
 from tmepde.steppers.flow import FlowSolver, carried_names
@@ -163,8 +164,9 @@ class StageSolver:
                 across = self.pull.inner({n: slow[n] * rhs[n] / self.rate[n] for n in names})
                 pulled = {n: pulled[n] + (1.0 - slow[n]) * across[n] for n in names}
             cells, weight = problem.grid.shape, self.weight  # used twice below: large ones are written, not made twice
-            extra.update({n: apart_if_large(cells, lambda change: weight * change, pulled[n]) for n in names})
-            rhs = {**rhs, **{n: rhs[n] + extra[n] for n in names}}
+            pulled = together(lambda change: apart_if_large(cells, lambda change: weight * change, change), pulled)
+            extra.update(pulled)
+            rhs = {**rhs, **together(lambda change, r: r + change, pulled, rhs)}
         b = jnp.stack([rhs[n] for n in names]) * problem.volumes(rhs[names[0]].dtype)
         start = None if guess is None else freeze(jnp.stack([guess[n] for n in names]))
         if self.flow is None:
