@@ -216,16 +216,18 @@ def scales(
         rate = _mean(problem, jnp.stack([first.rates.rate(n) for n in names]))
         arriving = coming[np.asarray([order.index(n) for n in names])]
         typical = jnp.maximum(root, arriving / (jnp.abs(rate) + horizon))
-        least = jnp.stack([_least(problem.system.species[n], u.dtype) for n in names])
-        found = freeze(control.rtol * jnp.maximum(u + _along(typical, u), _along(least, u)))
+        least = _along(_least(problem, names, u.dtype), u)
+        found = freeze(control.rtol * jnp.maximum(u + _along(typical, u), least))
         out |= {n: found[i] for i, n in enumerate(names)}
     return {n: out[n] for n in order}
 
 
-def _least(species: Any, dtype: Any) -> Any:
-    """What is negligible: as given, or a millionth of the largest initial value."""
-    negligible = jnp.asarray(species.negligible, dtype)
-    return jnp.where(negligible > 0, negligible, 1e-6 * jnp.max(jnp.abs(jnp.asarray(species.initial, dtype))))
+def _least(problem: SemiDiscrete, names: list[str], dtype: Any) -> Any:
+    """What is negligible of each: as given, or a millionth of the largest initial value."""
+    species = [problem.system.species[n] for n in names]
+    given = jnp.stack([jnp.asarray(one.negligible, dtype) for one in species])
+    begun = jnp.stack([jnp.max(jnp.abs(jnp.asarray(one.initial, dtype))) for one in species])
+    return jnp.where(given > 0, given, 1e-6 * begun)
 
 
 def _mean(problem: SemiDiscrete, block: Any) -> Any:

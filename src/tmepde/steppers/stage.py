@@ -105,6 +105,7 @@ class StageSolver:
                 return jnp.stack([rates.gain(n) - rates.rate(n) * v for n, v in zip(names, values, strict=True)])
 
             self.block = jax.jacfwd(compartments)(jnp.stack([state[n] for n in names]))
+            self.freed = cellwise_inverse(self.block, self.weight)
         if kinetics and problem.system.of_kind("local"):
             self.local = problem.system.of_kind("local")
             self.jacobian = self._safe(pointwise_jacobian(problem, self.local, clock, state), cautious)
@@ -237,9 +238,10 @@ class StageSolver:
     def _compartments(self, rhs: State, out: State, extra: State) -> None:
         names = self.compartments
         r = jnp.stack([rhs[n] for n in names])
-        matrix = jnp.eye(len(names), dtype=r.dtype) - self.weight * self.block
-        k = jnp.linalg.solve(matrix, r)
-        change = self.block @ k
+        k = cellwise_product(self.freed, r)
+        rest = r - k + self.weight * cellwise_product(self.block, k)
+        k = k + cellwise_product(self.freed, rest)  # as exact as elimination, which for each stage is thrice the program
+        change = cellwise_product(self.block, k)
         for i, name in enumerate(names):
             out[name] = k[i]
             extra[name] = self.weight * (change[i] + self.first.rates.rate(name) * k[i])
