@@ -348,6 +348,11 @@ def _cause(runner: Runner, status: Status, name: str, one: Finding, initial: flo
         return "Likely cause: it has no balance. Check that it has a loss or an open side."
     if status == Status.solver:
         return "Likely cause: a coupling too stiff for this stepper. Try another stepper, solver or a finer grid."
+    if not species.signed and float(one.value) <= _GONE * float(one.mean) and float(one.tendency) < 0:
+        return (
+            "Likely cause: it is taken away where nothing of it is left, by a negative source or an outward "
+            "PrescribedFlux. Write what is taken as a loss rate, or as a Robin side, which fall with what is there."
+        )
     if status == Status.step_limit:
         return f"It changes fastest. Raise `max_steps`, save more often, or loosen `rtol`.{_stiff(runner)}"
     if status == Status.not_finite and runner.dtype == np.float32 and 0 < float(one.largest) < _FAINT:

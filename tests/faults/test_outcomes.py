@@ -122,6 +122,15 @@ def test_a_step_limit_is_named_with_time_and_what_changes_fastest():
     assert "At 0.015 h with Δt = 0.001 h" in solution.message and "Raise `max_steps`" in solution.message
 
 
+def test_what_is_taken_from_an_emptied_field_is_named():
+    """A side that takes more than there is: no step is short enough."""
+    species = {"u": tme.Species(1.0, 100.0, boundary={"x+": tme.PrescribedFlux(-500.0)})}
+    control = tme.StepControl(max_steps=500)
+    solution = tme.simulate(tme.Scenario(tme.Model(tme.Grid.line(100.0, 20), species), until=10.0), control=control)
+    assert solution.status == Status.step_limit and finite(solution.state)
+    assert "cell (19)" in solution.message and "outward PrescribedFlux" in solution.message
+
+
 def unsupplied(clock, state, tissue):
     return {"q.source": 1.0 + 0.0 * state["q"]}
 

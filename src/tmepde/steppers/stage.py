@@ -240,7 +240,7 @@ class StageSolver:
         r = jnp.stack([rhs[n] for n in names])
         k = cellwise_product(self.freed, r)
         rest = r - k + self.weight * cellwise_product(self.block, k)
-        k = k + cellwise_product(self.freed, rest)  # as exact as elimination, which for each stage is thrice the program
+        k = k + cellwise_product(self.freed, rest)
         change = cellwise_product(self.block, k)
         for i, name in enumerate(names):
             out[name] = k[i]
