@@ -207,11 +207,10 @@ def standing(
     going = [i for i, clock in enumerate(clocks) if clock[2] > 0]
     if not runner.stepper.separate or not found.exchanging or not going:
         return told
-    with jax.default_matmul_precision("highest"):
-        moments = [_moment(states[i], clocks[i], largest[i], runner.dtype) for i in going]
-        least = [_TRIPS / float(clocks[i][2]) for i in going]
-        members = [parts[i][0] for i in going]
-        exchanges = fastest_each(members, parts[0][1], found, least, runner.dtype, moments)
+    moments = [_moment(states[i], clocks[i], largest[i], runner.dtype) for i in going]
+    least = [_TRIPS / float(clocks[i][2]) for i in going]
+    members = [parts[i][0] for i in going]
+    exchanges = fastest_each(members, parts[0][1], found, least, runner.dtype, moments)
     for i, exchange in zip(going, exchanges, strict=True):
         if exchange.names:
             times = exchange.trips * float(clocks[i][2])

@@ -96,6 +96,7 @@ def fastest(
     return fastest_each([arrays], frame, found, [least], dtype, [when])[0]
 
 
+@jax.default_matmul_precision("highest")  # wherever it is called from, it is the same program
 def fastest_each(
     members: Sequence[list[Any]],
     frame: Frame,
