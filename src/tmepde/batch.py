@@ -38,7 +38,7 @@ from tmepde.steppers.control import shortened
 from tmepde.steppers.structure import structure
 
 #: structures whose programs this process has: their members need not wait for a first one
-_compiled: set[int] = set()
+_compiled: set[Any] = set()
 #: bytes of state of a block on a CPU: below, a step is mostly the start of many small operations, which members share;
 #: above, sharing gains less than waiting for the slowest costs (two fields: 16² twice as fast, 32² even, 64² slower)
 _BLOCK_BYTES = 2**14
@@ -108,7 +108,7 @@ def simulate_batch(
     size, workers = _plan(runners[0], len(members), block, threads, mesh)
     chunks = [slice(i, i + size) for i in range(0, len(members), size)]
     solutions: list[Any] = [None] * len(members)
-    known, done = hash((_signature(runners[0]), size, mesh is None)), 0
+    known, done = (_signature(runners[0]), size, mesh is None), 0
 
     def one(chunk: slice) -> slice:
         with jax.default_matmul_precision("highest"):  # a setting of the thread

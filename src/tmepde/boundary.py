@@ -73,6 +73,8 @@ class PrescribedFlux(BoundaryCondition):
         return 0.0, 0.0, _evaluate(self.flux, clock, state)
 
 
+_CLOSED = NoFlux()
+
 Sides = tuple[tuple[BoundaryCondition, BoundaryCondition], ...]
 
 
@@ -98,6 +100,6 @@ def sides(boundary: Any, axes: tuple[str, ...]) -> Sides:
             raise TypeError(f"`boundary[{key!r}]` must be a condition, but {given} was given. Write Dirichlet(value).")
 
     def pick(axis: str, sign: str) -> BoundaryCondition:
-        return boundary.get(axis + sign, boundary.get(axis, NoFlux()))
+        return boundary.get(axis + sign, boundary.get(axis, _CLOSED))
 
     return tuple((pick(a, "-"), pick(a, "+")) for a in axes)

@@ -100,8 +100,44 @@ def answered(who: str, ask: Callable[[], Any], grid: Any, kinds: Mapping[str, st
             branches on values.
         ValueError: for a shape that does not fit the grid.
     """
+    terms = _asked(who, ask, state)
+    if not isinstance(terms, Mapping):
+        given = type(terms).__name__
+        raise TypeError(f"{who} must return a mapping such as {{'u.source': 1.0}}, but {given} was returned.")
+    for target, value in terms.items():
+        _check_term(who, target, value, grid, kinds)
+    return terms
+
+
+def effects_of(who: str, ask: Callable[[], Any], grid: Any, kinds: Mapping[str, str], state: Mapping[str, Any]) -> Any:
+    """The :class:`~tmepde.interventions.base.Effects` that ``ask()`` returns, with shapes that fit.
+
+    Raises:
+        KeyError, TypeError, ValueError: as of :func:`answered`.
+    """
+    effects = _asked(who, ask, state)
+    parts = {part: getattr(effects, part, None) for part in ("scale", "add", "hazard")}
+    for part, terms in parts.items():
+        if not isinstance(terms, Mapping):
+            given = type(effects if part == "scale" else terms).__name__
+            raise TypeError(
+                f"{who} must return Effects(scale={{…}}, add={{…}}, hazard={{…}}), but {given} was returned."
+            )
+        for target, value in terms.items():
+            velocity = target.rpartition(".")[2] in ("velocity", "flow")
+            if part == "hazard" or (part == "scale" and velocity):
+                _check_numbers(f"{who}: `{part}` of `{target}`", value)
+                wide = part == "hazard" and kinds.get(target) != "compartment"
+                _check_shape(f"{who}: `{part}` of `{target}`", value, grid.shape if wide else ())
+            else:
+                _check_term(f"{who}: `{part}`", target, value, grid, kinds)
+    return effects
+
+
+def _asked(who: str, ask: Callable[[], Any], state: Mapping[str, Any]) -> Any:
+    """``ask()``, its errors in terms of what ``who`` has written."""
     try:
-        terms = ask()
+        return ask()
     except KeyError as error:
         key = error.args[0] if len(error.args) == 1 else None
         if not isinstance(key, str) or not key.isidentifier() or key in state:
@@ -112,20 +148,23 @@ def answered(who: str, ask: Callable[[], Any], grid: Any, kinds: Mapping[str, st
             f"{who} must not branch on values, which are not known when it is compiled, but it does. "
             "Write jnp.where(condition, a, b) for `if`, and & for `and`."
         ) from error
-    if not isinstance(terms, Mapping):
-        given = type(terms).__name__
-        raise TypeError(f"{who} must return a mapping such as {{'u.source': 1.0}}, but {given} was returned.")
-    for target, value in terms.items():
-        _check_numbers(f"{who}: `{target}`", value)
-        name, _, channel = target.rpartition(".")
-        if name in kinds and channel in ("velocity", "flow"):
-            _check_faces(f"{who}: `{target}`", value, grid)
-        elif name in kinds and not isinstance(value, tuple):
-            shape = () if kinds[name] == "compartment" else grid.shape
-            if not _fits(jnp.shape(value), shape):
-                wanted = f"be a number or have shape {shape}" if shape else "be a number"
-                raise ValueError(f"{who}: `{target}` must {wanted}, but has shape {jnp.shape(value)}.")
-    return terms
+
+
+def _check_term(who: str, target: str, value: Any, grid: Any, kinds: Mapping[str, str]) -> None:
+    """A coefficient or tissue quantity."""
+    label = f"{who}: `{target}`"
+    _check_numbers(label, value)
+    name, _, channel = target.rpartition(".")
+    if name in kinds and channel in ("velocity", "flow"):
+        _check_faces(label, value, grid)
+    elif not isinstance(value, tuple) and (name in kinds or not name):
+        _check_shape(label, value, () if kinds.get(name) == "compartment" else grid.shape)
+
+
+def _check_shape(label: str, value: Any, shape: tuple[int, ...]) -> None:
+    if not _fits(jnp.shape(value), shape):
+        wanted = f"be a number or have shape {shape}" if shape else "be a number"
+        raise ValueError(f"{label} must {wanted}, but has shape {jnp.shape(value)}.")
 
 
 def _check_numbers(label: str, value: Any) -> None:

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._heap import suit_heaps
-from tmepde._types import Field, number
+from tmepde._types import Field, Whole, number
 from tmepde.cut_cells import cut
 
 #: metric exponents of the axes; Cartesian axes have 0
@@ -92,7 +92,7 @@ def _equal(widths: tuple[Any, ...], metric: tuple[int, ...]) -> tuple[bool, ...]
     )
 
 
-class Grid(eqx.Module):
+class Grid(Whole):
     """A cell-centred Cartesian, radial or axisymmetric grid.
 
     Args:

@@ -6,12 +6,11 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import State
+from tmepde._types import State, Whole
 from tmepde.admissible import by_name, check_moving, check_required, check_species, check_tissue, dose_problems, type_of
 from tmepde.boundary import Sides, sides
 from tmepde.coefficients import (
@@ -22,6 +21,7 @@ from tmepde.coefficients import (
     Tissue,
     add,
     answered,
+    effects_of,
     scale,
     split,
     times,
@@ -33,7 +33,7 @@ from tmepde.process import Process
 from tmepde.species import KINDS, Species
 
 
-class Model(eqx.Module):
+class Model(Whole):
     """A grid, species by name, processes by name, and base values of tissue quantities.
 
     Processes may bring species of their own (:meth:`Process.brings`); those given here win over them.
@@ -98,7 +98,7 @@ class Model(eqx.Module):
         return "\n".join(lines)
 
 
-class System(eqx.Module):
+class System(Whole):
     """A model together with its interventions: all that a stepper needs to know.
 
     ``species`` are those of the model and those the interventions bring; two interventions may share a species if they
@@ -156,9 +156,16 @@ class System(eqx.Module):
             for key, factor in self.model.processes[name].factors(clock, state, base).items():
                 scale(quantities, key, factor)
         before = Tissue(self.grid, dict(quantities))
-        stated = [(i.strength, i.effects(clock, state, before)) for _, i in sorted(self.interventions.items())]
+        therapies = sorted(self.interventions.items())
+        stated = [(one.strength, self._effects(name, clock, state, before)) for name, one in therapies]
         _apply(quantities, stated, dotted=False)
         return Tissue(self.grid, quantities), stated
+
+    def _effects(self, name: str, clock: Any, state: State, tissue: Tissue) -> Any:
+        """What a therapy does, checked. It is given a state of its own: what it writes there is not for others."""
+        ask = functools.partial(self.interventions[name].effects, clock, dict(state), tissue)
+        kinds = {n: s.kind for n, s in self.species.items()}
+        return effects_of(f"Intervention {name!r}", ask, self.grid, kinds, state)
 
     def coefficients(self, clock: Any, state: State) -> Coefficients:
         """The waist at this instant: D, v, s, λ of every species, with all therapies applied."""
@@ -169,7 +176,7 @@ class System(eqx.Module):
                 terms[f"{name}.diffusivity"] = jax.tree.map(jnp.asarray, species.diffusivity)
         kinds = {n: s.kind for n, s in self.species.items()}
         for name in sorted(self.model.processes):
-            ask = functools.partial(self.model.processes[name].coefficients, clock, state, tissue)
+            ask = functools.partial(self.model.processes[name].coefficients, clock, dict(state), tissue)
             add(terms, answered(f"Process {name!r}", ask, self.grid, kinds, state))
         add(terms, self._kinetics(clock, state, tissue))
         _apply(terms, stated, dotted=True, species=self.species)

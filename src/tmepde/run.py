@@ -46,7 +46,7 @@ from tmepde.solution import account_of, statistics_of
 from tmepde.steppers.structure import structure
 
 #: structures whose programs this process has: a call finds them by itself, in less time than it takes to ask for them
-_met: set[int] = set()
+_met: set[Any] = set()
 #: seconds of compilation that leave enough memory behind to be returned
 _COMPILED = 5.0
 
@@ -98,11 +98,11 @@ class Run:
             if start is not None and snapshot is None:
                 self.state = placed(self.state | fitted(start, self.state), runner.layout)
             self._begin(snapshot, volumes)
-            if (met := hash(key)) not in _met:
+            if key not in _met:
                 self.program()
                 if scenario.observables:
                     watch_program.lower(self._arrays, self._frame, self.state, self._spans[0][0]).compile()
-                _met.add(met)
+                _met.add(key)
         self.compile_time = time.perf_counter() - began
         if self.compile_time > _COMPILED:
             return_memory()

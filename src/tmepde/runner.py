@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import Frame, State, parted, shapes
+from tmepde._types import Frame, State, Whole, parted, shapes
 from tmepde.integrate import Progress, first_progress, march
 from tmepde.layout import Layout, tracing
 from tmepde.scenario import Scenario
@@ -25,7 +25,7 @@ _WORK = 2**26
 _CALL = 512
 
 
-class Runner(eqx.Module):
+class Runner(Whole):
     """A scenario in its working precision, with the static choices of the run."""
 
     scenario: Scenario

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tmepde import config
+from tmepde.schedule import Clock
 
 CLASS = """
 from typing import Any
@@ -99,7 +100,7 @@ def test_a_parameter_called_like_a_key_of_every_section_is_refused(name: str, tm
 @pytest.mark.parametrize("rates", ['{"u.loss": -1.0}', '{"u.source": -1.0}', '{"u.diffusivity": -200.0}'])
 def test_coefficients_of_the_wrong_sign_are_warned_of(rates: str, tmp_path: Path) -> None:
     channel = rates.split(".")[1].split('"')[0]
-    with pytest.warns(UserWarning, match=f"`u.{channel}` is -1.* at the start, but must not be negative"):
+    with pytest.warns(UserWarning, match=f"`u.{channel}` is -1.* at the start, but must be a number and not negative"):
         load(tmp_path, rates=f"return {rates}").build()
 
 
@@ -107,3 +108,60 @@ def test_good_code_is_not_warned_of(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert set(load(tmp_path).build().scenario.model.species) == {"u"}
+
+
+THERAPY = """
+import jax.numpy as jnp
+
+import tmepde as tme
+
+
+class Therapy(tme.Intervention):
+    def effects(self, clock, state, tissue):
+        EFFECTS
+"""
+
+
+def treated(folder: Path, effects: str) -> config.Config:
+    """The model above with a therapy of the author's own."""
+    (folder / "therapy.py").write_text(THERAPY.replace("EFFECTS", effects))
+    (folder / "own.py").write_text(CLASS.replace("BUILD", BUILD).replace("RATES", RATES))
+    (folder / "a.toml").write_text(TOML + '[interventions.t]\nkind = "therapy.py:Therapy"\n[arms]\n"t" = ["t"]\n')
+    return config.load(folder / "a.toml", code=True)
+
+
+@pytest.mark.parametrize(
+    "effects, said",
+    [
+        ("return None", r"must return Effects\(.*, but NoneType was returned"),
+        ("return tme.Effects(add=[1])", r"must return Effects\(.*, but list was returned"),
+        (
+            'return tme.Effects(add={"u.loss": jnp.ones(7)})',
+            r"`add`: `u.loss` must be .* shape \(10,\), but has .*\(7,\)",
+        ),
+        ('return tme.Effects(add={"u.loss": 1j})', "`add`: `u.loss` must be real numbers, but 1j was given"),
+        ('return tme.Effects(scale={"u.loss": "a"})', "`scale`: `u.loss` must be real numbers, but 'a' was given"),
+        ('return tme.Effects(hazard={"u": jnp.ones((10, 2))})', "`hazard` of `u` must be a number or have shape"),
+        ('return tme.Effects(add={"u.loss": 1.0 if state["u"][0] > 0 else 0.0})', "must not branch on values"),
+        ('return tme.Effects(add={"u.loss": state["w"]})', "There is no species 'w'"),
+    ],
+)
+def test_what_a_therapy_cannot_mean_is_told_by_its_name(effects: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        config.ConfigError, match=f"`model` was refused: Intervention 't'.*{said}|.*{said}.*Intervention 't'"
+    ):
+        treated(tmp_path, effects).build()
+
+
+def test_what_a_therapy_writes_into_the_state_is_not_for_others(tmp_path: Path) -> None:
+    effects = 'state["u"] = 0.0 * state["u"]; return tme.Effects()'
+    scenario = treated(tmp_path, effects).build().scenario
+    state = scenario.system.initial_state("float32")
+    scenario.system.tissue(Clock(0.0, 0.0, 0.0, 1.0), state)
+    assert float(state["u"][0]) == 1.0
+
+
+@pytest.mark.parametrize("effects", ['add={"u.source": -1.0}', 'add={"u.loss": jnp.nan}', 'hazard={"u": -1.0}'])
+def test_a_therapy_with_a_negative_coefficient_is_warned_of(effects: str, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"`u.\w+` is (-1|nan) at the start, but must be a number and not negative"):
+        treated(tmp_path, f"return tme.Effects({effects})").build()

@@ -10,6 +10,7 @@ import pytest
 
 import tmepde as tme
 from tmepde.boundary import BoundaryCondition, sides
+from tmepde.operators.diffusion import boundary_terms
 from tmepde.process import process
 
 
@@ -134,3 +135,24 @@ def test_the_number_of_a_moving_side_is_differentiated_where_it_is_given_and_ref
 
     with pytest.raises(ValueError, match=r"`model.processes.decay` must not hold .*process\(function, rate=…\)"):
         jax.grad(decayed)(jnp.asarray(2.0))
+
+
+@pytest.mark.parametrize("side", ["x-", "x+", "y-", "y+"])
+@pytest.mark.parametrize("singleton", [False, True])
+def test_every_number_of_a_side_may_be_an_array_over_it(side, singleton):
+    """Each array as long as the side, with or without an axis of one cell across it; a transfer was refused along x."""
+    grid = tme.Grid.box((30.0, 20.0), (3, 2))
+    count = 3 if side[0] == "x" else 2  # cells along the side
+    shape = ((count, 1) if side[0] == "x" else (1, count)) if singleton else (count,)
+    values = np.linspace(1.0, 2.0, count).reshape(shape)
+    for condition in (
+        tme.Robin(values, 3.0),
+        tme.Robin(1.0, values),
+        tme.Dirichlet(values),
+        tme.PrescribedFlux(values),
+    ):
+        spread = jnp.full(grid.shape, 2.0)
+        source, loss = map(np.asarray, boundary_terms(grid, sides({side: condition}, grid.axes), spread, None, {}))
+        where = dict(indices=0 if side[1] == "-" else -1, axis=1 if side[0] == "x" else 0)
+        assert np.all(np.diff(np.take(source, **where)) > 0) and np.all(np.diff(np.take(loss, **where)) >= 0)
+        assert np.count_nonzero(source) == count

@@ -66,7 +66,21 @@ def test_numbers_without_an_end_are_not_told_to_have_a_unit(number: float) -> No
 
 
 @pytest.mark.parametrize(
-    "bad", ["5 __import__('os')", "5 um^99", "5 um**2", "5 (", "um", "", "5 um 3", "5; um", "0x10 um", "1 um**22"]
+    "bad",
+    [
+        "5 __import__('os')",
+        "5 um^99",
+        "5 um**2",
+        "5 (",
+        "um",
+        "",
+        "5 um 3",
+        "5; um",
+        "0x10 um",
+        "1 um**22",
+        "4 um**2**3**4**5",
+        "1 um^(2)^3",
+    ],
 )
 def test_malformed_text_is_refused_with_a_sentence(bad: str) -> None:
     with pytest.raises(ValueError, match="Write|Did you mean|Known"):

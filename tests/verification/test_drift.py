@@ -13,7 +13,7 @@ from ladder import CLOSED, GENERAL, Curve, l2, meet, orders
 import tmepde as tme
 from tmepde.model import System
 from tmepde.operators import advective_tendency, bounded_speed, taxis_velocity, volume_filling
-from tmepde.operators.advection import downstream_weight
+from tmepde.operators.advection import _limited, downstream_weight
 from tmepde.process import process
 from tmepde.schedule import Clock
 from tmepde.steppers import SemiDiscrete
@@ -230,3 +230,38 @@ def test_a_strong_magnet_on_fine_cells_moves_particles_and_loses_none(side, end)
         assert field[end] > (1.0 - 1.0 / (1.0 + 3000.0 * 5.0 / 1800.0)) * np.sum(field)
         with pytest.warns(UserWarning, match="too large for the drift"):
             tme.simulate(scenario, save=[1.0], precision="f64", control=tme.StepControl(dt=0.1))
+
+
+@pytest.mark.parametrize("slope", [1.0, 1e-18, 1e-20, 1e-30])
+def test_the_limiter_has_its_derivative_in_single_precision(slope):
+    """4b²/(a + b)² · a/b: a factor that does not depend on the unit; JAX's own was −∞ below 1e-19."""
+    change = jax.grad(_limited)(jnp.float32(slope), jnp.float32(2.0 * slope))
+    assert float(change) == pytest.approx(8.0 / 9.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("start", ["empty", "gaussian"])
+def test_what_is_carried_into_empty_tissue_in_single_precision(start):
+    """u = (1 − e^{v(x − L)/D})/(1 − e^{−vL/D}) between 1 and 0; it ended with NaN in the first step."""
+    grid = tme.Grid.line(40.0, 40)
+    x = np.asarray(grid.centers(0))
+    begin = 0.0 if start == "empty" else np.exp(-(((x - 10.0) / 2.0) ** 2))
+    species = {"u": tme.Species(begin, 2.0, {"x-": tme.Dirichlet(1.0), "x+": tme.Dirichlet(0.0)})}
+    carry = process(lambda clock, state, tissue, v: {"u.flow": (v * jnp.ones(41),)}, v=1.0)
+    scenario = tme.Scenario(tme.Model(grid, species, {"carry": carry}), until=300.0)
+    solution = tme.simulate(scenario, precision="f32")
+    assert solution.ok
+    exact = (1.0 - np.exp((x - 40.0) / 2.0)) / (1.0 - np.exp(-20.0))
+    np.testing.assert_allclose(solution.fields["u"][-1], exact, atol=0.02)  # the layer at the outlet is two cells thick
+
+
+def test_the_gradient_with_respect_to_a_drift_into_empty_tissue_is_finite():
+    grid = tme.Grid.line(40.0, 40)
+    species = {"u": tme.Species(0.0, 2.0, {"x-": tme.Dirichlet(1.0), "x+": tme.Dirichlet(0.0)})}
+    climb = process(lambda clock, state, tissue, v: {"u.velocity": (v * jnp.ones(41),)}, v=1.0)
+    scenario = tme.Scenario(tme.Model(grid, species, {"climb": climb}), until=2.0)
+
+    def content(v):
+        return tme.simulate(scenario.replace("model.processes.climb.numbers.v", v)).fields["u"][-1].sum()
+
+    difference = (float(content(1.02)) - float(content(0.98))) / 0.04
+    assert float(jax.grad(content)(jnp.asarray(1.0))) == pytest.approx(difference, rel=2e-3)

@@ -82,7 +82,6 @@ class Config(Section):
         built = build(self)
         if files := tuple(self.code_files.values()):
             trial(built.scenario, files)
-        if ":" in self.model.kind:
             for told in signs(built.scenario, files):
                 warnings.warn(told, stacklevel=2)
         return built

@@ -59,9 +59,9 @@ def trial(scenario: Any, files: Collection[Path]) -> None:
 
 
 def signs(scenario: Any, files: Collection[Path]) -> list[str]:
-    """Warnings about coefficients that are negative at the start, where the equations ask for D, s, λ ≥ 0.
+    """Warnings about coefficients and log-kill that are negative at the start, where the equations ask for D, s, λ ≥ 0.
 
-    Takes a compilation of the rates: for models whose rates are not ours.
+    Takes a compilation of the rates: for models and therapies that are not ours.
 
     Raises:
         ConfigError: for whatever they raise.
@@ -80,17 +80,19 @@ def signs(scenario: Any, files: Collection[Path]) -> list[str]:
     @jax.jit
     def rates(clock: Any, state: Any) -> Any:
         found = SemiDiscrete(scenario.system).reaction(tuple(state), clock, state)
-        return {"diffusivity": found.coefficients.diffusivity, "source": found.source, "loss": found.loss}
+        rates = {"diffusivity": found.coefficients.diffusivity, "source": found.source, "loss": found.loss}
+        return rates | {"hazard": scenario.system.hazards(clock, state)}
 
     told = []
     for channel, by_name in attempt("model", lambda: rates(clock, state), files).items():
         for name, value in by_name.items():
-            least = min((float(np.min(x)) for x in jax.tree.leaves(value)), default=0.0)
+            least = float(np.min([np.min(x) for x in jax.tree.leaves(value)] or [0.0]))  # NaN where there is one
             signed = channel == "source" and species[name].signed or _depth(value) == 2
-            if least < 0 and not signed:
+            if np.isnan(least) or (least < 0 and not signed):
                 told.append(
-                    f"`{name}.{channel}` is {least:.3g} at the start, but must not be negative: the equations are "
-                    "∂u/∂t = ∇·(D∇u − vu) + s − λu with D, s, λ ≥ 0. Write what is taken away as a loss rate λ."
+                    f"`{name}.{channel}` is {least:.3g} at the start, but must be a number and not negative: the "
+                    "equations are ∂u/∂t = ∇·(D∇u − vu) + s − λu with D, s, λ ≥ 0. Write what is taken away as a loss "
+                    "rate λ."
                 )
     return told
 

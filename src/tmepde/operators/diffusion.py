@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from tmepde._types import Faces, Field, State
@@ -21,10 +22,22 @@ from tmepde.operators.anisotropy import along
 from tmepde.operators.faces import axis_of, box_volumes, close, open_parts, pad, take
 
 
+@jax.custom_jvp
 def _ratio(numerator: Any, denominator: Any) -> Any:
-    """numerator/denominator, 0 where the denominator is 0, with a finite derivative there; NaN stays NaN."""
+    """numerator/denominator, 0 where the denominator is 0, with a finite derivative there; NaN stays NaN.
+
+    The derivative that JAX would write holds 1/denominator², which is infinite in float32 below 1e-19.
+    """
     positive = ~(denominator <= 0)
     return jnp.where(positive, numerator / jnp.where(positive, denominator, 1.0), 0.0)
+
+
+@_ratio.defjvp
+def _change_of_ratio(values: tuple[Any, Any], changes: tuple[Any, Any]) -> tuple[Any, Any]:
+    found, denominator = _ratio(*values), values[1]
+    positive = ~(denominator <= 0)
+    change = (changes[0] - found * changes[1]) / jnp.where(positive, denominator, 1.0)
+    return found, jnp.where(positive, change, 0.0)
 
 
 def face_transfer(grid: Grid, diffusivity: Any, k: int, mean: str = "harmonic") -> Any:
@@ -40,7 +53,7 @@ def face_transfer(grid: Grid, diffusivity: Any, k: int, mean: str = "harmonic") 
     def between(lower: slice, upper: slice) -> Any:
         d, e = (take(diffusivity, s.start, s.stop, axis) for s in (lower, upper))
         a, b = (take(half, s.start, s.stop, axis) for s in (lower, upper))
-        return _ratio(d * e, a * e + b * d) if mean == "harmonic" else (d * b + e * a) / (a + b) ** 2
+        return d * _ratio(e, a * e + b * d) if mean == "harmonic" else (d * b + e * a) / (a + b) ** 2
 
     wrap = between(slice(-1, None), slice(0, 1)) if grid.periodic[k] else None
     return close(grid, between(slice(0, -1), slice(1, None)), wrap, k)
@@ -85,7 +98,8 @@ def boundary_terms(grid: Grid, sides: Sides, diffusivity: Any, clock: Any, state
             transfer, outside, flux = condition.terms(clock, state)
             half = take(jnp.asarray(grid.half_widths(k)), cell.start, cell.stop, axis)
             inner = take(along(diffusivity, k), cell.start, cell.stop, axis) / half
-            effective = inner if transfer is None else _ratio(_side(transfer, k, grid) * inner, transfer + inner)
+            barrier = None if transfer is None else _side(transfer, k, grid)
+            effective = inner if barrier is None else inner * _ratio(barrier, barrier + inner)
             area = take(jnp.asarray(grid.areas(k)), face.start, face.stop, axis)
             width = take(jnp.asarray(grid.metric_widths(k)), cell.start, cell.stop, axis)
             area = area * _cut(grid, k, cell, face, axis)

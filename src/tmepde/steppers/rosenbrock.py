@@ -33,7 +33,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from tmepde._types import State
+from tmepde._types import State, Whole
 from tmepde.schedule import Clock
 from tmepde.steppers.account import (
     BUDGET,
@@ -84,7 +84,7 @@ class _Progress(eqx.Module):
     courant: Any
 
 
-class _Step(eqx.Module):
+class _Step(Whole):
     """The frame of one step: where it starts, and the linear operator that all stages share."""
 
     problem: SemiDiscrete

@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from tmepde._types import State
+from tmepde._types import State, Whole
 from tmepde.elliptic import EllipticOperator, SeparableOperator, axis_line
 from tmepde.elliptic.separable import AxisLine, shared_kinds, side_factors
 from tmepde.elliptic.solve import Operator
@@ -63,7 +63,7 @@ class Evaluation(eqx.Module):
     active: Any
 
 
-class SemiDiscrete(eqx.Module):
+class SemiDiscrete(Whole):
     """A :class:`~tmepde.model.System` seen as ordinary differential equations on arrays.
 
     With ``all_dynamic`` the quasi-steady fields are treated as transported ones (for steady states, where both are the
