@@ -231,6 +231,18 @@ def test_any_one_chunk_is_restored_bit_by_bit(which, request, tmp_path):
     assert done > 25 and committed(path)[0] == grown.ROWS
 
 
+def test_a_sound_chunk_in_the_place_of_another_is_found_and_put_right(whole, tmp_path):
+    """Its own checksum says nothing of where it belongs: one field in the place of another, one day of another."""
+    path = tmp_path / "run.zarr"
+    shutil.copytree(whole, path)
+    places = sorted((path / "oxygen").glob("c.*"))
+    before = places[0].read_bytes()
+    other = next(p for p in [*places[1:], *sorted((path / "tumour").glob("c.*"))] if p.read_bytes() != before)
+    places[0].write_bytes(other.read_bytes())
+    assert list(verify(path).damaged) == [str(places[0].relative_to(path))]
+    assert len(repair(path)) == 1 and places[0].read_bytes() == before and verify(path).good
+
+
 @pytest.mark.parametrize("folder", ["time/.parity", "oxygen"])
 def test_a_lost_folder_is_made_again(whole, tmp_path, folder):
     """All that restores chunks; all chunks of one field, each of which is of another group."""

@@ -47,7 +47,8 @@ class Finding:
 
 
 def verify(path: str | os.PathLike[str]) -> Finding:
-    """Read every chunk and checkpoint of a store and compare them with their checksums.
+    """Read every chunk and checkpoint of a store and compare them with their checksums, and where a run has ended with
+    those that were committed at their places.
 
     Raises:
         StoreError: if the root document is missing or damaged.
@@ -70,6 +71,9 @@ def verify(path: str | os.PathLike[str]) -> Finding:
         wrong = chunks.wrong(target / key)
         if wrong:
             finding.damaged[key] = wrong
+    for file in _parities(document) if finding.finished else ():  # a crash inside a commit leaves what does not fit
+        if file not in finding.damaged:
+            finding.damaged |= dict.fromkeys(parity.foreign(target, file), "is a chunk of another place or time")
     for one in mark.get("checkpoints", ()):
         try:
             checkpoint.unpacked(target / one["file"])

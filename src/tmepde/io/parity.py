@@ -2,10 +2,11 @@
 
 Chunks that are committed together are a group: those of one place in space and time of all arrays with as many rows to
 a chunk; the outcome of one scenario; all that never changes. Of each group there is one file, ``time/.parity/GROUP``:
-the length of a table, the table (bytes of each chunk, by its key; JSON), the exclusive or of the chunks, each filled up
-with zeros to the longest, and a CRC-32C. It costs one chunk in as many as there are arrays, and says nothing where two
-chunks of a group are damaged. Readers never look at it. A crash inside a commit may leave chunks that do not fit to it
-(until the resume); what comes out is therefore compared with the checksum of the chunk.
+the length of a table, the table (bytes and checksum of each chunk, by its key; JSON), the exclusive or of the chunks,
+each filled up with zeros to the longest, and a CRC-32C. It costs one chunk in as many as there are arrays, and says
+nothing where two chunks of a group are damaged. Readers never look at it. A crash inside a commit may leave chunks that
+do not fit to it (until the resume); what comes out is therefore compared with the checksum of the chunk. The table
+tells a sound chunk of another place from that which belongs there.
 """
 
 from __future__ import annotations
@@ -68,13 +69,32 @@ def restored(target: Path, file: str, key: str) -> bytes | None:
     content = _read(target / file)
     if content is None:
         return None
-    begin = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
-    table = json.loads(content[_LENGTH:begin])
+    table, begin = _table(content)
     others = [_read(target / other) for other in table if other != key]
     if key not in table or any(other is None for other in others):
         return None
-    found = _xor([content[begin:-4], *[other for other in others if other is not None]])[: table[key]]
+    found = _xor([content[begin:-4], *[other for other in others if other is not None]])[: table[key][0]]
     return found if chunks.intact(found) else None
+
+
+def foreign(target: Path, file: str) -> list[str]:
+    """Keys of the chunks of a group that are sound and not what was committed there: those of another place."""
+    content = _read(target / file)
+    table = {} if content is None else _table(content)[0]
+    found = ((key, known, _read(target / key)) for key, known in table.items())
+    return [key for key, known, chunk in found if chunk is not None and known != _marks(chunk)[: len(known)]]
+
+
+def _marks(chunk: bytes) -> list[int]:
+    """By which a chunk is known: its bytes and its checksum."""
+    return [len(chunk), int.from_bytes(chunk[-4:], "little")]
+
+
+def _table(content: bytes) -> tuple[dict[str, list[int]], int]:
+    """What each chunk of a group is known by (of older stores the bytes alone), and where the exclusive or begins."""
+    begin = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
+    table = json.loads(content[_LENGTH:begin])
+    return {key: known if isinstance(known, list) else [known] for key, known in table.items()}, begin
 
 
 def _read(path: Path) -> bytes | None:
@@ -94,5 +114,5 @@ def _xor(parts: Iterable[bytes]) -> bytes:
 
 
 def _packed(part: Mapping[str, bytes]) -> bytes:
-    text = json.dumps({key: len(content) for key, content in sorted(part.items())}).encode()
+    text = json.dumps({key: _marks(content) for key, content in sorted(part.items())}).encode()
     return chunks.sealed(len(text).to_bytes(_LENGTH, "little") + text + _xor(part.values()))
