@@ -23,6 +23,8 @@ from tmepde.config.units import factor, parse, text
         ("5 mg/kg", "mg/kg", 5.0),
         ("1 day", "h", 24.0),
         ("2 weeks", "h", 336.0),
+        ("5 microns", "um", 5.0),
+        ("2 years", "h", 17532.0),
         ("200 cGy", "Gy", 2.0),
         ("4 1/day", "1/h", 1 / 6),
         ("4 /day", "1/h", 1 / 6),

@@ -24,11 +24,13 @@ milli- = 1e-3 = m-
 centi- = 1e-2 = c-
 kilo- = 1e3 = k-
 meter = [length] = m = metre
+micron = 1e-6 * meter
 second = [time] = s = sec
 minute = 60 * second = min
 hour = 60 * minute = h = hr
 day = 24 * hour = d
 week = 7 * day
+year = 365.25 * day = yr
 kelvin = [temperature] = K
 degree_Celsius = kelvin; offset: 273.15 = degC = °C
 gram = [mass] = g
@@ -54,7 +56,7 @@ percent = 0.01 = percent
 
 #: what a reader may write, for suggestions
 KNOWN = (
-    "um nm mm cm m s min h hour day week K degC g mg ug ng kg mol nmol molecule L mL uL nM uM mM pM "
+    "um micron nm mm cm m s min h hour day week year K degC g mg ug ng kg mol nmol molecule L mL uL nM uM mM pM "
     "cell cells mmHg kPa Pa Gy cGy U Da kDa percent"
 ).split()
 _ALIKE = {
