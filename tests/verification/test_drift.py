@@ -254,6 +254,7 @@ def test_what_is_carried_into_empty_tissue_in_single_precision(start):
     np.testing.assert_allclose(solution.fields["u"][-1], exact, atol=0.02)  # the layer at the outlet is two cells thick
 
 
+@pytest.mark.slow
 def test_the_gradient_with_respect_to_a_drift_into_empty_tissue_is_finite():
     grid = tme.Grid.line(40.0, 40)
     species = {"u": tme.Species(0.0, 2.0, {"x-": tme.Dirichlet(1.0), "x+": tme.Dirichlet(0.0)})}
