@@ -28,8 +28,8 @@ def check(path: Path, overrides: list[str], as_json: bool, compile_: bool = Fals
     for name, one in found["lengths"].items():
         note = "  <- below one cell: not resolved" if one["cells"] < 1 else ""
         print(f"              {name:<20}{one['length']:>10.3g} um {one['cells']:>8.2g} cells{note}")
-    need = f"{'' if compile_ else 'about '}{found['memory_gib']:.2g} GiB while running"
-    print(f"memory        {need}, {found['store_mib']:.2g} MiB of fields saved")
+    need = f"{'' if compile_ else 'about '}{found['memory_gib']:.2g} GiB of arrays while running"
+    print(f"memory        {need}, 1 to 2 GiB for the programs, {found['store_mib']:.2g} MiB of fields saved")
     print(f"runs          {found['runs']} ({', '.join(build.arms)}), {found['compilations']} compilation")
     for warning in found["warnings"]:
         print(f"warning       {warning}")
