@@ -56,12 +56,19 @@ def test_batch_of_a_killed_worker_is_run_again_once_in_a_fresh_process(client, t
     assert begun(tmp_path)[3] == 2
 
 
-def test_batch_that_kills_two_workers_is_marked_failed_and_the_others_go_on(client, tmp_path):
+def test_batch_that_kills_every_worker_is_marked_failed_and_no_other_is_blamed(client, tmp_path):
     found = dask_batches.run_batches(client, dying(tmp_path, {2: 9}), range(8), at_once=2, tell=lambda line: None)
     assert sorted(found.done) == [0, 1, 3, 4, 5, 6, 7]
     assert list(found.failed) == [2]
-    assert "killed twice" in found.failed[2]
-    assert begun(tmp_path)[2] == 2
+    assert "killed 3 times" in found.failed[2]
+    assert begun(tmp_path)[2] == 3
+
+
+def test_batches_that_share_a_worker_with_one_that_kills_it_are_not_blamed(client, tmp_path):
+    """Eight at once on two workers: each death takes several with it, most of which have not begun."""
+    found = dask_batches.run_batches(client, dying(tmp_path, {2: 9}), range(8), at_once=8, tell=lambda line: None)
+    assert sorted(found.done) == [0, 1, 3, 4, 5, 6, 7]
+    assert list(found.failed) == [2]
 
 
 def test_full_disk_ends_the_sweep_and_is_not_blamed_on_a_batch(client):

@@ -1,28 +1,34 @@
 """Batches as tasks of a dask cluster, whichever it is: given out a few at a time, repeated when their worker dies.
 
-A worker that is killed is replaced by a fresh process (by its nanny, or by SLURM), and the scheduler gives its batch
-out once more (``distributed.scheduler.allowed-failures = 1``). A batch whose second process dies as well is marked
-failed, and the sweep goes on. The store is written by the workers: nothing but batch numbers travels.
+A worker that is killed is replaced by a fresh process (by its nanny, or by SLURM). The scheduler reports every batch
+that the worker held (``distributed.scheduler.allowed-failures = 0``), also those that only waited there behind the one
+that killed it, as happens while other workers are being replaced. Such a batch is tried again after the others, and if
+that worker dies as well, once more when no other is at work: then nobody else can be to blame, and it is marked failed.
+(Workers of a cluster also die of what no batch does, as preemption, so that the second try is not alone yet.) The store
+is written by the workers: nothing but batch numbers travels.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tmepde.sweep.executors.base import Environment, Result
 
-#: settings of a scheduler that is ours: a batch is tried twice, a killed worker shows within seconds
+#: settings of a scheduler that is ours: the death of a worker is reported, and shows within seconds
 SETTINGS = {
-    "distributed.scheduler.allowed-failures": 1,
+    "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.worker-ttl": "5 minutes",
     "distributed.scheduler.unknown-task-duration": "60 s",  # a batch is no trifle: ask for all workers at once
     "distributed.worker.multiprocessing-method": "spawn",  # JAX does not survive a fork
     "distributed.worker.profile.enabled": False,
     "distributed.comm.timeouts.connect": "60 s",
 }
+#: times that the worker of a batch may die
+TRIES = 3
 
 
 def require(package: str) -> None:
@@ -52,8 +58,7 @@ def run_batches(
         client: ``distributed.Client``.
         task: a function of a module that workers can import, or a partial of one.
         batches: numbers.
-        at_once: batches given out at a time: as many as there will be workers, so that the death of a worker takes one
-            batch with it and no other is suspected.
+        at_once: batches given out at a time: as many as there will be workers.
         patience: seconds without any worker after which it is given up.
         tell: called with a line after each batch.
 
@@ -64,22 +69,31 @@ def run_batches(
     from distributed import CancelledError, KilledWorker
 
     result = Result()
-    waiting = list(reversed(batches))
+    waiting, suspects, deaths = deque(batches), deque[int](), Counter[int]()
     running: dict[Any, int] = {}
     lonely = time.monotonic()
-    while waiting or running:
+    while waiting or suspects or running:
+        if suspects and not waiting and not running:
+            waiting.append(suspects.popleft())  # alone
         while waiting and len(running) < at_once:
-            batch = waiting.pop()
+            batch = waiting.popleft()
             running[client.submit(task, batch, key=f"batch-{batch}-{uuid.uuid4().hex[:6]}", pure=False)] = batch
         for future in _finished(client, running):
             batch = running.pop(future)
             try:
                 future.result(timeout=60)
                 result.done.append(batch)
-                tell(f"batch {batch} done, {len(waiting) + len(running)} left")
+                tell(f"batch {batch} done, {len(waiting) + len(suspects) + len(running)} left")
             except KilledWorker:
-                result.failed[batch] = "the worker process was killed twice while running this batch (out of memory?)"
-                tell(f"batch {batch} failed: {result.failed[batch]}")
+                deaths[batch] += 1
+                if deaths[batch] < TRIES:
+                    (waiting if deaths[batch] < TRIES - 1 else suspects).append(batch)
+                    tell(f"the worker of batch {batch} was killed: it will be tried again")
+                else:
+                    result.failed[batch] = (
+                        f"the worker was killed {TRIES} times, once with no other at work (out of memory?)"
+                    )
+                    tell(f"batch {batch} failed: {result.failed[batch]}")
             except CancelledError:
                 raise Environment("The dask scheduler is gone. Continue with --resume.") from None
             except (OSError, MemoryError) as error:
