@@ -117,6 +117,18 @@ def test_what_is_no_model_is_refused(folder: Path, name: str, said: str) -> None
         load(folder, ("own.py:Turnover", name))
 
 
+def test_what_the_objects_refuse_is_told_with_the_file(folder: Path) -> None:
+    (folder / "a.toml").write_text(TEXT.replace("Turnover", "Wrong"))
+    with pytest.raises(config.ConfigError) as refused:
+        config.load(folder / "a.toml", code=True).build()
+    assert str(refused.value).startswith(f"{folder / 'a.toml'} has 1 problem")
+
+
+def test_one_value_where_a_list_is_wanted_is_written_as_a_list(folder: Path) -> None:
+    with pytest.raises(config.ConfigError, match=r'Write \["1 hour"\]'):
+        load(folder, ('every = "1 hour"', 'times = "1 hour"'))
+
+
 def test_a_builder_must_return_a_model(folder: Path) -> None:
     with pytest.raises(config.ConfigError, match="must return a tmepde.Model, but Grid came"):
         load(folder, ("Turnover", "Wrong")).build()

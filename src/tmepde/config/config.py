@@ -41,6 +41,7 @@ class Config(Section):
     sweep: Any = None
     _folder: str = PrivateAttr(default=".")
     _allowed: bool = PrivateAttr(default=False)
+    _source: str = PrivateAttr(default="")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Config) and self.table() == other.table()
@@ -79,11 +80,14 @@ class Config(Section):
         from tmepde.config.build import build
         from tmepde.config.trial import signs, trial
 
-        built = build(self)
-        if files := tuple(self.code_files.values()):
-            trial(built.scenario, files)
-            for told in signs(built.scenario, files):
-                warnings.warn(told, stacklevel=2)
+        try:
+            built = build(self)
+            if files := tuple(self.code_files.values()):
+                trial(built.scenario, files)
+                for told in signs(built.scenario, files):
+                    warnings.warn(told, stacklevel=2)
+        except ConfigError as error:
+            raise ConfigError(error.problems, self._source) from error.__cause__
         return built
 
     @property
@@ -157,7 +161,7 @@ def validate(raw: Mapping[str, Any], source: str = "", folder: str = ".", code: 
     if "tissue" not in parts and of_library(parts["model"]):
         parts["tissue"] = _default_tissue(parts["grid"])
     config = Config.model_construct(_fields_set=set(parts), **parts)
-    config._folder, config._allowed = folder, code
+    config._folder, config._allowed, config._source = folder, code, source
     return config
 
 

@@ -167,7 +167,9 @@ class Quantity:
         except ValueError as error:
             raise wrong(str(error)) from None
         if self.many == "must":
-            raise wrong(f"must be a list in [ ], but {shown(value)} was given. Write one entry per axis.")
+            raise wrong(
+                f"must be a list in [ ], but {shown(value)} was given. Write [{shown(value)}], or more entries."
+            )
         return one
 
     def _one(self, value: Any, index: str) -> float:
