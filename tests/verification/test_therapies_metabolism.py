@@ -133,6 +133,8 @@ def test_a_depot_of_carriers_gives_what_it_holds_and_no_more(instant):
     with_depot, without = instant(one, oxygen_carrier=1.0), instant(None)
     given = (with_depot["oxygen.source"] - without["oxygen.source"]) / float(one.release)
     np.testing.assert_allclose(given, 4e4 * 0.2 / 1380.0, rtol=1e-9)
+    lost = (with_depot["oxygen.loss"] - without["oxygen.loss"]) * 760.0  # at one atmosphere nothing more dissolves
+    np.testing.assert_allclose(lost, given * float(one.release), rtol=1e-9)
     assert not _changed(instant(one, oxygen_carrier=0.0), without)
 
 
@@ -179,7 +181,7 @@ def test_catalase_gives_half_and_is_not_spent(instant):
 @pytest.mark.slow
 def test_a_gel_feeds_the_tissue_around_it(instant, scenario, untreated):
     one = tme.OxygenGel(dose=_never())
-    assert _changed(instant(one), instant(None)) == {"oxygen.source"}
+    assert _changed(instant(one), instant(None)) == {"oxygen.source", "oxygen.loss"}
     assert not _changed(instant(one, oxygen_gel=0.0), instant(None))
     seen = _run(scenario, ["gel"])["mean_oxygen"]
     assert np.all(seen > 1.02 * untreated["mean_oxygen"]) and np.all(np.diff(seen) < 0)

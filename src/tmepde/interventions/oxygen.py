@@ -21,6 +21,8 @@ from tmepde.species import Species
 
 #: mM per nM
 MILLIMOLAR = 1e-6
+#: mmHg of oxygen above which what a depot gives is gas
+_ATMOSPHERE = 760.0
 
 
 class OxygenGenerator(Intervention):
@@ -106,11 +108,17 @@ class OxygenGenerator(Intervention):
         return Effects(add=add)
 
 
+def _dissolved(rate: Any) -> dict[str, Any]:
+    """S_O = r (1 − O/P₀), P₀ one atmosphere (Henry): where nothing breathes and no vessel is open, O ends at P₀."""
+    return {"oxygen.source": rate, "oxygen.loss": rate / _ATMOSPHERE}
+
+
 class OxygenCarrier(Intervention):
-    """O_v ← O_v + g P, dP/dt = dose/V − k P (into plasma); S_O = k_r m φ_i e/α, ∂e/∂t = −k_r e (a depot in the tissue).
+    """O_v ← O_v + g P, dP/dt = dose/V − k P (into plasma); S_O = (1 − O/P₀) k_r m φ_i e/α, ∂e/∂t = −k_r e (depot).
 
     Perfluorocarbon or haemoglobin particles. In plasma they raise the oxygen in vessels, which helps only where vessels
-    are perfused; a depot gives the oxygen it was loaded with within minutes. Transient either way: hours.
+    are perfused; a depot in the tissue gives the oxygen it was loaded with within minutes. Transient either way: hours.
+    What would dissolve above P₀, one atmosphere, is gas and lost.
     """
 
     reviews: ClassVar[tuple[int, ...]] = (2, 16)
@@ -161,14 +169,14 @@ class OxygenCarrier(Intervention):
             return Effects(add={"vessel_oxygen_gain": gain, "oxygen_carrier_plasma.source": rate / self.volume})
         shape = deposit(tissue.grid, self.site, self.width, self.depth)
         released = self.release * self.load * state["oxygen_carrier"] * tissue["interstitium"] / SOLUBILITY
-        return Effects(add={"oxygen.source": released, "oxygen_carrier.source": depot_nanomolar(rate, shape, tissue)})
+        return Effects(add={**_dissolved(released), "oxygen_carrier.source": depot_nanomolar(rate, shape, tissue)})
 
 
 class OxygenGel(Intervention):
-    """S_O = S₀ exp(−t/τ) w(x): a gel or scaffold with calcium peroxide gives off oxygen in its place for days.
+    """S_O = (1 − O/P₀) S₀ exp(−t/τ) w(x): a gel or scaffold with calcium peroxide gives off oxygen for days.
 
-    ∂g/∂t = dose·w/∫w dV − g/τ, S_O = φ_i g/(τ α), g the oxygen that is left. Tissue that breathes lets the oxygen reach
-    no further than √(D/k) from the gel, k its own supply and uptake: about 100 µm.
+    ∂g/∂t = dose·w/∫w dV − g/τ, S₀ = φ_i g/(τ α), g the oxygen that is left. Tissue that breathes lets the oxygen reach
+    no further than √(D/k) from the gel, k its own supply and uptake: about 100 µm. Above P₀, one atmosphere, it is gas.
     """
 
     reviews: ClassVar[tuple[int, ...]] = (3,)
@@ -189,9 +197,6 @@ class OxygenGel(Intervention):
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         shape = deposit(tissue.grid, self.site, self.width, self.depth)
-        return Effects(
-            add={
-                "oxygen.source": state["oxygen_gel"] * tissue["interstitium"] / (self.time * SOLUBILITY),
-                "oxygen_gel.source": depot_nanomolar(clock.rate(self.dose), shape, tissue),
-            }
-        )
+        released = state["oxygen_gel"] * tissue["interstitium"] / (self.time * SOLUBILITY)
+        entry = depot_nanomolar(clock.rate(self.dose), shape, tissue)
+        return Effects(add={**_dissolved(released), "oxygen_gel.source": entry})
