@@ -106,11 +106,12 @@ def run_reversible(
         return (states, progress), (arrays, state, rest, states, logs, store)
 
     @jax.default_matmul_precision("highest")
-    def backward(kept: Any, cotangent: Any) -> Any:
+    def backward(kept: Any, cotangents: Any) -> Any:
+        cotangent = _without_flows(*cotangents)
         if isinstance(kept[-1], Reel):
             arrays, (control, _, spans), reel = kept
             recorder = Recorder(static, stepper, control, spans, *tape)
-            return *recorder.pull_back(arrays, reel, cotangent[0]), None
+            return *recorder.pull_back(arrays, reel, cotangent), None
         arrays, first, (control, _, spans), states, logs, store = kept
         if store is None:
             store = room(static, stepper, first, tape.segment)
@@ -125,11 +126,18 @@ def run_reversible(
             return (jax.tree.map(jnp.add, gradient, slope), adjoint, store), None
 
         zero = jax.tree.map(jnp.zeros_like, (arrays, first))
-        (gradient, adjoint, _), _ = jax.lax.scan(one, (*zero, store), (spans, starts, logs, cotangent[0]), reverse=True)
+        (gradient, adjoint, _), _ = jax.lax.scan(one, (*zero, store), (spans, starts, logs, cotangent), reverse=True)
         return gradient, adjoint, None
 
     run.defvjp(forward, backward)
     return run(arrays, state, (control, progress, spans))
+
+
+def _without_flows(states: State, progress: Progress) -> State:
+    """The cotangents of the ``states``; NaN where what flowed (budgets) is asked for too, whose way back is not here:
+    no number would be a wrong one."""
+    asked = jnp.any(progress.budget != 0) | jnp.any(progress.residue != 0)
+    return jax.tree.map(lambda c: jnp.where(asked, jnp.nan, c), states)
 
 
 def _pull_back(interval: Replay, state: State, adjoint: State, store: Any, tape: Tape) -> tuple[Any, State, Any]:

@@ -213,7 +213,11 @@ def check_save(scenario: Any, save: Any) -> None:
         raise ValueError(
             f"`save` must be every(hours) or a list of times in h, but {save!r} was given. Write save=tme.every(12.0)."
         )
-    for i, one in enumerate(np.asarray(save).ravel().tolist() if isinstance(save, np.ndarray) else list(save)):
+    if isinstance(save, np.ndarray) and save.ndim != 1:
+        raise ValueError(
+            f"`save` must be a list of times in h, but an array of shape {save.shape} was given. Write save.ravel()."
+        )
+    for i, one in enumerate(save.tolist() if isinstance(save, np.ndarray) else list(save)):
         number(f"save[{i}]", one, "h")
 
 

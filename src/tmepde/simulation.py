@@ -293,7 +293,8 @@ def suited_each(
     if stepper is not None:
         if not isinstance(stepper, Stepper):
             raise ValueError(f"`stepper` must be a stepper, but {stepper!r} was given. Write tme.Rosenbrock2(), say.")
-        return [Choice(stepper)] * len(scenarios)
+        if SemiDiscrete(scenarios[0].system).dynamic:  # where all is in balance no scheme differs from another
+            return [Choice(stepper)] * len(scenarios)
     problems = [SemiDiscrete(one.system, solver=solver) for one in scenarios]
     if not is_traced(scenarios) and not is_traced(control):
         return choose_steppers(problems, dtype, [float(one.until) for one in scenarios], control)

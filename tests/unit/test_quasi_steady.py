@@ -32,6 +32,29 @@ def test_a_vanishing_field_and_a_signed_one_reach_their_balance():
     assert np.max(found.fields["gone"]) < 1e-6  # a thousandth of what is negligible
 
 
+def test_a_field_that_begins_at_zero_is_balanced_before_anything_reads_it():
+    """0 = 100 − (0.1 + q) q: from zero, the first iterate is 1000."""
+
+    def kinetics(clock, state, tissue):
+        return {"q.source": 100.0, "q.loss": 0.1 + state["q"], "x.source": state["q"]}
+
+    species = {"q": tme.Species(diffusivity=1.0, kind="quasi_steady"), "x": tme.Species(kind="local")}
+    model = tme.Model(tme.Grid.line(1.0, 4), species, {"kinetics": tme.process(kinetics)})
+    found = tme.simulate(tme.Scenario(model, until=1.0), control=tme.StepControl(dt=0.1))
+    assert found.fields["q"] == pytest.approx(9.9501249, rel=1e-5)
+    assert found.fields["x"][-1] == pytest.approx(9.9501249, rel=1e-5)
+
+
+@pytest.mark.parametrize("stepper", [None, tme.NewtonKrylov(), tme.ExplicitEuler(), tme.Rosenbrock3()])
+def test_a_model_may_be_all_in_balance(stepper):
+    """Also in single precision where 64-bit mode is on, as it is here."""
+    species = {"q": tme.Species(1.0, 7.0, kind="quasi_steady")}
+    process = tme.process(lambda clock, state, tissue: {"q.source": 1.0, "q.loss": 2.0})
+    scenario = tme.Scenario(tme.Model(tme.Grid.line(40.0, 8), species, {"p": process}), until=1.0)
+    found = tme.simulate(scenario, stepper=stepper)
+    assert found.fields["q"].dtype == np.float32 and found.fields["q"][-1] == pytest.approx(0.5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("exchange", [pytest.param(1.0, marks=pytest.mark.slow), 1e4])
 def test_quasi_steady_fields_that_act_on_each_other(exchange):

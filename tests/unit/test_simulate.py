@@ -52,6 +52,7 @@ def test_save_times(save, wanted):
         ([-1.0, 1.0], "finite, increasing, positive"),
         ([float("nan")], "must be finite"),
         ([3.0], "must not reach beyond `until` = 2 h"),
+        (np.array([[1.0, 2.0]]), "an array of shape"),
         ({"every": 0.0}, "`save` must be positive"),
         ({"every": -1.0}, "`save` must be positive"),
         ({"every": float("nan")}, "`save` must be finite"),

@@ -123,6 +123,19 @@ def test_forward_mode_equals_differences(name):
     compare(name, jax.jit(jax.jacfwd(lambda v: total(name, v, "forward")))(zero))
 
 
+def test_flows_of_a_budget_have_a_derivative_forwards_and_none_backwards():
+    def let_in(outside, key="inflow", gradient="reverse"):
+        fields = {"u": tme.Species(1.0, 0.3, {"x-": tme.Robin(0.7, outside)})}
+        scenario = tme.Scenario(tme.Model(tme.Grid.line(1.0, 4), fields, {}), until=1.0)
+        options = {"precision": "f64", "control": CONTROL, "stepper": tme.Rosenbrock2()}
+        return tme.simulate(scenario, gradient=gradient, **options).budgets["u"][key]
+
+    slope = (let_in(2.001) - let_in(1.999)) / 0.002
+    _, forwards = jax.jvp(lambda u: let_in(u, gradient="forward"), (2.0,), (1.0,))
+    assert forwards == pytest.approx(slope, rel=1e-6) and np.isnan(jax.grad(let_in)(2.0))
+    assert jax.grad(lambda u: let_in(u, "final"))(2.0) == pytest.approx(slope, rel=1e-6)  # all there is came in
+
+
 @pytest.mark.slow
 def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient(monkeypatch):
     """Two intervals of some six steps: all kept on the way, those of the first alone, none. What is not kept is

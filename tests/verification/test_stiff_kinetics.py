@@ -29,6 +29,75 @@ EXACT_KINETICS = {
 }
 
 
+# -- what simulate chooses by itself -----------------------------------------------------------------------------------
+
+
+def binding(clock, state, tissue):
+    """A + B ⇄ C, 200 per hour either way, and A is lost at 0.1 per hour: C makes two of one, yet nothing grows."""
+    a, b, c = (state[n] for n in "abc")
+    return {
+        "a.source": 200.0 * c,
+        "a.loss": 200.0 * b + 0.1,
+        "b.source": 200.0 * c,
+        "b.loss": 200.0 * a,
+        "c.source": 200.0 * a * b,
+        "c.loss": 200.0,
+    }
+
+
+def test_binding_is_implicit_by_itself():
+    species = {n: tme.Species(v, kind="local") for n, v in zip("abc", (1.0, 1.0, 0.0), strict=True)}
+    model = tme.Model(tme.Grid.point(), species, {"binding": process(binding)})
+    found = tme.simulate(tme.Scenario(model, until=24.0))
+
+    def slope(_, y):
+        bound = 200.0 * (y[0] * y[1] - y[2])
+        return [-bound - 0.1 * y[0], -bound, bound]
+
+    wanted = solve_ivp(slope, (0, 24.0), [1.0, 1.0, 0.0], method="Radau", rtol=1e-10, atol=1e-14).y[:, -1]
+    assert [found.fields[n][-1, 0] for n in "abc"] == pytest.approx(wanted, rel=1e-3)
+    assert found.fields["b"][-1, 0] + found.fields["c"][-1, 0] == pytest.approx(1.0, abs=2e-5)
+    assert found.statistics["steps"] < 100
+
+
+#: rates of HIRES (Hairer & Wanner 1996, Solving Ordinary Differential Equations II, IV.10), and y(321.8122)
+HIRES = (
+    7.371312573325668e-4,
+    1.442485726316185e-4,
+    5.888729740967575e-5,
+    1.175651343283149e-3,
+    2.386356198831331e-3,
+    6.238968252742796e-3,
+    2.849998395185769e-3,
+    2.850001604814231e-3,
+)
+
+
+def hires(clock, state, tissue):
+    y = {i: state[f"y{i}"] for i in range(1, 9)}
+    made = {
+        1: 0.43 * y[2] + 8.32 * y[3] + 0.0007,
+        2: 1.71 * y[1],
+        3: 0.43 * y[4] + 0.035 * y[5],
+        4: 8.32 * y[2] + 1.71 * y[3],
+        5: 0.43 * (y[6] + y[7]),
+        6: 0.69 * y[4] + 1.71 * y[5] + 0.69 * y[7],
+        7: 280.0 * y[6] * y[8],
+        8: 1.81 * y[7],
+    }
+    lost = {1: 1.71, 2: 8.75, 3: 10.03, 4: 1.12, 5: 1.745, 6: 0.43 + 280.0 * y[8], 7: 1.81, 8: 280.0 * y[6]}
+    return {f"y{i}.source": s for i, s in made.items()} | {f"y{i}.loss": k for i, k in lost.items()}
+
+
+def test_hires_is_the_published_solution():
+    start = {1: 1.0, 8: 0.0057}
+    species = {f"y{i}": tme.Species(start.get(i, 0.0), kind="local") for i in range(1, 9)}
+    model = tme.Model(tme.Grid.point(), species, {"hires": process(hires)})
+    found = tme.simulate(tme.Scenario(model, until=321.8122))
+    assert [found.fields[f"y{i}"][-1, 0] for i in range(1, 9)] == pytest.approx(HIRES, rel=2e-3)
+    assert found.statistics["steps"] < 500
+
+
 # -- Robertson 1966: rates 0.04, 1e4, 3e7 -----------------------------------------------------------------------------
 
 

@@ -159,7 +159,7 @@ def _rows(problem: SemiDiscrete, block: Any) -> Any:
 def _placed(keys: list[Any], parts: list[Any], wanted: list[Any]) -> Any:
     """The values of ``keys``, in ``parts``, as an array with the keys ``wanted`` (nested lists: a table), 0 for those
     missing."""
-    values = jnp.concatenate(parts) if parts else jnp.zeros((0,))
+    values = jnp.concatenate(parts) if parts else jnp.zeros((0,), jnp.float32)  # gives way to any other precision
     if keys == wanted:
         return values
     place = {key: i for i, key in enumerate(keys)}

@@ -100,13 +100,14 @@ class _Balance(eqx.Module):
         """Largest weighted root mean square of a correction over the fields, against the field and its mean.
 
         A thousandth of what is negligible is the least that counts: a field that vanishes would never be reached.
+        Where all of a field is zero, any change is of the size 1.
         """
         volumes, axes = self.problem.volumes(q.dtype), tuple(range(1, q.ndim))
         total = jnp.sum(volumes)
         scale = jnp.abs(q) + jnp.sum(volumes * jnp.abs(q), axis=axes, keepdims=True) / total
         least = jnp.stack([1e-3 * self.problem.system.species[n].negligible for n in self.names]).astype(q.dtype)
         scale = jnp.maximum(scale, least.reshape((-1,) + (1,) * len(axes)))
-        ratio = jnp.where(scale == 0, 0.0, delta / jnp.where(scale == 0, 1.0, scale))  # NaN stays NaN
+        ratio = jnp.where(scale == 0, jnp.sign(delta), delta / jnp.where(scale == 0, 1.0, scale))  # NaN stays NaN
         return jnp.max(jnp.sqrt(jnp.sum(volumes * ratio**2, axis=axes) / total))
 
 

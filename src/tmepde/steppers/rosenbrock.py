@@ -133,8 +133,8 @@ class RosenbrockW(Stepper):
     """A Rosenbrock-W scheme; use :func:`Rosenbrock2`, :func:`Rosenbrock3` or :func:`BackwardEuler`.
 
     ``coupled``: A knows the pull of compartments, local fields and time, not only each field's own terms.
-    ``kinetics``: and the Jacobian of the local fields among each other in every cell; ``cautious``: in cells that lose
-    more than they make, since what is implicit steps over a blow-up unseen.
+    ``kinetics``: and the Jacobian of the local fields among each other in every cell; ``cautious``: in cells where
+    nothing grows by much within a step, since what is implicit steps over a blow-up unseen.
     """
 
     tableau: Tableau = eqx.field(static=True)
@@ -216,7 +216,7 @@ class RosenbrockW(Stepper):
         added = contribution(problem, first, state, implicit, extra, first, solver.swept(slope))
         carry = _Progress(
             steady=foreseen(problem, state, pull, table.times[1] * dt),
-            amounts=table.weights[0] * added,
+            amounts=(table.weights[0] * added).astype(jnp.asarray(dt).dtype),
             coming=coming,
             converged=solved,
             iterations=spent + count,

@@ -28,7 +28,7 @@ from tmepde.elliptic.solve import differentiable_solve
 from tmepde.operators.apart import apart_if_large
 from tmepde.schedule import Clock
 from tmepde.steppers.blocks import together
-from tmepde.steppers.cellwise import cellwise_inverse, cellwise_product, pointwise_jacobian
+from tmepde.steppers.cellwise import cellwise_inverse, cellwise_product, growth, pointwise_jacobian
 from tmepde.steppers.control import StepControl
 from tmepde.steppers.flow import FlowSolver, carried_names
 from tmepde.steppers.pull import Pull
@@ -36,6 +36,8 @@ from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
 
 #: weight of an error where none is acceptable
 _NONE = 1e15
+#: γΔt × rate of growth up to which a step sees a blow-up ahead: the time to it is then several steps
+_GROWTH = 0.2
 
 
 class StageSolver:
@@ -94,7 +96,7 @@ class StageSolver:
         """Add to A the Jacobian of the compartments, and the ``pull`` on transported fields.
 
         ``kinetics``: also the Jacobian of the local fields among each other in every cell; ``cautious``: only in cells
-        that lose more than they make.
+        where nothing grows that a step could step over.
         """
         problem, names = self.problem, self.compartments
         self.pull = pull
@@ -113,13 +115,17 @@ class StageSolver:
 
     def _safe(self, jacobian: Any, cautious: bool) -> Any:
         """The Jacobian of the local fields; their loss rates alone in cells where a law has no derivative (√u at 0)
-        and, if ``cautious``, where a species makes more than it loses, by more than a tenth of its turnover."""
+        and, if ``cautious``, where something grows that a step of this length could step over."""
         own = jnp.stack([self.first.rates.rate(n) for n in self.local])
         unit = jnp.eye(len(self.local), dtype=own.dtype).reshape(len(self.local), -1, *(1,) * (own.ndim - 1))
         fine = jnp.all(jnp.isfinite(jacobian), axis=(0, 1))
         if cautious:
             lost = jnp.maximum(-jnp.sum(unit * jacobian, axis=0), 0.0)
-            fine = fine & jnp.all(jnp.sum(jacobian, axis=0) <= 0.1 * lost, axis=0)
+            still = jnp.all(jnp.sum(jacobian, axis=0) <= 0.1 * lost, axis=0)  # nothing makes more than it loses
+            slow = jax.lax.cond(
+                jnp.all(still), lambda: still, lambda: still | (growth(*freeze((jacobian, self.weight))) <= _GROWTH)
+            )
+            fine = fine & slow
         return jnp.where(fine, jacobian, -own[:, None] * unit)
 
     def __call__(
