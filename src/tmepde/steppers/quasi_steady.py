@@ -107,7 +107,8 @@ class _Balance(eqx.Module):
         scale = jnp.abs(q) + jnp.sum(volumes * jnp.abs(q), axis=axes, keepdims=True) / total
         least = jnp.stack([1e-3 * self.problem.system.species[n].negligible for n in self.names]).astype(q.dtype)
         scale = jnp.maximum(scale, least.reshape((-1,) + (1,) * len(axes)))
-        ratio = jnp.where(scale == 0, jnp.sign(delta), delta / jnp.where(scale == 0, 1.0, scale))  # NaN stays NaN
+        any_change = jnp.sign(jnp.where(jnp.abs(delta) < jnp.finfo(q.dtype).tiny, 0.0, delta))
+        ratio = jnp.where(scale == 0, any_change, delta / jnp.where(scale == 0, 1.0, scale))  # NaN stays NaN
         return jnp.max(jnp.sqrt(jnp.sum(volumes * ratio**2, axis=axes) / total))
 
 
