@@ -56,6 +56,18 @@ def test_task_number_means_the_same_batches_in_every_submission():
     assert everything.share == rest.share == 4
 
 
+def test_leave_to_run_code_is_written_into_the_script(monkeypatch):
+    """Tasks had it from the environment of the command alone, so that sbatch by hand was refused."""
+    from tmepde.sweep.executors import dask_slurm, slurm_array
+
+    for given in (False, True):
+        monkeypatch.setenv("TMEPDE_ALLOW_CODE", "1" if given else "")
+        text = slurm_array.script_of(Path("/scratch/doses.zarr"), 6, (0, 1), Slurm()).text
+        assert ("-m tmepde.cli --allow-code sweep batch" in text) == given
+        worker = dask_slurm.settings(Path("/scratch/doses.zarr"), Slurm(setup=("module load cuda",)))
+        assert ("export TMEPDE_ALLOW_CODE=1" in worker["job_script_prologue"]) == given
+
+
 def test_array_stays_below_the_largest_of_the_cluster():
     many = script(pending=range(10_000), batches=10_000)
     assert many.share == 10

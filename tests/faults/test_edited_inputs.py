@@ -100,6 +100,43 @@ def test_a_helper_that_was_edited_is_found_by_runs_sweeps_and_batches(folder: Pa
     assert float(made.coefficients(clock, state, None)["u.loss"]) == 1.0  # what is edited is read anew
 
 
+def test_a_retry_that_is_refused_forgets_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished batches had become pending."""
+    out = folder / "s.zarr"
+    create(config.load(folder / "a.toml"), out)
+    for index in (0, 1):
+        engine.fail(out, index, "its process was killed, twice")
+    monkeypatch.delenv("TMEPDE_ALLOW_CODE")
+    engine._known.cache_clear()  # as in another process
+    with pytest.raises(config.ConfigError, match="would run Python code"):
+        sweep.retry(out)
+    monkeypatch.setenv("TMEPDE_ALLOW_CODE", "1")
+    (folder / "helper.py").write_text("def speed():\n    return 2.0\n")
+    with pytest.raises(store.StoreError, match=rf"helper.py was edited since.*Looked in {folder}"):
+        sweep.retry(out)
+    assert store.pending(out) == [] and store.unsuccessful(out) == [0, 1]
+
+
+def test_a_sweep_goes_on_where_its_files_are_now(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Batches looked for them where they were at first, and said that they had been edited."""
+    out = tmp_path_factory.mktemp("results") / "s.zarr"
+    create(config.load(folder / "a.toml"), out)
+    moved = folder.rename(folder.with_name("moved"))
+    with pytest.raises(store.StoreError, match=rf"{folder}, is not there"):
+        run_batch(out, 0)
+    sweep.run(moved / "a.toml", out, [], sweep.Where(), None, resume=True, only_create=True)
+    assert store.head(out)["config_folder"] == str(moved)
+    assert engine.ready(out)[0].folder == str(moved)
+    (moved / "own.py").rename(moved / "other.py")
+    engine._known.cache_clear()  # as in another process
+    with pytest.raises(config.ConfigError, match=rf"{moved}, has 1 problem:\n.*There is no file 'own.py'"):
+        run_batch(out, 0)
+    (moved / "other.py").rename(moved / "own.py")
+    (moved / "helper.py").write_text("def speed():\n    return 2.0\n")
+    with pytest.raises(Stop, match="helper.py was edited since"):
+        sweep.run(moved / "a.toml", out, [], sweep.Where(), None, resume=True)
+
+
 def test_a_member_whose_code_raises_fails_alone_and_says_where(folder: Path) -> None:
     """Anything but three kinds of errors ended the whole sweep with a traceback."""
     label = 'label: str = eqx.field(static=True, default="good")\n\n    def build'

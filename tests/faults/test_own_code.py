@@ -12,6 +12,7 @@ import pytest
 
 from tmepde import config
 from tmepde.schedule import Clock
+from tmepde.sweep.engine import plan
 
 CLASS = """
 from typing import Any
@@ -79,6 +80,7 @@ def test_rates_that_cannot_be_evaluated_are_told_by_line(rates: str, said: str, 
     [
         ('raise RuntimeError("boom")', "own.py, line 14: RuntimeError: boom"),
         ('return {}["nokey"]', "own.py, line 14: KeyError: nokey"),
+        ('open("/no/such")', r"own.py, line 14: FileNotFoundError: \[Errno 2\] No such file or directory: '/no/such'"),
         ("import notthere", "own.py, line 14: ModuleNotFoundError: No module named 'notthere'"),
         ("import sys; sys.exit(3)", "own.py, line 14: SystemExit: 3"),
         ('return tme.Model(grid, {"u": tme.Species(np.ones(9))})', r"`u.initial` must .* \(9,\)\. \(own.py, line 14\)"),
@@ -89,6 +91,22 @@ def test_rates_that_cannot_be_evaluated_are_told_by_line(rates: str, said: str, 
 def test_a_model_that_cannot_be_built_is_told_by_line(build: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(config.ConfigError, match=f"`model` was refused: .*{said}"):
         load(tmp_path, build=build).build()
+
+
+SWEPT = f'if float(self.k) > 1: raise RuntimeError("boom")\n        {BUILD}'
+
+
+def test_a_sweep_whose_first_scenario_cannot_be_built_is_planned_by_another(tmp_path: Path) -> None:
+    load(tmp_path, build=SWEPT)
+    (tmp_path / "a.toml").write_text(TOML + '[sweep]\nbatch = 1\n[sweep.grid]\n"model.k" = ["5 1/h", "0.5 1/h"]\n')
+    assert plan(config.load(tmp_path / "a.toml", code=True)) == (2, 1, 1)
+
+
+def test_a_sweep_of_which_no_scenario_can_be_built_names_path_and_value(tmp_path: Path) -> None:
+    load(tmp_path, build=SWEPT)
+    (tmp_path / "a.toml").write_text(TOML + '[sweep]\nbatch = 1\n[sweep.grid]\n"model.k" = ["5 1/h", "6 1/h"]\n')
+    with pytest.raises(config.ConfigError, match=r'`sweep` .* 2 tried .* 0, .* model.k = "5 1/h": `model` .* boom'):
+        plan(config.load(tmp_path / "a.toml", code=True))
 
 
 @pytest.mark.parametrize("name", ["kind", "table", "schema", "copy"])

@@ -231,6 +231,22 @@ def test_going_on_with_another_config_is_refused_with_what_differs(done, tmp_pat
     assert command(path, done[0], (), Where(), None, True, False) == 0
 
 
+def test_of_two_commands_that_make_one_store_the_second_is_told(tmp_path, monkeypatch):
+    """Both had found nothing there; the slower one said that its temporary folder could not be used."""
+    path, out = tmp_path / "tiny.toml", tmp_path / "out.zarr"
+    path.write_text(TINY)
+    sync = store.sync_tree
+
+    def meanwhile(partial):
+        sync(partial)
+        shutil.copytree(partial, out)
+
+    monkeypatch.setattr(store, "sync_tree", meanwhile)
+    with pytest.raises(Stop, match="exists already.*--resume") as stopped:
+        command(path, out, (), Where(), None, only_create=True)
+    assert stopped.value.code == 2 and sorted(p.name for p in tmp_path.iterdir()) == ["out.zarr", "tiny.toml"]
+
+
 def test_without_a_sweep_there_is_nothing_to_do(tmp_path):
     path = tmp_path / "plain.toml"
     path.write_text(TINY.split("[sweep]")[0])

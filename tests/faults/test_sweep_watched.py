@@ -29,9 +29,10 @@ for line in sys.stdin:
             pass
         elif act.startswith("die"):
             os.kill(os.getpid(), signal.SIGKILL)
-        elif act == "exit":
-            os._exit(9)
+        elif act.startswith("exit"):
+            os._exit(int(act.split()[1]))
         elif act == "disk":
+            print("ends", 5, file=reports, flush=True)
             sys.exit(5)
         elif act == "wait":
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -81,12 +82,47 @@ def test_killed_twice_a_batch_is_handed_back_and_the_others_are_done(out, monkey
     assert pending(out) == [1, 4] and not result.stopped
 
 
-def test_a_library_that_ends_the_process_fails_its_batch_alone(out, monkeypatch):
-    """The command ended with that code and without a word, and the other batches stayed pending."""
-    result, lines, tries = run(out, monkeypatch, "exit", "1")
+@pytest.mark.parametrize("code", [0, 9])
+def test_a_library_that_ends_the_process_fails_its_batch_alone(out, monkeypatch, code):
+    """The command ended with that code and without a word, and the other batches stayed pending; with a code that our
+    own ends have it still did."""
+    result, lines, tries = run(out, monkeypatch, f"exit {code}", "1")
     assert result.done == [0, 2, 3, 4] and not result.stopped and tries == ["1", "1"]
-    assert result.failed == {1: "its process ended with code 9, twice"}
-    assert lines[0] == "batch 1: its process ended with code 9; once more"
+    assert result.failed == {1: f"its process ended with code {code}, twice"}
+    assert lines[0] == f"batch 1: its process ended with code {code}; once more"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        ("OSError(28, 'full')", 5, "ends 5\n"),
+        ("SystemExit(0)", 1, ""),
+    ],
+)
+def test_a_worker_says_that_it_ends_on_purpose_and_of_what_its_batch_does_nothing(tmp_path, fault, code, said):
+    found, word = worker(tmp_path, f"raise {fault}")
+    assert (found, word) == (code, said)
+
+
+def test_a_worker_that_drops_its_batch_after_a_signal_says_so(tmp_path):
+    assert worker(tmp_path, "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)") == (143, "ends 143\n")
+
+
+def worker(tmp_path, act):
+    """Code and last words of a worker whose only batch does ``act``."""
+    program = f"""import os, signal, sys, time
+import tmepde.sweep.engine as engine
+from tmepde.cli.worker import main
+def run_batch(store, index):
+    {act}
+engine.run_batch = run_batch
+main()"""
+    reports, end = os.pipe()
+    words = [sys.executable, "-c", program, str(tmp_path), "0.5", str(end), ""]
+    done = subprocess.run(words, input="0\n", text=True, pass_fds=(end,), capture_output=True, timeout=60, check=False)
+    os.close(end)
+    with os.fdopen(reports) as lines:
+        return done.returncode, lines.read()
 
 
 def test_an_error_of_the_machine_ends_the_watch_with_its_code(out, monkeypatch):

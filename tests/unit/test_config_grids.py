@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tmepde import config
+from tmepde.config.build import grid_of
 
 RUN = '[run]\nuntil = "6 hour"\nsave = { every = "3 hour" }\n'
 
@@ -23,6 +24,9 @@ def refused(grid: str, tissue: str = "") -> str:
 
 
 CYLINDER = 'kind = "axisymmetric"\nheight = "600 um"\nradius = "200 um"\ncells = [12, 8]\n'
+
+
+DISH = 'extent = ["100 um", "120 um"]\ncells = [10, 12]\n'
 
 
 def test_a_body_of_revolution_has_its_volume_its_axis_and_its_nodule() -> None:
@@ -47,6 +51,33 @@ def test_a_cut_box_has_the_volume_of_the_ellipsoid() -> None:
     assert not np.asarray(disc.mask)[:, -1].any()
 
 
+@pytest.mark.parametrize("radii", [("30 um", "20 um"), ("20 um", "20 um", "25 um"), ("10 um", "15 um", "20 um")])
+def test_a_cut_body_of_few_cells_is_warned_of_with_what_it_loses(radii: tuple[str, ...]) -> None:
+    """The share that is told is of the first order in (cell/radius)²; the next is a tenth of it here."""
+    said = f"extent = {['100 um'] * len(radii)}\ncells = {[10] * len(radii)}\ncut = {{ radius = {list(radii)} }}"
+    made = loaded(said.replace("'", '"'))
+    told = next(text for text in made.warnings if "grid.cut" in text)
+    volume = float(grid_of(made.grid).volumes().sum())
+    axes = np.prod([float(r.split()[0]) for r in radii])
+    lost = 100 * (1 - volume / ({2: np.pi, 3: 4 / 3 * np.pi}[len(radii)] * axes))
+    assert float(told.split("about ")[1].split(" %")[0]) == pytest.approx(lost, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("grid", "warned"),
+    [
+        (DISH + 'cut = { radius = "31 um" }', False),
+        (DISH + 'cut = { radius = ["1 m", "20 um"] }', True),  # how much of it lies in the grid is not worked out
+        (CYLINDER + 'cut = { radius = "90 um" }', True),
+        ('extent = ["90 um"]\ncells = [9]\ncut = { radius = "10 um" }', False),  # the ends of an interval are exact
+        ('extent = ["90 um"]\ncells = [1]\ncut = { radius = "50 um" }', False),  # nothing is cut
+    ],
+)
+def test_a_cut_body_is_warned_of_where_it_has_an_edge_of_few_cells(grid: str, warned: bool) -> None:
+    told = [text for text in loaded(grid).warnings if "grid.cut" in text]
+    assert len(told) == warned and not any("%" in text for text in told)
+
+
 def test_a_resolved_config_says_the_same_grid() -> None:
     grid = CYLINDER + 'inner = "10 um"\ncut = { radius = ["250 um", "150 um"] }'
     made = loaded(grid)
@@ -61,6 +92,13 @@ def test_a_resolved_config_says_the_same_grid() -> None:
         (CYLINDER + 'inner = "300 um"', "", "must be less than radius"),
         (CYLINDER + 'cut = { radius = ["1 um"] }', "", "must have 2 entries of radius"),
         (CYLINDER + 'cut = { radius = "90 um", center = ["700 um", "0 um"] }', "", "z = 700 um does not lie there"),
+        (CYLINDER + 'cut = { radius = "49 um" }', "", "at least one cell along z (50 um), but 49 um was given"),
+        (
+            DISH + 'cut = { radius = ["45 um", "4.2 um"] }',
+            "",
+            "at least one cell along x (10 um), but 4.2 um was given",
+        ),
+        ('extent = ["90 um"]\ncells = [1]\ncut = { radius = "40 um" }', "", "one cell along x (90 um)"),
         (CYLINDER, '[tissue]\nkind = "nodule"\nradius = "9 um"\ncenter = ["9 um", "9 um"]', "must lie on the axis"),
         (CYLINDER, '[model.species.oxygen.boundary]\ny = { kind = "no_flux" }', "no side of this grid"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -242,13 +243,60 @@ def test_nothing_is_replaced_unasked_and_nothing_foreign_ever(plane: xr.Dataset,
     assert (photos / "a.jpg").exists() and letter.read_text() == "x"
 
 
+@pytest.mark.parametrize("to", ["vti", "ome-zarr"])
+@pytest.mark.parametrize("arms", [(), ("CAR-T",)])
+@pytest.mark.parametrize("name", ["notes.txt", "precious.zarr/zarr.json", "0/mine.vti", "link"])
+def test_an_export_that_holds_something_else_is_never_replaced(
+    plane: xr.Dataset, tmp_path: Path, to: str, arms: tuple[str, ...], name: str
+) -> None:
+    """A folder was taken for an export by one file in it, and went with all that had been put there."""
+    target = tmp_path / "out"
+    export(plane, target, to, fields=["oxygen"], times=[0.0], arms=arms)
+    export(plane, target, to, fields=["oxygen"], times=[0.0], arms=arms, overwrite=True)
+    mine = target / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.symlink_to(tmp_path) if name == "link" else mine.write_text("x")
+    with pytest.raises(FileExistsError, match=rf"holds '{name.split('/')[0]}.*, which no {to} export writes"):
+        export(plane, target, to, fields=["oxygen"], times=[0.0], overwrite=True)
+    assert mine.is_symlink() or mine.read_text() == "x"
+
+
+def test_files_of_other_software_are_never_replaced(plane: xr.Dataset, tmp_path: Path) -> None:
+    """Any netCDF file, any folder with a fields.json, any OME-Zarr was taken for an export of ours."""
+    other = xr.Dataset({"u": ("x", [1.0])})
+    other.to_netcdf(tmp_path / "a", engine="scipy")
+    (tmp_path / "cut").write_bytes(b"CDF\x02old")
+    for folder, file, text in (
+        ("b", "fields.json", "{}"),
+        ("c", "fields.json", '["written_by"]'),
+        ("d", "zarr.json", '{"attributes": {"ome": {}}}'),
+    ):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).write_text(text)
+    for name, to in (("a", "netcdf"), ("cut", "netcdf"), ("b", "vti"), ("c", "vti"), ("d", "ome-zarr")):
+        with pytest.raises(FileExistsError, match="never replaced"):
+            export(plane, tmp_path / name, to, overwrite=True)
+    assert len(list(tmp_path.rglob("*"))) == 8
+    bare = plane.assign_attrs({})
+    bare.attrs = {}
+    export(bare, tmp_path / "bare.nc", "netcdf", fields=["oxygen"])
+    export(bare, tmp_path / "bare.nc", "netcdf", fields=["oxygen"], overwrite=True)
+
+
+def test_times_are_exported_once_and_in_order(plane: xr.Dataset, tmp_path: Path) -> None:
+    path = export(plane, tmp_path / "a.nc", "netcdf", fields=["oxygen"], times=[336.0, 0.0, 336.0])
+    back = xr.open_dataset(path, engine="scipy", decode_times=False)
+    assert back["time"].values.tolist() == [0.0, 336.0]
+
+
 def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     target = tmp_path / "a.nc"
-    target.write_bytes(b"CDF\x02old")
+    xr.Dataset({"u": ("x", [1.0])}, attrs={"tmepde_version": "1"}).to_netcdf(target, engine="scipy")
+    before = target.read_bytes()
     with pytest.raises(OSError, match="full"), placed(target, "netcdf", True) as partial:
         partial.write_bytes(b"half")
         raise OSError("disk full")
-    assert target.read_bytes() == b"CDF\x02old" and [p.name for p in tmp_path.iterdir()] == ["a.nc"]
+    assert target.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["a.nc"]
 
 
 @pytest.mark.parametrize(
@@ -297,6 +345,13 @@ def test_the_command_exports_a_part(
     assert back["oxygen"].shape == (1, 2, 20, 24) and back["time"].values.tolist() == [0.0, 336.0]
     assert run(*first)[0] == 2  # it exists
     assert run("export", store, "--to", "vti", "-o", store / "inside")[0] == 2
+    around = tmp_path / "around"
+    assert run("export", store, "--to", "vti", "-o", around, "--time", "last")[0] == 0
+    inside = store.rename(around / "a.zarr")
+    code, _, said = run("export", inside, "--to", "vti", "-o", around, "--overwrite")
+    assert code == 2 and "holds the store" in said  # it was deleted, with exit code 0
+    inside.rename(store)
+    shutil.rmtree(around)
     assert run("export", tmp_path / "no.zarr", "--to", "vti", "-o", out)[0] == 2
     code, _, said = run(*first, "--time", "3", "--overwrite")
     assert code == 2 and "`--time` must have a unit" in said

@@ -8,7 +8,8 @@ import pytest
 
 from tmepde import config as configs
 from tmepde.config import ConfigError
-from tmepde.sweep.table import table
+from tmepde.sweep.members import structures
+from tmepde.sweep.table import Table, table
 
 BASE = """
 schema = 1
@@ -81,6 +82,41 @@ def test_units_of_an_axis_are_made_alike():
     assert unit == "min" and set(numbers) == {60.0, 120.0}
 
 
+@pytest.mark.parametrize("values", ['0, "1e8 cells"', '"1e8 cells", 0'])
+def test_a_zero_without_a_unit_is_zero_in_the_unit_of_the_others(values):
+    made = of(f'[sweep]\narms = ["CAR-T"]\n[sweep.grid]\n"{DOSE}" = [{values}]')
+    numbers, unit = made.column(DOSE)
+    assert unit == "cells" and sorted(numbers) == [0.0, 1e8]
+    assert structures(made) == 1
+
+
+def test_names_that_begin_with_a_number_are_no_numbers():
+    names = ["1a.npy", "2b.npy"]
+    texts, unit = Table({"tissue.file": names}, ["none"] * 2, [0, 0]).column("tissue.file")
+    assert list(texts) == names and unit == "1"
+
+
+@pytest.mark.parametrize(("block", "scale"), [("latin_hypercube", "linear"), ("sobol", "linear"), ("sobol", "log")])
+def test_whole_numbers_are_drawn_alike_at_the_ends_and_between(block, scale):
+    """n stands for n to n + 1, on a scale "log" with the share of it that this is."""
+    axes = f'axes = {{ "grid.cells" = {{ low = 10, high = 12, scale = "{scale}" }} }}'
+    made = of(f'[sweep]\narms = ["none"]\n[sweep.{block}]\nsamples = 256\n{axes}')
+    drawn = np.array(made.values["grid.cells"])
+    edges = np.arange(10, 14)
+    share = np.diff(np.log(edges)) / np.log(1.3) if scale == "log" else np.full(3, 1 / 3)
+    assert all(type(n) is int for n in made.values["grid.cells"]) and set(drawn) == {10, 11, 12}
+    np.testing.assert_allclose([np.sum(drawn == n) for n in (10, 11, 12)], 256 * share, atol=2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_samples_that_are_no_power_of_2_are_told_in_words():
+    text = '[sweep.sobol]\nsamples = 5\naxes = { "' + TIME + '" = { low = "0 h", high = "4 h" } }'
+    config = configs.loads(BASE + text)
+    assert "`sweep.sobol.samples` should be a power of 2, but is 5" in " ".join(config.warnings)
+    assert len(table(config)) == 10
+    assert not configs.loads(BASE + text.replace("= 5", "= 8")).warnings
+
+
 @pytest.mark.parametrize("scale", ["linear", "log"])
 def test_ranges_hold_both_ends_evenly(scale):
     made = of(
@@ -136,6 +172,26 @@ def test_priors_stay_within_their_ranges():
             ["2,000,000"],
         ),
         (f'[sweep.grid]\n"{DOSE}" = ["1e8 cells"]\n[sweep.zip]\n"{DOSE}" = ["1e8 cells"]', ["one block"]),
+        ('[sweep.grid]\n"grid.cells" = { low = 10, high = 12, count = 5 }', ['"grid.cells".count', "10 to 12 holds 3"]),
+        (
+            '[sweep.grid]\n"grid.cells" = { low = 1, high = 10, count = 8, scale = "log" }',
+            ['"grid.cells".count', "holds 7 at equal factors"],
+        ),
+        ('[sweep.grid]\n"grid.cells" = { low = 1, high = 1' + "0" * 400 + ", count = 3 }", ["high", "finite"]),
+        (f'[sweep.grid]\n"{RATE}" = ["1 1/h", 2]', [RATE, "2 has none", "alike"]),
+        (f'[[sweep.list]]\n"{RATE}" = 2\n[[sweep.list]]\n"{RATE}" = "1 1/h"', ["sweep.list", RATE, "2 has none"]),
+        (
+            f'[sweep.grid]\n"{DOSE}" = {{ low = 0, high = "1e8 cells", count = 3 }}',
+            [f'sweep.grid."{DOSE}".low', 'unit like high ("1e8 cells")'],
+        ),
+        (
+            f'[sweep.sobol]\nsamples = 4\naxes = {{ "{DOSE}" = {{ low = "x", high = 2 }}, "{RATE}" = {{ high = 2 }} }}',
+            [f'sweep.sobol.axes."{DOSE}".low', f'sweep.sobol.axes."{RATE}".low'],
+        ),
+        (
+            f'[sweep.grid]\n"{DOSE}" = {{ low = "nan cells", high = "1 cells", count = 3 }}\n"{RATE}" = 2',
+            [f'sweep.grid."{DOSE}".low', f'sweep.grid."{RATE}"'],
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(text, words):

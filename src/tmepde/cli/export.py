@@ -24,6 +24,8 @@ def export(
         raise Stop(BAD_INPUT, f"There is no store at {store}. Write one with `tmepde run CONFIG -o {store}`.")
     if real(store) in (real(out), *real(out).parents):
         raise Stop(BAD_INPUT, f"{out} lies inside the store. Write the export beside it.")
+    if real(out) in real(store).parents:
+        raise Stop(BAD_INPUT, f"{out} holds the store {store}, which would go with it. Write the export beside it.")
     from tmepde.io import open_store
     from tmepde.io.export import export as write
 

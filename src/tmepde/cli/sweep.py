@@ -52,6 +52,7 @@ def run(
         return _plan(config, out, where, options)
     from tmepde.cli.integrity import mended
     from tmepde.sweep import check_same, create
+    from tmepde.sweep.engine import keep_up
 
     if out.exists() and not resume:
         raise Stop(BAD_INPUT, f"{out} exists already. Choose another name, or add --resume to run what is pending.")
@@ -60,9 +61,14 @@ def run(
             check_same(config, out)
             for lost in mended(out):
                 print(lost, file=sys.stderr)
+            keep_up(config, out)
         else:
             create(config, out)
     except ValueError as error:
+        raise Stop(BAD_INPUT, str(error)) from None
+    except FileExistsError as error:
+        if not out.exists():  # a file where a folder above it must be
+            raise
         raise Stop(BAD_INPUT, str(error)) from None
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -207,6 +213,9 @@ def retry(out: Path) -> int:
     if not again:
         print(f"{out}: nothing has failed.")
         return 0
+    from tmepde.sweep.engine import ready
+
+    ready(out.absolute())  # what is refused must not have forgotten how batches ended
     store.forget(out, again)
     return batch(out, again)
 

@@ -16,9 +16,13 @@ def main() -> None:
         with contextlib.suppress(OSError):  # before anything counts them
             os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
     from tmepde.cli.exits import guarded
-    from tmepde.sweep.executors.watched import work
+    from tmepde.sweep.executors.watched import say_end, work
 
-    guarded(lambda: work(Path(store), _given(), float(grace), int(pipe)))
+    try:
+        guarded(lambda: work(Path(store), _given(), float(grace), int(pipe)))
+    except SystemExit as stop:  # what nobody knows is raised as it is: a fault of the batch
+        say_end(int(pipe), int(stop.code or 0))
+        raise
 
 
 def _given() -> Iterator[int]:

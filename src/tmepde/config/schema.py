@@ -35,9 +35,22 @@ class Cut(Section):
         """One semi-axis per axis of the grid."""
         return self.radius if isinstance(self.radius, tuple) else (self.radius,) * len(grid.axes)
 
+    def steps(self, grid: Any) -> tuple[float, ...]:
+        """Width of a cell over the semi-axis, per axis; zeros where the grid lies wholly inside and nothing is cut."""
+        starts = [grid.inner if a == "r" else 0.0 for a in grid.axes]
+        bodies = list(zip(self.middle(grid), self.radii(grid), starts, grid.extent, strict=True))
+        if sum((max(c - low, high - c) / radius) ** 2 for c, radius, low, high in bodies) <= 1.0:
+            return (0.0,) * len(bodies)
+        return tuple((high - low) / n / radius for (_, radius, low, high), n in zip(bodies, grid.cells, strict=True))
+
+    def within(self, grid: Any) -> bool:
+        """Whether no part of the body lies beyond the grid."""
+        bodies = zip(grid.axes, self.middle(grid), self.radii(grid), grid.extent, strict=True)
+        return all((a == "r" or c >= radius) and c + radius <= high for a, c, radius, high in bodies)
+
 
 def _cut(grid: Any) -> None:
-    """The cut must have as many entries as the grid has axes, and tissue in it."""
+    """The cut must have as many entries as the grid has axes, tissue in it, and semi-axes that cells can show."""
     if grid.cut is None:
         return
     axes = len(grid.extent)
@@ -48,6 +61,13 @@ def _cut(grid: Any) -> None:
     for a, c, e in zip(grid.axes, grid.cut.middle(grid), grid.extent, strict=True):
         if not 0 <= c <= e:
             raise at("cut", f"must have its center inside the grid, but {a} = {c:g} um does not lie there. Move it.")
+    for a, radius, step in zip(grid.axes, grid.cut.radii(grid), grid.cut.steps(grid), strict=True):
+        if step > 1 + 1e-9:
+            raise at(
+                "cut",
+                f"must have a radius of at least one cell along {a} ({radius * step:g} um), but {radius:g} um was "
+                "given, which such cells cannot show. Use finer cells, or a larger radius.",
+            )
 
 
 class Box(Section):
@@ -231,6 +251,8 @@ class Labels(Section):
                 raise at("classes", f"names {name!r}. Known: tumour, stroma, vessel.")
         if "tumour" not in names:
             raise at("classes", "must say which labels are tumour. Write for instance { tumour = 1, stroma = 2 }.")
+        if names["tumour"] == []:
+            raise at("classes", "must name a label of tumour, but its list is empty. Write for instance tumour = [1].")
         return self
 
 

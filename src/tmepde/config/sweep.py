@@ -12,10 +12,10 @@ Blocks multiply: a grid beside a Latin hypercube runs every draw at every point 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt, field_validator, model_validator
+from pydantic import Field, PlainValidator, StrictInt, field_validator, model_validator
 
 from tmepde.config.assign import assign
 from tmepde.config.errors import ConfigError, Problem, suggest
@@ -32,7 +32,10 @@ _OWN = ("run.rtol", "run.max_steps")
 
 
 class Range(Section):
-    """``count`` values from ``low`` to ``high``, both included, evenly spaced or by equal factors (``"log"``)."""
+    """``count`` values from ``low`` to ``high``, both included, evenly spaced or by equal factors (``"log"``).
+
+    Between ends that are whole numbers without a unit or a point, all values are whole.
+    """
 
     low: Any
     high: Any
@@ -43,17 +46,22 @@ class Range(Section):
     def _increasing(self) -> Range:
         low, high = split(self.low), split(self.high)
         for name, end in (("low", low), ("high", high)):
-            if end is None:
-                raise at(
-                    name, f'must be a number, but {shown(getattr(self, name))} was given. Write "1e8 cells" or 0.5.'
-                )
+            if end is None or not abs(end[0]) < 1e300:
+                given = shown(getattr(self, name))
+                raise at(name, f'must be a finite number, but {given} was given. Write "1e8 cells" or 0.5.')
         assert low is not None and high is not None
         try:
             scale = factor(high[1], low[1]) if low[1] and high[1] else (1.0 if low[1] == high[1] else None)
         except ValueError as error:
             raise at("high", str(error)) from None
         if scale is None:
-            raise at("high", f"must have a unit like low ({shown(self.low)}), but {shown(self.high)} was given.")
+            name, other = ("high", "low") if low[1] else ("low", "high")
+            ends = {"low": self.low, "high": self.high}
+            remedy = "Write both in one unit."
+            raise at(
+                name,
+                f"must have a unit like {other} ({shown(ends[other])}), but {shown(ends[name])} was given. {remedy}",
+            )
         if not low[0] < high[0] * scale:
             raise at("high", f"must be above low ({shown(self.low)}), but {shown(self.high)} was given. Swap them.")
         if self.scale == "log" and not low[0] > 0.0:
@@ -62,19 +70,81 @@ class Range(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _distinct(self) -> Range:
+        """Whole numbers must not come twice."""
+        if not self.whole or self.count is None:
+            return self
+        low, high, shares = self.low, self.high, [i / (self.count - 1) for i in range(self.count)]
+        log = self.scale == "log"
+        there = len({round(low * (high / low) ** s if log else low + (high - low) * s) for s in shares})
+        if there < self.count:
+            raise at(
+                "count",
+                f"must not ask for a whole number twice, but is {self.count}, and {low} to {high} holds {there}"
+                f"{' at equal factors' if log else ''}. Lower it, or write {low}.0 for numbers with fractions.",
+            )
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether all values are whole numbers: both ends are, without a unit or a point."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+
+def _axis(value: Any) -> Any:
+    """A list of values or a range with a ``count``."""
+    if isinstance(value, Mapping):
+        return _range(value, counted=True)
+    if not isinstance(value, list | tuple) or not value:
+        remedy = "Write [a, b] or { low, high, count }."
+        raise wrong(f"must be a list of values or a range, but {shown(value)} was given. {remedy}")
+    for i, one in enumerate(value):
+        if any(type(one) is type(b) and one == b for b in value[:i]):
+            raise wrong(f"must list each value once, but {shown(one)} is repeated. Drop it.")
+    if odd := _without_unit(value):
+        raise wrong(odd)
+    return tuple(value)
+
+
+def _without_unit(values: Iterable[Any]) -> str | None:
+    """What is wrong with numbers some of which have a unit: only 0 is the same in each."""
+    parts = {shown(value): part for value in values if (part := split(value)) is not None}
+    units = [name for name, (_, unit) in parts.items() if unit]
+    bare = [name for name, (number, unit) in parts.items() if not unit and number]
+    if not units or not bare:
+        return None
+    return f"must have a unit in all values or in none, but {bare[0]} has none and {units[0]} has. Write both alike."
+
+
+def _draws(value: Any) -> Range:
+    """A range without a ``count``."""
+    return _range(value, counted=False)
+
+
+def _range(value: Any, counted: bool) -> Range:
+    if isinstance(value, Range):
+        return value
+    one = Range.model_validate(value)
+    if counted and one.count is None:
+        raise wrong("must have a `count` in a grid. Write count = 5.")
+    if not counted and one.count is not None:
+        raise wrong("must not have a `count`: `samples` says how many draws there are. Drop it.")
+    return one
+
 
 class Sampled(Section):
     """``samples`` draws of several numbers at once."""
 
     samples: _Count
-    axes: dict[str, Any]
+    axes: dict[str, Annotated[Any, PlainValidator(_draws)]]
 
     @field_validator("axes")
     @classmethod
-    def _ranges(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _some(cls, value: dict[str, Any]) -> dict[str, Any]:
         if not value:
             raise wrong('must name a number, but is empty. Write "PATH" = { low = …, high = … }.')
-        return {path: _range(path, one, counted=False) for path, one in value.items()}
+        return value
 
 
 class Uncertain(Section):
@@ -102,18 +172,13 @@ class Sweep(Section):
     fields: Annotated[tuple[str, ...], Field(strict=False)] = ()
     seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] = 0
     replicates: Annotated[StrictInt, Field(ge=1, le=10_000)] = 1
-    grid: dict[str, Any] = Field(default_factory=dict)
-    zip: dict[str, Any] = Field(default_factory=dict)
+    grid: dict[str, Annotated[Any, PlainValidator(_axis)]] = Field(default_factory=dict)
+    zip: dict[str, Annotated[Any, PlainValidator(_axis)]] = Field(default_factory=dict)
     list: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = ()
     latin_hypercube: Sampled | None = None
     sobol: Sampled | None = None
     priors: Uncertain | None = None
     slurm: Slurm | None = None
-
-    @field_validator("grid", "zip")
-    @classmethod
-    def _axes(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return {path: _axis(path, one) for path, one in value.items()}
 
     @model_validator(mode="after")
     def _possible(self) -> Sweep:
@@ -123,6 +188,9 @@ class Sweep(Section):
             raise at("zip", f"must give every path equally many values, but there are {told}. Even them out.")
         if self.list and len({tuple(sorted(one)) for one in self.list}) > 1:
             raise at("list", "must set the same paths in every entry. Write all of them in each.")
+        for path in self.list[0] if self.list else ():
+            if odd := _without_unit(one[path] for one in self.list):
+                raise at("list", f"must set {path} alike: it {odd}")
         drawn = [b for b in (self.latin_hypercube, self.sobol, self.priors) if b is not None]
         if not (self.grid or self.zip or self.list or drawn):
             raise wrong("must vary something. Add [sweep.grid], zip, list, latin_hypercube, sobol or priors.")
@@ -149,29 +217,6 @@ class Sweep(Section):
 
     def table(self) -> dict[str, Any]:
         return {k: v for k, v in super().table().items() if v not in ({}, [])}
-
-
-def _axis(path: str, value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return _range(path, value, counted=True)
-    if not isinstance(value, list | tuple) or not value:
-        remedy = "Write [a, b] or { low, high, count }."
-        raise at(path, f"must be a list of values or a range, but {shown(value)} was given. {remedy}")
-    for i, one in enumerate(value):
-        if any(type(one) is type(b) and one == b for b in value[:i]):
-            raise at(path, f"must list each value once, but {shown(one)} is repeated. Drop it.")
-    return tuple(value)
-
-
-def _range(path: str, value: Any, counted: bool) -> Range:
-    if isinstance(value, Range):
-        return value
-    one = Range.model_validate(value)
-    if counted and one.count is None:
-        raise at(path, "must have a `count` in a grid. Write count = 5.")
-    if not counted and one.count is not None:
-        raise at(path, "must not have a `count`: `samples` says how many draws there are. Drop it.")
-    return one
 
 
 def count_of(axis: Any) -> int:

@@ -182,6 +182,16 @@ def _check_labels(grid: Grid, labels: np.ndarray, classes: Mapping[str, Any]) ->
             "`classes` must name the labels of 'tumour' and may name those of 'stroma' and 'vessel', "
             f"but {dict(classes)!r} was given."
         )
+    for name in classes:
+        given = np.atleast_1d(classes[name])
+        if not given.size and name == "tumour":
+            raise ValueError("`classes` must name a label of 'tumour', but its list is empty. Write the label.")
+        whole = given.dtype.kind in "iub" or given.dtype.kind == "f" and np.all(given == np.round(given))
+        if not whole:
+            raise ValueError(
+                f"`classes` must give labels as whole numbers, but {name!r} has {classes[name]!r}, which no pixel can "
+                "be. Write whole numbers."
+            )
     named = [int(label) for name in classes for label in np.unique(np.atleast_1d(classes[name]))]
     twice = sorted({label for label in named if named.count(label) > 1})
     if twice:

@@ -37,6 +37,8 @@ class BatchReport:
 
 #: structures whose first scenario is built to see how large it is
 _TRIED = 16
+#: scenarios that are tried until one can be built
+_ATTEMPTS = 32
 
 
 class ChangedConfig(ValueError):
@@ -93,7 +95,7 @@ def _attributes(config: Any, rows: Table, wide: width.Width, member: float) -> d
         **inputs(config),
         "precision": config.run.precision,
         "sweep_table_hash": rows.digest,
-        "config_folder": str(Path(config.folder).resolve()),
+        "config_folder": _folder(config),
         "mapped": wide.mapped,
         "member_bytes": round(member),
         # where every batch begins another structure, there is nothing to be said
@@ -103,14 +105,11 @@ def _attributes(config: Any, rows: Table, wide: width.Width, member: float) -> d
 
 def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], width.Width, float]:
     """Every array of the store, its widths, and the bytes that a member takes while it runs."""
-    from tmepde.config.trial import trial
+    from tmepde.simulation import save_times
     from tmepde.sweep.members import Members
 
     members = Members(config, rows)
-    scenario, built = members.build(0)
-    if files := tuple(config.code_files.values()):
-        trial(scenario, files)
-    from tmepde.simulation import save_times
+    scenario, built = _first(config, rows, members)
 
     times = save_times(scenario, built.save)
     kind = {"f32": np.float32, "f64": np.float64}[config.run.precision]
@@ -152,6 +151,34 @@ def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], width.Width, fl
     else:
         wide = width.chosen(scenario, config.run.precision, float(per_row), len(written), len(rows))
     return found, wide, _largest(config, rows, members, scenario)
+
+
+def _first(config: Any, rows: Table, members: Any) -> tuple[Any, Any]:
+    """The first scenario that can be built, of all or of 32 by chance; those that cannot will fail in their rows.
+
+    Raises:
+        ConfigError: where none can, with the reason of the first.
+    """
+    from tmepde.config.section import shown
+    from tmepde.config.trial import trial
+
+    chosen = np.random.default_rng(0).permutation(np.arange(1, len(rows)))[: _ATTEMPTS - 1]
+    refusal: Exception | None = None
+    for index in [0, *sorted(chosen.tolist())]:
+        try:
+            scenario, built = members.build(index)
+            if files := tuple(config.code_files.values()):
+                trial(scenario, files)
+            return scenario, built
+        except (configs.ConfigError, ValueError, KeyError) as error:
+            refusal = refusal or error
+    values = [f"{path} = {shown(value)}" for path, value in rows.changes(0).items()]
+    reasons = refusal.problems if isinstance(refusal, configs.ConfigError) else (refusal,)
+    message = (
+        f"must have a scenario that can be built, but none of the {len(chosen) + 1} tried can be. Scenario 0, arm "
+        f"{shown(rows.arms[0])}, with {', '.join(values)}: {' '.join(map(str, reasons))}"
+    )
+    raise configs.ConfigError([configs.Problem("sweep", message)]) from refusal
 
 
 def _largest(config: Any, rows: Table, members: Any, scenario: Any) -> float:
@@ -215,14 +242,31 @@ def _fields(config: Any, scenario: Any, times: np.ndarray, kind: Any) -> dict[st
     return found
 
 
+#: hashes of the files of a config that names none
+_NONE = "{}"
+
+
 @functools.lru_cache(maxsize=4)
 def _known(text: str, folder: str, source: str, code: str, pictures: str) -> tuple[Any, Table]:
     """The config of a store and its table, kept for the batches that follow; hashes of the files it was made of."""
     from tmepde.io.provenance import CODE, PICTURES, edited
 
-    config = configs.loads(text, source=f"{source}: attribute config", folder=folder)
-    if told := edited({CODE: code, PICTURES: pictures}, config):
-        raise StoreError(f"{source} {told}")
+    beside = "" if (code, pictures) == (_NONE, _NONE) else f", beside which is {folder},"
+    lost = ""
+    if beside and not Path(folder).is_dir():
+        lost = (
+            f"must be run with the files that its config names, but the folder where they were, {folder}, is not "
+            "there. Put it back, or give the config at its new place to `tmepde sweep CONFIG --resume`."
+        )
+    try:
+        config = configs.loads(text, source=f"{source}: attribute config{beside}", folder=folder)
+        told = edited({CODE: code, PICTURES: pictures}, config)
+    except configs.ConfigError as error:
+        if lost:
+            raise StoreError(f"{source} {lost}") from error
+        raise
+    if told:
+        raise StoreError(f"{source} {lost or f'{told} (Looked in {folder}.)'}")
     return config, ordered(config)
 
 
@@ -270,9 +314,39 @@ def _flat(table: Any, path: str = "") -> dict[str, Any]:
     return {k: v for name, one in table.items() for k, v in _flat(one, f"{path}.{name}" if path else name).items()}
 
 
+def keep_up(config: Any, out: Path) -> None:
+    """Let batches look for the files that the config names where ``config`` is now, which :func:`check_same` took.
+
+    Raises:
+        WriteError: of the disk.
+    """
+    store.amend(Path(out), config_folder=_folder(config))
+
+
+def _folder(config: Any) -> str:
+    return str(Path(config.folder).resolve())
+
+
 def pending(out: Path) -> list[int]:
     """Batches that have not been run."""
     return store.pending(Path(out))
+
+
+def ready(out: Path) -> tuple[Any, Table]:
+    """The config of a store and its table; whatever would stop every batch is found here.
+
+    Raises:
+        ConfigError: for Python files that the config names, without leave to run them.
+        StoreError: for a store that is damaged, not of a sweep, or of files that were edited since or are not there.
+    """
+    from tmepde.io.provenance import CODE, PICTURES
+
+    attributes = store.head(Path(out))
+    made_of = (attributes.get(name, _NONE) for name in (CODE, PICTURES))
+    config, rows = _known(attributes["config"], attributes["config_folder"], str(out), *made_of)
+    if rows.digest != attributes["sweep_table_hash"]:
+        raise StoreError(f"{out} holds other scenarios than this version of tmepde makes of its config. Run it again.")
+    return config, rows
 
 
 def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
@@ -287,11 +361,8 @@ def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
         OSError, MemoryError: of the machine; the batch stays pending.
     """
     out = Path(out)
-    from tmepde.io.provenance import CODE, PICTURES
-
     part, attributes = store.rows(out, index), store.head(out)
-    made_of = (attributes.get(name, "{}") for name in (CODE, PICTURES))
-    config, rows = _known(attributes["config"], attributes["config_folder"], str(out), *made_of)
+    config, rows = ready(out)
     import jax
 
     from tmepde.sweep.compute import compute, how
@@ -299,8 +370,6 @@ def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:
 
     if config.run.precision == "f64":
         jax.config.update("jax_enable_x64", True)
-    if rows.digest != attributes["sweep_table_hash"]:
-        raise StoreError(f"{out} holds other scenarios than this version of tmepde makes of its config. Run it again.")
     results, mapped = Rows(out, part), int(attributes.get("mapped", attributes["batch"]))
     compute(_members(config, rows), part, config, results, how(mapped, threads))
     store.write(out, part.start, part.stop, results.columns)

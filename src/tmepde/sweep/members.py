@@ -68,7 +68,8 @@ class Members:
 def structural(table: Table) -> np.ndarray:
     """The order of rows in which those of one structure are neighbours; rows of equal rank stay as they are.
 
-    Numbers with a unit and fractions are data. Whole numbers, words, tables and whatever shapes the grid are structure.
+    Numbers with a unit, a 0 beside them, and fractions are data. Whole numbers, words, tables and whatever shapes the
+    grid are structure.
     """
     keys = _keys(table)
     first = {key: rank for rank, key in reversed(list(enumerate(keys)))}
@@ -87,15 +88,16 @@ def beginnings(table: Table) -> list[int]:
 
 
 def _keys(table: Table) -> list[str]:
-    paths = [p for p, column in table.values.items() if p.split(".")[0] in PLACES or not all(map(_is_data, column))]
+    paths = [p for p, column in table.values.items() if p.split(".")[0] in PLACES or not _are_data(column)]
     return [json.dumps([table.values[p][i] for p in paths], sort_keys=True) for i in range(len(table))]
 
 
-def _is_data(value: Any) -> bool:
+def _are_data(column: Sequence[Any]) -> bool:
     from tmepde.config.units import split
 
-    parts = split(value)
-    return parts is not None and (isinstance(value, float) or bool(parts[1]))
+    parts = [split(value) for value in column]
+    units = any(part is not None and part[1] for part in parts)
+    return all(part is not None and (units or isinstance(v, float)) for v, part in zip(column, parts, strict=True))
 
 
 def groups(scenarios: Sequence[Any], settings: Sequence[Any]) -> list[list[int]]:

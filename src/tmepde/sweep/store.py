@@ -1,4 +1,4 @@
-"""The store of a sweep: one zarr (version 3) directory, its metadata written once, its rows batch by batch.
+"""The store of a sweep: one zarr (version 3) directory, its metadata written first, its rows batch by batch.
 
     scenario              N
       PATH …              coordinates: the numbers that vary, by their path in the config, with units
@@ -21,6 +21,7 @@ of an array lie in its own folder (``tumour_burden/c.3.0``), not in folders of t
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -34,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from tmepde.io.durable import make_folder, sync_folder, sync_tree, write_files
+from tmepde.io.durable import atomic_write, make_folder, sync_folder, sync_tree, write_files
 from tmepde.io.store import StoreError
 
 KIND = "sweep"
@@ -46,6 +47,8 @@ MEANINGS = ("pending", "ok", "failed", "diverged")
 _CHUNK = 4 * 2**20
 #: scenarios of a chunk of a coordinate at most
 _COLUMN = 2**20
+#: how a rename fails where something is there already
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,13 @@ def create(path: Path, count: int, batch: int, arrays: Mapping[str, Array], attr
     """Make a store with all its arrays, those with ``values`` filled; it appears whole or not at all.
 
     Raises:
-        FileExistsError: if there is something at ``path``.
+        FileExistsError: if there is something at ``path``, also where another process has just put it there.
     """
     import zarr
 
+    taken = FileExistsError(f"{path} exists already. Choose another name, or add --resume to run what is pending.")
     if path.exists():
-        raise FileExistsError(f"`path` must not exist yet, but {path} does. Choose another name, or --resume it.")
+        raise taken
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex[:8]}")
     coordinates = [n for n, a in arrays.items() if a.attributes.get("coordinate") and n not in ("time", "scenario")]
@@ -83,7 +87,10 @@ def create(path: Path, count: int, batch: int, arrays: Mapping[str, Array], attr
             zarr.consolidate_metadata(partial)
         _seal(partial / "zarr.json")
         sync_tree(partial)
-        os.rename(partial, path)
+        try:
+            os.rename(partial, path)
+        except OSError as error:
+            raise taken if error.errno in _TAKEN else error from None
         sync_folder(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -170,11 +177,28 @@ def documents(path: Path) -> dict[str, dict[str, Any]]:
         raise StoreError(f"{path} is damaged: `zarr.json` names no arrays ({error}). Run the sweep again.") from error
 
 
+def amend(path: Path, **changes: Any) -> None:
+    """Change attributes of a store, in one step.
+
+    Raises:
+        StoreError: if it is damaged.
+        WriteError: with nothing changed.
+    """
+    if all(head(path).get(name) == value for name, value in changes.items()):
+        return
+    document = json.loads((path / "zarr.json").read_text("utf-8"))
+    document["attributes"] |= changes
+    atomic_write(path / "zarr.json", _sealed(document))
+
+
 def _seal(file: Path) -> None:
     """Put a checksum of the whole document into it."""
-    document = json.loads(file.read_text("utf-8"))
+    file.write_bytes(_sealed(json.loads(file.read_text("utf-8"))))
+
+
+def _sealed(document: dict[str, Any]) -> bytes:
     document["attributes"][SEAL] = _checksum(document)
-    file.write_text(json.dumps(document, ensure_ascii=False), "utf-8")
+    return json.dumps(document, ensure_ascii=False).encode()
 
 
 def _checksum(document: dict[str, Any]) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -53,12 +55,23 @@ class Table:
         """Numbers of a path and their unit, or texts and ``"1"`` where it holds no numbers."""
         found = [split(value) for value in self.values[path]]
         parts = [p for p in found if p is not None]
-        if len(parts) < len(found):
+        if len(parts) < len(found) or not _readable({unit for _, unit in parts}):
             texts = [v if isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in self.values[path]]
             return np.array(texts, dtype=object), "1"
-        unit = next(u for _, u in parts)
-        numbers = [x if u == unit else float(f"{x * (factor(u, unit) or 1.0):.15g}") for x, u in parts]
+        unit = next((u for _, u in parts if u), "")
+        # beside numbers with a unit, the config lets only 0 have none
+        numbers = [x if u in ("", unit) else float(f"{x * (factor(u, unit) or 1.0):.15g}") for x, u in parts]
         return np.array(numbers, float), unit or "1"
+
+
+def _readable(units: set[str]) -> bool:
+    """Whether they are units: the name of a file, say, may begin with a number too."""
+    try:
+        for unit in units - {""}:
+            factor(unit, "1")
+    except ValueError:
+        return False
+    return True
 
 
 def table(config: Any) -> Table:
@@ -101,17 +114,28 @@ def _placed(axis: Range, shares: np.ndarray) -> list[Any]:
     assert low is not None and high is not None  # the config has checked them
     a, unit = low
     b = high[0] if high[1] == unit else high[0] * (factor(high[1], unit) or 1.0)
-    if axis.scale == "log":
+    found = []
+    for share, value in zip(shares, _between(a, b, axis.scale, shares), strict=True):
+        number = a if share == 0.0 else b if share == 1.0 else value
+        number = round(number) if axis.whole else number
+        found.append(f"{number!r} {unit}" if unit else number)
+    return found
+
+
+def _drawn_from(axis: Range, shares: np.ndarray) -> list[Any]:
+    """Values of a range at ``shares`` that are drawn from 0…1. Whole numbers n stand for n to n + 1: to round would
+    halve the weight of both ends."""
+    if not axis.whole:
+        return _placed(axis, shares)
+    return [min(math.floor(x), axis.high) for x in _between(axis.low, axis.high + 1, axis.scale, shares)]
+
+
+def _between(a: float, b: float, scale: str, shares: np.ndarray) -> list[float]:
+    if scale == "log":
         x = np.exp(np.log(a) + (np.log(b) - np.log(a)) * shares)
     else:
         x = a + (b - a) * shares
-    whole = all(isinstance(v, int) for v in (axis.low, axis.high))
-    found = []
-    for share, value in zip(shares, x, strict=True):
-        number = a if share == 0.0 else b if share == 1.0 else float(f"{value:.{_DIGITS}g}")
-        number = round(number) if whole else number
-        found.append(f"{number!r} {unit}" if unit else number)
-    return found
+    return [float(f"{value:.{_DIGITS}g}") for value in x]
 
 
 def _drawn(config: Any, sweep: Sweep, seed: int) -> Iterator[list[dict[str, Any]]]:
@@ -124,10 +148,12 @@ def _drawn(config: Any, sweep: Sweep, seed: int) -> Iterator[list[dict[str, Any]
         paths = sorted(block.axes)
         rng = np.random.default_rng([seed, offset])
         if name == "sobol":
-            shares = qmc.Sobol(d=len(paths), rng=rng).random(block.samples)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="The balance properties of Sobol")  # the config says it
+                shares = qmc.Sobol(d=len(paths), rng=rng).random(block.samples)
         else:
             shares = qmc.LatinHypercube(d=len(paths), rng=rng).random(block.samples)
-        columns = [_placed(block.axes[p], shares[:, i]) for i, p in enumerate(paths)]
+        columns = [_drawn_from(block.axes[p], shares[:, i]) for i, p in enumerate(paths)]
         yield [dict(zip(paths, row, strict=True)) for row in zip(*columns, strict=True)]
     if sweep.priors is not None:
         yield _uncertain(config, sweep.priors, seed)

@@ -1,7 +1,7 @@
 """Stores in the formats of other programs: netCDF (CF), VTK images for ParaView, OME-Zarr for image viewers.
 
 Everything is written under a temporary name beside the target and renamed when complete. Nothing is replaced without
-``overwrite=True``, and then only what looks like an export of the same kind.
+``overwrite=True``, and then only what is an export of the same kind through and through.
 """
 
 from __future__ import annotations

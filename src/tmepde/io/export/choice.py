@@ -15,7 +15,7 @@ _SAME = 1e-6
 
 
 def chosen(dataset: Any, fields: Sequence[str], arms: Sequence[str], times: Sequence[float]) -> Any:
-    """The part of ``dataset``; empty sequences keep all.
+    """The part of ``dataset``, each time once and in order; empty sequences keep all.
 
     Raises:
         ValueError: for a name or time that is not there, or a dataset that is not one of ours.
@@ -28,7 +28,7 @@ def chosen(dataset: Any, fields: Sequence[str], arms: Sequence[str], times: Sequ
     if arms:
         dataset = _arms(dataset, arms)
     if len(times):
-        dataset = dataset.isel(time=[_index(dataset, one) for one in times])
+        dataset = dataset.isel(time=sorted({_index(dataset, one) for one in times}))
     if fields:
         known = [str(n) for n in dataset.data_vars]
         for name in fields:

@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tmepde.io.export.place import WRITER
+from tmepde.io.provenance import version
+
 #: bytes of the largest variable
 LARGEST = 2**31 - 4
 
@@ -31,7 +34,7 @@ def write_netcdf(dataset: Any, path: Path) -> None:
             )
     made = dataset.assign({n: _plain(v) for n, v in dataset.data_vars.items()})
     made = made.assign_coords({n: _plain(c) for n, c in dataset.coords.items() if c.dtype.kind in "OUTb"})
-    made.attrs = {k: _attribute(v) for k, v in dataset.attrs.items()}
+    made.attrs = {WRITER: version("tmepde"), **{k: _attribute(v) for k, v in dataset.attrs.items()}}
     for name, variable in made.variables.items():
         # coordinates and their bounds have no missing values in CF
         filled = variable.dtype.kind == "f" and name not in made.coords

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from tmepde.io.durable import replace_folder
 
 #: the file by which a folder of VTK images is known as one of ours
 SERIES = "fields.json"
+#: the attribute by which a netCDF file is
+WRITER = "tmepde_version"
+#: what an OME-Zarr has: documents, and the chunks of an array (a level, of an arm where there are several)
+_OME = re.compile(r"zarr\.json|OME(/zarr\.json)?|\d+(/\d+)?(/zarr\.json|/c(/\d+)*)?")
 
 
 @contextmanager
@@ -55,24 +61,58 @@ def _check(target: Path, to: str, overwrite: bool) -> None:
         return
     if not overwrite:
         raise FileExistsError(f"{target} exists already and is not replaced. Choose another name, or add --overwrite.")
-    if not _ours(target, to):
+    written = _written(target, to)
+    if written is None:
         raise FileExistsError(f"{target} is no {to} export, so it is never replaced. Choose another name.")
+    if foreign := next((p for p in _below(target) if not written.fullmatch(p)), None):
+        raise FileExistsError(
+            f"{target} holds {foreign!r}, which no {to} export writes, so it is never replaced. Move that away, or "
+            "choose another name."
+        )
 
 
-def _ours(target: Path, to: str) -> bool:
-    """Whether what is there looks like an earlier export of this kind."""
+def _written(target: Path, to: str) -> re.Pattern[str] | None:
+    """What an export of this kind has written below ``target``, if an earlier one is there."""
     if target.is_symlink():
-        return False
+        return None
     if to == "netcdf":
-        if not target.is_file():
-            return False
-        with target.open("rb") as file:
-            return file.read(4)[:3] == b"CDF"
-    if to == "vti":
-        return (target / SERIES).is_file()
-    with suppress(OSError, ValueError, AttributeError):
-        return "ome" in json.loads((target / "zarr.json").read_text("utf-8")).get("attributes", {})
-    return False
+        return re.compile("") if _netcdf(target) else None
+    told = _json(target / (SERIES if to == "vti" else "zarr.json"))
+    if to == "ome-zarr":
+        attributes = told.get("attributes")
+        return _OME if isinstance(attributes, dict) and {"ome", "tmepde"} <= set(attributes) else None
+    arms = told.get("arms")
+    if told.get("written_by") != "tmepde" or not isinstance(arms, dict):
+        return None
+    slugs = "|".join(re.escape(str(series).removesuffix(".pvd")) for series in arms.values())
+    return re.compile(rf"{re.escape(SERIES)}|({slugs})(\.pvd|/\d+\.vti)?")
+
+
+def _netcdf(file: Path) -> bool:
+    """Whether tmepde wrote it."""
+    from scipy.io import netcdf_file
+
+    if not file.is_file() or file.stat().st_size < 4:
+        return False
+    try:
+        with netcdf_file(file) as found:
+            return hasattr(found, WRITER)
+    except Exception:  # whatever scipy meets in a file that is none, or is cut
+        return False
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """The object that a file holds; an empty one where there is none."""
+    with suppress(OSError, ValueError):
+        found = json.loads(file.read_text("utf-8"))
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _below(folder: Path) -> Iterator[str]:
+    """What a folder holds, by its path within; links with a mark that no export has."""
+    for path in folder.rglob("*"):
+        yield path.relative_to(folder).as_posix() + (" (link)" if path.is_symlink() else "")
 
 
 def _synchronise(path: Path) -> None:

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from tmepde.config.modules import code_allowed
 from tmepde.config.slurm import Slurm
 from tmepde.sweep.executors import dask_batches, queue
 from tmepde.sweep.executors.base import Result
@@ -90,6 +91,7 @@ def settings(store: Path, options: Slurm) -> dict[str, Any]:
         "job_extra_directives": [*extra, *options.extra],
         "job_script_prologue": [
             f"export TMEPDE_CACHE=${{TMEPDE_CACHE:-{shlex.quote(script.cache)}}}",
+            *(["export TMEPDE_ALLOW_CODE=1"] if code_allowed() else []),
             *options.setup,
         ],
         "log_directory": str(script.logs),

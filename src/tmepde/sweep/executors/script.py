@@ -32,6 +32,7 @@ class Script:
         options: resources.
         most_tasks: ``MaxArraySize`` of the cluster.
         python: the interpreter of the tasks; it must be reachable from the nodes.
+        code: whether the tasks may run Python files that the config names (``--allow-code``).
     """
 
     store: Path
@@ -40,6 +41,7 @@ class Script:
     options: Slurm
     most_tasks: int = MOST_TASKS
     python: str = sys.executable
+    code: bool = False
 
     @property
     def path(self) -> Path:
@@ -88,7 +90,8 @@ class Script:
     @property
     def text(self) -> str:
         """The whole script."""
-        program = f"{shlex.quote(self.python)} -m tmepde.cli sweep batch {shlex.quote(str(self.store))}"
+        leave = " --allow-code" if self.code else ""
+        program = f"{shlex.quote(self.python)} -m tmepde.cli{leave} sweep batch {shlex.quote(str(self.store))}"
         return _BODY.format(
             directives="\n".join(f"#SBATCH {line}" for line in self._directives()),
             share=self.share,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tmepde.config.modules import code_allowed
 from tmepde.config.slurm import Slurm
 from tmepde.sweep.executors import queue
 from tmepde.sweep.executors.base import Busy
@@ -14,7 +15,14 @@ from tmepde.sweep.executors.script import Script
 
 def script_of(store: Path, batches: int, pending: Sequence[int], options: Slurm) -> Script:
     """The script for this cluster; nothing is written. Works without SLURM, with its defaults."""
-    return Script(store=store, batches=batches, pending=tuple(pending), options=options, most_tasks=queue.most_tasks())
+    return Script(
+        store=store,
+        batches=batches,
+        pending=tuple(pending),
+        options=options,
+        most_tasks=queue.most_tasks(),
+        code=code_allowed(),
+    )
 
 
 def submit(

@@ -46,6 +46,7 @@ def run_until_told(
     grace: float = 50.0,
     ends: float | None = None,
     tell: Callable[[str], None] | None = None,
+    leave: Callable[[int], object] = os._exit,
 ) -> Outcome:
     """Run ``run(batch)`` for each, in order, until a signal (:func:`tmepde._signals.stops`).
 
@@ -56,6 +57,7 @@ def run_until_told(
         ends: Unix time at which the machine is taken away; no batch is begun that would not end before it, going by
             the longest so far.
         tell: called with a line after each batch.
+        leave: ends the process, with the code, where a batch does not end within ``grace``.
 
     Raises:
         BaseException: what ``run`` raised.
@@ -97,7 +99,7 @@ def run_until_told(
             tell(f"stopped by {signal.Signals(outcome.signal).name}, {len(outcome.left)} batches left")
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(outcome.code)
+            leave(outcome.code)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

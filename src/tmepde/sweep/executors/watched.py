@@ -3,10 +3,12 @@
 The watcher computes nothing; it hands out batches one at a time to as many worker processes as there are shares of the
 cores. A batch can end its process: out of memory (the system kills it), or a fault in a library. A fresh process tries
 it once more, when no other process is at work; if that dies too, the batch is marked failed and the others go on. A
-process that stops because it was told to, or because of the machine (a full disk), ends the watch with its exit code.
+process that stops because it was told to, or because of the machine (a full disk), says so before it ends, and ends the
+watch with its exit code. The code alone says nothing: what a batch runs can end the process with any.
 
     watcher → worker    numbers of batches on standard input, a line each; the end of it says that there are no more
-    worker → watcher    number, seconds and programs compiled so far, a line for each batch that is stored, in a pipe
+    worker → watcher    number, seconds and programs compiled so far, a line for each batch that is stored, in a pipe;
+                        at last ``ends`` and the exit code, where it ends on purpose
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,8 @@ from tmepde.sweep.executors.base import Result
 TRIES = 2
 #: seconds that the start of a process takes (assumed): what is left must take longer for a second one to be worth it
 START = 5.0
-#: codes with which a worker ends on purpose (:mod:`tmepde.cli.exits`); any other is a fault in what it ran
-_MEANT = (0, 2, 5, 6, 75, 129, 130, 143)
+#: a worker that ends on purpose says so with this word
+_ENDS = "ends"
 #: starts the process that computes
 COMMAND = (sys.executable, "-m", "tmepde.cli.worker")
 
@@ -139,11 +141,11 @@ class _Watch:
     def _serve(self, number: int, cores: tuple[int, ...]) -> None:
         """Processes one after another, each until nothing is left or it dies."""
         while (batch := self._take()) is not None:
-            code, at = self._process(number, cores, batch)
+            code, meant, at = self._process(number, cores, batch)
             if at is None or at not in stores.pending(self.store):
                 continue
-            if self.stopping or code in _MEANT:  # told to, or by an error that the other batches would meet too
-                self._code = self._code or (code if code > 0 else 0 if self.told else 75)
+            if self.stopping or meant is not None:  # told to, or by an error that the other batches would meet too
+                self._code = self._code or meant or (0 if self.told else 75)
                 return
             self._died(at, f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}")
 
@@ -162,8 +164,9 @@ class _Watch:
         else:
             self.suspects.append(at)
 
-    def _process(self, number: int, cores: tuple[int, ...], batch: int) -> tuple[int, int | None]:
-        """Exit code of one process (-n: killed by signal n), and the batch that it had then."""
+    def _process(self, number: int, cores: tuple[int, ...], batch: int) -> tuple[int, int | None, int | None]:
+        """Exit code of one process (-n: killed by signal n), the one it said it would end with, and the batch that it
+        had then."""
         reports, end = os.pipe()
         words = [*self.command, str(self.store), str(self.grace), str(end), ",".join(map(str, cores))]
         try:
@@ -179,11 +182,16 @@ class _Watch:
         if self.told:  # before it was among those that are told
             process.send_signal(self.told[-1])
         at: int | None = batch
+        meant: int | None = None
         compiled = 0
         _hand(process, at)
         with os.fdopen(reports) as lines:
             for line in lines:  # they end with the process
-                index, seconds, compiled = int(line.split()[0]), float(line.split()[1]), int(line.split()[2])
+                words = line.split()
+                if words[0] == _ENDS:
+                    meant = int(words[1])
+                    continue
+                index, seconds, compiled = int(words[0]), float(words[1]), int(words[2])
                 self._stored(index, seconds)
                 at = self._take()
                 _hand(process, at)
@@ -191,7 +199,7 @@ class _Watch:
         self.live.remove(process)
         with self._lock:
             self._compiled += compiled
-        return code, at
+        return code, meant, at
 
     def _stored(self, index: int, seconds: float) -> None:
         with self._lock:
@@ -236,6 +244,7 @@ def work(store: Path, batches: Iterator[int], grace: float, reports: int) -> int
 
     Raises:
         OSError, MemoryError, StoreError: of the machine; the rest stays pending.
+        RuntimeError: of code that a config names, which tried to end the process.
     """
     import time
 
@@ -249,10 +258,23 @@ def work(store: Path, batches: Iterator[int], grace: float, reports: int) -> int
         if os.getppid() != watcher:
             raise InterruptedError("The command that started this process is gone. Go on with --resume.")
         began = time.monotonic()
-        run_batch(store, index)
+        try:
+            run_batch(store, index)
+        except (SystemExit, KeyboardInterrupt) as error:  # no signal comes to this thread
+            raise RuntimeError(f"What batch {index} runs raised {type(error).__name__}: {error}") from error
         os.write(reports, f"{index} {time.monotonic() - began:.3f} {counter.programs}\n".encode())
 
-    return run_until_told(batches, one, grace, wall_time_ends(), tell=_quiet).code
+    def leave(code: int) -> None:
+        say_end(reports, code)
+        os._exit(code)
+
+    return run_until_told(batches, one, grace, wall_time_ends(), tell=_quiet, leave=leave).code
+
+
+def say_end(reports: int, code: int) -> None:
+    """Tell the watcher that this process ends on purpose."""
+    with suppress(OSError):  # nobody is left to be told
+        os.write(reports, f"{_ENDS} {code}\n".encode())
 
 
 def _quiet(line: str) -> None:
