@@ -17,6 +17,7 @@ from tmepde.process import process
 from tmepde.schedule import Clock
 from tmepde.steppers import BackwardEuler, NewtonKrylov, Rosenbrock2, Rosenbrock3, SemiDiscrete, StepControl, account
 from tmepde.steppers.blocks import SMALL, together
+from tmepde.steppers.cellwise import growth
 from tmepde.steppers.krylov import gmres
 from tmepde.steppers.newton_krylov import SCHEMES
 from tmepde.steppers.tableau import EULER, ROS34PW2, ros2
@@ -361,3 +362,18 @@ def test_uptake_is_no_source_where_a_stage_undershoots():
     result = Rosenbrock2().step(problem, StepControl(), Clock(zero, zero, zero, jnp.asarray(2.4)), {"u": start})
     assert float(jnp.sum(result.state["u"])) < float(jnp.sum(start))  # nothing produces u
     assert float(jnp.max(result.state["u"])) < 1020.0
+
+
+def test_growth_is_the_largest_real_part_whatever_the_units():
+    """Random, with fast decays beside slow growth, one molecule that makes two, and units 1e6 apart; then what grows
+    too fast to be told."""
+    random = np.random.default_rng(3)
+    one = random.normal(size=(4, 4)) - 2.0 * np.eye(4)
+    fast = np.array([[-1e3, 1.0, 0.0, 0.0], [1e3, -1.0, 0.0, 0.0], [0.0, 0.0, 0.1, 0.0], [0.0, 0.0, 0.0, -5.0]])
+    binding = np.array([[-0.4, 0.0, 2.0, 0.0], [-0.3, -0.1, 2.0, 0.0], [0.3, 0.1, -2.0, 0.0], [0.0, 0.0, 0.0, -1.0]])
+    units = np.diag([1.0, 1e6, 1.0, 1e-6])
+    every = np.stack([one, fast, binding, units @ one @ np.linalg.inv(units)])
+    found = growth(jnp.moveaxis(jnp.asarray(every), 0, -1), 0.5)
+    wanted = 0.5 * np.max(np.linalg.eigvals(every).real, axis=-1)
+    assert found == pytest.approx(wanted, abs=0.03)
+    assert not growth(jnp.full((1, 1, 1), 1e12), 0.5)[0] <= 1.0

@@ -51,7 +51,9 @@ def cellwise_inverse(jacobian: Any, weight: Any) -> Any:
 
 
 def growth(jacobian: Any, weight: Any) -> Any:
-    """weight × the largest real part of an eigenvalue of J in every cell; NaN or infinite where that is beyond any use.
+    """weight × the largest real part of an eigenvalue of J in every cell; NaN or infinite where that is beyond any use,
+    or where J is (a diagonal entry, or the mean of two that are mirrored, above 8e6/weight): what grows as fast as that
+    would look as if it fell.
 
     From E(t) = exp(tJ), as the 2ᵏ-th power of (I − tJ/2ᵏ)⁻¹: ln ‖E(2t)‖/‖E(t)‖ with t = 32 weights, which neither the
     units of the species nor what one makes of another (C → A + B) enter. E − I is squared, not E, so that a slow mode
@@ -70,7 +72,8 @@ def growth(jacobian: Any, weight: Any) -> Any:
 
     small = (2.0 * _SPAN / 2.0**_DOUBLINGS) * weight * matrix
     half = jax.lax.fori_loop(1, _DOUBLINGS, doubled, product(small, jnp.linalg.inv(unit - small)))
-    return jnp.log(size(doubled(0, half)) / size(half)) / _SPAN
+    told = jnp.max(jnp.sqrt(jnp.abs(small)) * jnp.sqrt(jnp.abs(jnp.swapaxes(small, -1, -2))), axis=(-2, -1)) <= 0.5
+    return jnp.where(told, jnp.log(size(doubled(0, half)) / size(half)) / _SPAN, jnp.inf)
 
 
 def cellwise_product(matrix: Any, values: Any) -> Any:
