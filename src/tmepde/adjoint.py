@@ -9,7 +9,8 @@ more with what is kept of it. Kept steps are pulled back one by one:
 
     (ḡ, ū) ← (ḡ + ∂step/∂θᵀ ū , ∂step/∂uᵀ ū)
 
-A step that is pulled back solves nothing again but the adjoint systems (implicit function theorem). What is repeated is
+Budgets are sums over the steps: where they are asked for, what each step adds is pulled back with its state. A step
+that is pulled back solves nothing again but the adjoint systems (implicit function theorem). What is repeated is
 two-level checkpointing (Griewank & Walther 2008, Evaluating Derivatives, ch. 12): memory for 2R states, whatever
 N ≤ R².
 
@@ -25,8 +26,10 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.custom_derivatives import CustomVJPPrimal, SymbolicZero
 
-from tmepde._types import State
+from tmepde._types import State, is_traced
 from tmepde.integrate import Progress, advance, put, room
 from tmepde.reel import Recorder, Reel
 from tmepde.replay import Replay
@@ -69,8 +72,8 @@ def run_reversible(
     spans: tuple[Any, Any, Any],
     tape: Tape,
 ) -> tuple[State, Progress]:
-    """The states at the ends of ``spans`` (stacked) with a reverse-mode derivative with respect to ``problem`` and
-    ``state``, and the controller at the end.
+    """The states at the ends of ``spans`` (stacked) and the controller at the end, both with a reverse-mode derivative
+    with respect to ``problem`` and ``state`` (of the controller that of its budget).
 
     Args:
         spans: base, local start and local end of each save interval, one after the other, as arrays. One of more than
@@ -81,9 +84,13 @@ def run_reversible(
 
     @jax.custom_vjp
     def run(arrays: Any, state: State, rest: Any) -> tuple[State, Progress]:
-        return forward(arrays, state, rest, 0)[0]  # without a derivative nothing is kept
+        return recorded(arrays, state, rest, 0)[0]  # without a derivative nothing is kept
 
-    def forward(arrays: Any, state: State, rest: Any, kept: int = tape.kept) -> tuple[tuple[State, Progress], Any]:
+    def forward(*primals: Any) -> tuple[tuple[State, Progress], Any]:
+        arrays, state, rest = jax.tree.map(lambda p: p.value, primals, is_leaf=_is_primal)
+        return recorded(arrays, state, rest, tape.kept)
+
+    def recorded(arrays: Any, state: State, rest: Any, kept: int) -> tuple[tuple[State, Progress], Any]:
         control, progress, spans = rest
         if Recorder.suits(arrays, static, state, rest):
             recorder = Recorder(static, stepper, control, spans, *tape)
@@ -107,11 +114,11 @@ def run_reversible(
 
     @jax.default_matmul_precision("highest")
     def backward(kept: Any, cotangents: Any) -> Any:
-        cotangent = _without_flows(*cotangents)
+        cotangent, flows = jax.tree.map(_filled, cotangents[0], is_leaf=_is_zero), _asked(cotangents[1].budget)
         if isinstance(kept[-1], Reel):
             arrays, (control, _, spans), reel = kept
             recorder = Recorder(static, stepper, control, spans, *tape)
-            return *recorder.pull_back(arrays, reel, cotangent), None
+            return *recorder.pull_back(arrays, reel, cotangent, flows), None
         arrays, first, (control, _, spans), states, logs, store = kept
         if store is None:
             store = room(static, stepper, first, tape.segment)
@@ -122,27 +129,42 @@ def run_reversible(
             span, start, log, more = each
             adjoint = jax.tree.map(jnp.add, adjoint, more)
             interval = Replay(stepper, control, arrays, static, span, start, log)
-            slope, adjoint, store = _pull_back(interval, start, adjoint, store, tape)
+            slope, adjoint, store = _pull_back(interval, start, adjoint, store, tape, flows)
             return (jax.tree.map(jnp.add, gradient, slope), adjoint, store), None
 
         zero = jax.tree.map(jnp.zeros_like, (arrays, first))
         (gradient, adjoint, _), _ = jax.lax.scan(one, (*zero, store), (spans, starts, logs, cotangent), reverse=True)
         return gradient, adjoint, None
 
-    run.defvjp(forward, backward)
+    run.defvjp(forward, backward, symbolic_zeros=True)
     return run(arrays, state, (control, progress, spans))
 
 
-def _without_flows(states: State, progress: Progress) -> State:
-    """The cotangents of the ``states``; NaN where what flowed (budgets) is asked for too, whose way back is not here:
-    no number would be a wrong one."""
-    asked = jnp.any(progress.budget != 0) | jnp.any(progress.residue != 0)
-    return jax.tree.map(lambda c: jnp.where(asked, jnp.nan, c), states)
+def _is_primal(x: Any) -> bool:
+    return isinstance(x, CustomVJPPrimal)
 
 
-def _pull_back(interval: Replay, state: State, adjoint: State, store: Any, tape: Tape) -> tuple[Any, State, Any]:
+def _is_zero(x: Any) -> bool:
+    return isinstance(x, SymbolicZero)
+
+
+def _filled(cotangent: Any) -> Any:
+    """``cotangent`` as an array."""
+    return jnp.zeros(cotangent.shape, cotangent.dtype) if _is_zero(cotangent) else cotangent
+
+
+def _asked(flows: Any) -> Any:
+    """The cotangents of the budgets; ``None`` where nobody asks for them, so that no program need pull them back."""
+    if _is_zero(flows) or (not is_traced(flows) and not np.any(flows)):
+        return None
+    return flows
+
+
+def _pull_back(
+    interval: Replay, state: State, adjoint: State, store: Any, tape: Tape, flows: Any
+) -> tuple[Any, State, Any]:
     """Derivatives with respect to the problem's arrays and the interval's first ``state``, from the ``adjoint`` of its
-    last; and ``store``, behind whose kept steps segments are repeated."""
+    last and the cotangents ``flows`` of the budgets; and ``store``, behind whose kept steps segments are repeated."""
     count, first_kept = interval.log.count, interval.log.offset
     kept, record = jax.tree.leaves(store)[0].shape[0] - tape.segment, tape.segment
     repeat = first_kept + count > kept
@@ -170,7 +192,7 @@ def _pull_back(interval: Replay, state: State, adjoint: State, store: Any, tape:
         def sweep(i: Any, carry: Any) -> Any:
             index = last - 1 - i
             slot = jnp.where(repeat, kept + index % record, first_kept + index)
-            return interval.pulled(index, jax.tree.map(lambda s: s[slot], store), carry)
+            return interval.pulled(index, jax.tree.map(lambda s: s[slot], store), carry, flows)
 
         trips = jnp.where(number == 0, 0, last - first)
         gradient, adjoint = jax.lax.fori_loop(0, trips, sweep, (gradient, adjoint))

@@ -106,8 +106,9 @@ class Recorder:
             chunks.append(chunk)
         return (_stacked(ends), progress), Reel(pieces, chunks)
 
-    def pull_back(self, arrays: Any, reel: Reel, cotangent: State) -> tuple[Any, State]:
-        """(ḡ, ū) at the start from those of the states at the ends of the save intervals."""
+    def pull_back(self, arrays: Any, reel: Reel, cotangent: State, flows: Any) -> tuple[Any, State]:
+        """(ḡ, ū) at the start from those of the states at the ends of the save intervals, and of the budgets
+        (``flows``; ``None``: those are not asked for)."""
         gradient, adjoint = jax.tree.map(jnp.zeros_like, (arrays, {n: u[0] for n, u in cotangent.items()}))
         number = len(self.spans)
         for piece, chunk in self._backwards(arrays, reel):
@@ -117,7 +118,7 @@ class Recorder:
             if piece.count:
                 span, reach = self.spans[piece.interval], (piece.start, piece.stop)
                 given = (arrays, *self.fixed, self.rest, span, reach, piece.log, chunk)
-                gradient, adjoint = _trimmed(pull_program, *given, gradient, adjoint)
+                gradient, adjoint = _trimmed(pull_program, *given, gradient, adjoint, flows)
         return gradient, adjoint
 
     def _made(self, arrays: Any, piece: Piece, state: State, chunk: Any, place: int) -> tuple[Any, ...]:
@@ -209,6 +210,7 @@ def pull_program(
     chunk: Any,
     gradient: Any,
     adjoint: State,
+    flows: Any,
 ) -> tuple[Any, State]:
     """(ḡ, ū) before a piece from those after it."""
     problem, stepper = rest.filled(constants)
@@ -222,7 +224,7 @@ def pull_program(
 
     def sweep(i: Any, carry: tuple[Any, State]) -> tuple[Any, State]:
         index = log.count - 1 - i
-        return steps.pulled(index, kept(index), carry)
+        return steps.pulled(index, kept(index), carry, flows)
 
     zero = jax.tree.map(jnp.zeros_like, steps.arrays[1])
     (gradient, bases), adjoint = jax.lax.fori_loop(0, log.count, sweep, ((gradient, zero), adjoint))

@@ -13,6 +13,7 @@ from tmepde._types import State
 from tmepde.integrate import Record, beginning, knots_of, remembered
 from tmepde.schedule import Clock
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
+from tmepde.steppers.account import StepResult
 
 
 class Replay:
@@ -59,15 +60,27 @@ class Replay:
         result = self.stepper.step(self.problem(self.arrays), self.control, clock, state)
         return result.state, remembered(self.stepper, result)
 
-    def pulled(self, index: Any, before: tuple[State, Any], carry: tuple[Any, State]) -> tuple[Any, State]:
-        """(ḡ, ū) before step ``index`` from those after it; ``before``: the state, and what its equations gave."""
+    def pulled(
+        self, index: Any, before: tuple[State, Any], carry: tuple[Any, State], flows: Any = None
+    ) -> tuple[Any, State]:
+        """(ḡ, ū) before step ``index`` from those after it.
+
+        Args:
+            before: the state, and what its equations gave.
+            flows: cotangents of the budgets, which every step adds to; ``None`` where nobody asks for them.
+        """
         state, solved = before
         gradient, adjoint = carry
-        _, pull = jax.vjp(lambda a, u: self.differentiable(a, u, index, solved), self.arrays, state)
-        more, adjoint = pull(adjoint)
+
+        def step(arrays: Any, state: State) -> tuple[State, Any]:
+            result = self.differentiable(arrays, state, index, solved)
+            return result.state, None if flows is None else result.budget
+
+        _, pull = jax.vjp(step, self.arrays, state)
+        more, adjoint = pull((adjoint, flows))
         return jax.tree.map(jnp.add, gradient, more), adjoint
 
-    def differentiable(self, arrays: Any, state: State, index: Any, solved: Any) -> State:
+    def differentiable(self, arrays: Any, state: State, index: Any, solved: Any) -> StepResult:
         """The step as a function of ``arrays`` and ``state``, with the times that move with doses."""
         whole, log = self.problem(arrays), self.log
         knots = knots_of(whole, self.base, self.begin, self.end)
@@ -76,7 +89,7 @@ class Replay:
         start = self._moved(log.start[index], knots)
         clock = Clock(self.base, start, start, self._moved(end, knots) - start)
         more = {"known": solved} if self.stepper.remembers else {}
-        return self.stepper.step(whole.parted(), self.control, clock, state, differentiable=True, **more).state
+        return self.stepper.step(whole.parted(), self.control, clock, state, differentiable=True, **more)
 
     def _moved(self, time: Any, knots: Any) -> Any:
         """``time`` carried along by the last knot the stepper landed on before it."""

@@ -28,8 +28,9 @@ def total(values, stepper, gradient="reverse"):
     for path, value in values.items():
         value = jnp.reshape(value, (1,)) if path.endswith("amount") else value
         one = one.replace(path, value)
-    end = tme.simulate(one, precision="f64", control=CONTROL, stepper=stepper, gradient=gradient).fields
-    return sum(jnp.sum(field[-1] ** 2) for field in end.values())
+    run = tme.simulate(one, precision="f64", control=CONTROL, stepper=stepper, gradient=gradient)
+    flows = run.budgets["u"]["killed"] + run.budgets["u"]["produced"] + run.budgets["u"]["inflow"]
+    return sum(jnp.sum(field[-1] ** 2) for field in run.fields.values()) + flows
 
 
 @pytest.mark.slow
