@@ -212,3 +212,19 @@ def test_a_sweep_goes_on_with_no_other_code(folder: Path, monkeypatch: pytest.Mo
         run_batch(out, 1)
     (folder / "own.py").write_text(OWN)
     assert run_batch(out, 1).ok == 1 and store.pending(out) == []
+
+
+def test_a_file_that_own_code_misses_fails_its_scenarios_and_no_sweep(folder: Path, monkeypatch) -> None:
+    """An ``OSError`` of the code is a result; one of ours (the disk of the store) stops the batch."""
+    from tmepde.sweep import create, run_batch, store
+
+    monkeypatch.setenv("TMEPDE_ALLOW_CODE", "1")
+    read = 'open(__file__.replace("own.py", "rates.txt")).read()'
+    (folder / "own.py").write_text(OWN.replace('return {"u.source"', f'{read}\n        return {{"u.source"'))
+    (folder / "rates.txt").write_text("1")
+    (folder / "a.toml").write_text(TEXT + '[sweep]\nbatch = 2\n[sweep.grid]\n"model.decay" = ["0.5 1/h", "1 1/h"]\n')
+    out = folder / "sweep.zarr"
+    create(config.load(folder / "a.toml"), out)
+    (folder / "rates.txt").unlink()
+    assert list(run_batch(out, 0).bad) == [0, 1]
+    assert all("own.py, line" in text and "rates.txt" in text for text in store.messages(out))

@@ -103,11 +103,17 @@ def _depth(value: Any) -> int:
 
 def told_of(error: BaseException, files: Collection[Path]) -> str:
     """The error in a sentence, with the last line of ``files`` that it went through."""
-    known, frames = {str(path) for path in files}, traceback.extract_tb(error.__traceback__)
-    lines = [f"{Path(frame.filename).name}, line {frame.lineno}" for frame in frames if frame.filename in known]
+    frames, passed = traceback.extract_tb(error.__traceback__), went_through(error, files)
+    lines = [f"{Path(frame.filename).name}, line {frame.lineno}" for frame in passed]
     # the text of a KeyError is its argument in quotes; that of an OSError more than its first argument, a number
     said = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     text = " ".join(said.splitlines()[:1]).strip()
     if frames and frames[-1].filename.startswith(_PACKAGE) or not lines:
         return f"{text} ({lines[-1]})" if lines else text
     return f"{lines[-1]}: {type(error).__name__}: {text}".rstrip(".: ") + ". Correct it."
+
+
+def went_through(error: BaseException, files: Collection[Path]) -> list[traceback.FrameSummary]:
+    """The frames of ``files`` that the error passed on its way."""
+    known = {str(path) for path in files}
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in known]

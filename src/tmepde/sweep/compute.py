@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ import numpy as np
 from tmepde._cache import compiled_once
 from tmepde.batch import simulate_batch
 from tmepde.config.errors import ConfigError
-from tmepde.config.trial import told_of
+from tmepde.config.trial import told_of, went_through
 from tmepde.layout import platform
 from tmepde.simulation import suitable
 from tmepde.steppers import StepControl
@@ -69,7 +71,7 @@ def compute(members: Members, part: range, config: Any, results: Rows, way: How)
             scenario, build = members.build(index)
             choice = suitable(scenario, StepControl(rtol=build.rtol), build.precision)
         except Exception as error:
-            if not isinstance(error, _MEMBERS) and not (files and _is_of_code(error)):
+            if not isinstance(error, _MEMBERS) and not _is_of_code(error, files):
                 raise
             own = files and not isinstance(error, ConfigError)
             results.failed(index, told_of(error, files) if own else " ".join(str(error).split()))
@@ -106,7 +108,7 @@ def _group(chosen: list[_Member], members: Members, config: Any, results: Rows, 
         if _is_memory(error) and count == 1:
             raise MemoryError(f"Scenario {first.index} does not fit into memory. Use fewer cells.") from error
         files = tuple(config.code_files.values())
-        if not _is_memory(error) and not isinstance(error, _MEMBERS) and not (files and _is_of_code(error)):
+        if not _is_memory(error) and not isinstance(error, _MEMBERS) and not _is_of_code(error, files):
             raise
         if count == 1:
             told = told_of(error, files) if files else f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -131,12 +133,12 @@ def _compiling(members: Members, first: _Member, way: How) -> Any:
     return compiled_once(key)
 
 
-def _is_of_code(error: Exception) -> bool:
-    """Whether code that a config names may have raised it, rather than the machine."""
-    return not isinstance(error, OSError | MemoryError) and type(error).__name__ not in (
-        "XlaRuntimeError",
-        "JaxRuntimeError",
-    )
+def _is_of_code(error: Exception, files: Collection[Path]) -> bool:
+    """Whether code that a config names (``files``) may have raised it, rather than the machine. What the disk refuses
+    is of the code that asked for it."""
+    if not files or isinstance(error, MemoryError) or type(error).__name__ in ("XlaRuntimeError", "JaxRuntimeError"):
+        return False
+    return not isinstance(error, OSError) or bool(went_through(error, files))
 
 
 def _is_memory(error: Exception) -> bool:
