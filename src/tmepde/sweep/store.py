@@ -47,6 +47,8 @@ MEANINGS = ("pending", "ok", "failed", "diverged")
 _CHUNK = 4 * 2**20
 #: scenarios of a chunk of a coordinate at most
 _COLUMN = 2**20
+#: what helps where rows are lost
+_MENDED = "Give the command that made it once more with --resume: batches that have lost anything are run again."
 #: how a rename fails where something is there already
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
@@ -228,7 +230,7 @@ def _read(path: Path, name: str) -> np.ndarray:
         array: Any = zarr.open_array(path / name, mode="r")
         return np.asarray(array[:])
     except Exception as error:
-        raise StoreError(f"{path} is damaged: `{name}` cannot be read ({error}). Run the sweep again.") from error
+        raise StoreError(f"{path} is damaged: `{name}` cannot be read ({error}). {_MENDED}") from error
 
 
 def write(path: Path, start: int, stop: int, columns: Mapping[str, Any]) -> None:
@@ -289,7 +291,7 @@ def scenarios(path: Path) -> int:
         document = json.loads((path / "status" / "zarr.json").read_text("utf-8"))
         return int(document["shape"][0])
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise StoreError(f"{path} is damaged: `status` is not readable ({error}). Run the sweep again.") from error
+        raise StoreError(f"{path} is damaged: `status` is not readable ({error}). {_MENDED}") from error
 
 
 def batches(path: Path) -> int:
