@@ -101,7 +101,10 @@ def _plan(config: Any, out: Path, where: Where, options: Any) -> int:
     from tmepde.sweep.engine import plan
     from tmepde.sweep.executors import Sweep, script
 
-    count, batch, structures = plan(config)
+    try:
+        count, batch, structures = plan(config)
+    except ValueError as error:
+        raise Stop(BAD_INPUT, str(error)) from None
     batches = -(-count // batch)
     scripted = where.executor.startswith("slurm")  # the script alone on stdout, to be kept in a file
     print(
@@ -215,9 +218,10 @@ def retry(out: Path) -> int:
         return 0
     from tmepde.sweep.engine import ready
 
-    ready(out.absolute())  # what is refused must not have forgotten how batches ended
+    out = out.absolute()
+    ready(out)  # what is refused must not have forgotten how batches ended
     store.forget(out, again)
-    return batch(out, again)
+    return _execute(out, again, Where(), None)
 
 
 def _verdict(out: Path) -> int:

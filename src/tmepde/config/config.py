@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ class Config(Section):
     _folder: str = PrivateAttr(default=".")
     _allowed: bool = PrivateAttr(default=False)
     _source: str = PrivateAttr(default="")
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Config) and self.table() == other.table()
@@ -64,6 +66,12 @@ class Config(Section):
         out = {"schema": SCHEMA, **super().table()}
         del out["schema_"]
         return out | {"arms": {name: list(members) for name, members in self.all_arms.items()}}
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The tables as they were read, without defaults: what a change is made in. A preset fills what is not given,
+        so that in the resolved tables another one would change nothing."""
+        return copy.deepcopy(self._given)
 
     def toml(self) -> str:
         """The resolved config as TOML text: every default written out; loading it gives an equal config."""
@@ -162,6 +170,7 @@ def validate(raw: Mapping[str, Any], source: str = "", folder: str = ".", code: 
         parts["tissue"] = _default_tissue(parts["grid"])
     config = Config.model_construct(_fields_set=set(parts), **parts)
     config._folder, config._allowed, config._source = folder, code, source
+    config._given = copy.deepcopy(dict(raw))
     return config
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ def _attributes(config: Any, rows: Table, wide: width.Width, member: float) -> d
         **inputs(config),
         "precision": config.run.precision,
         "sweep_table_hash": rows.digest,
+        _GIVEN: _given(config),
         "config_folder": _folder(config),
         "mapped": wide.mapped,
         "member_bytes": round(member),
@@ -110,7 +112,7 @@ def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], width.Width, fl
 
     members = Members(config, rows)
     scenario, built = _first(config, rows, members)
-
+    tried = [scenario, *_others(rows, members)]
     times = save_times(scenario, built.save)
     kind = {"f32": np.float32, "f64": np.float64}[config.run.precision]
     taken = {"time", "arm", "status", "message"} | set(config.sweep.fields)
@@ -136,9 +138,9 @@ def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], width.Width, fl
         attributes = {"units": unit, "long_name": f"Config value {path}", "coordinate": True}
         found[path] = Array((), (), str if numbers.dtype == object else np.float64, attributes, numbers)
     found |= _outcome()
-    for name, one in sorted(scenario.observables.items()):
+    for name, one in sorted(_observables(tried).items()):
         attributes = {
-            "units": getattr(one, "unit", "1") or "1",
+            "units": _unit(one),
             "long_name": getattr(one, "long_name", "") or name.replace("_", " ").capitalize(),
             "cell_methods": "time: point",
         }
@@ -150,7 +152,7 @@ def _arrays(config: Any, rows: Table) -> tuple[dict[str, Array], width.Width, fl
         wide = width.Width(*[min(config.sweep.batch, len(rows))] * 2)
     else:
         wide = width.chosen(scenario, config.run.precision, float(per_row), len(written), len(rows))
-    return found, wide, _largest(config, rows, members, scenario)
+    return found, wide, max(width.member_bytes(one, config.run.precision) for one in tried)
 
 
 def _first(config: Any, rows: Table, members: Any) -> tuple[Any, Any]:
@@ -181,17 +183,37 @@ def _first(config: Any, rows: Table, members: Any) -> tuple[Any, Any]:
     raise configs.ConfigError([configs.Problem("sweep", message)]) from refusal
 
 
-def _largest(config: Any, rows: Table, members: Any, scenario: Any) -> float:
-    """Bytes of a member: of the first, or of the first of each structure (16 of them at most) where the grid varies."""
-    from tmepde.sweep.members import PLACES, beginnings
+def _others(rows: Table, members: Any) -> list[Any]:
+    """The first scenario of each other structure that can be built, of at most :data:`_TRIED`."""
+    from tmepde.sweep.members import beginnings
 
-    tried = [scenario]
-    if any(path.split(".")[0] in PLACES for path in rows.values):
-        starts = beginnings(rows)
-        for i in starts[1 :: max(1, len(starts) // _TRIED)]:
-            with contextlib.suppress(configs.ConfigError, ValueError, KeyError):  # which its row will say
-                tried.append(members.build(i)[0])
-    return max(width.member_bytes(one, config.run.precision) for one in tried)
+    starts, found = beginnings(rows), []
+    for i in starts[1 :: max(1, len(starts) // _TRIED)]:
+        with contextlib.suppress(configs.ConfigError, ValueError, KeyError):  # which its row will say
+            found.append(members.build(i)[0])
+    return found
+
+
+def _observables(scenarios: Sequence[Any]) -> dict[str, Any]:
+    """The observables of all ``scenarios``; rows of one without it hold NaN.
+
+    Raises:
+        ValueError: where they measure one of them in different units.
+    """
+    found: dict[str, Any] = {}
+    for one in scenarios:
+        for name, observable in one.observables.items():
+            units = [_unit(found.setdefault(name, observable)), _unit(observable)]
+            if units[0] != units[1]:
+                raise ValueError(
+                    f"`sweep` must leave the units of observables alone, but {name!r} is in {units[0]!r} in one "
+                    f"scenario and in {units[1]!r} in another. Make a sweep of each."
+                )
+    return found
+
+
+def _unit(observable: Any) -> str:
+    return getattr(observable, "unit", "1") or "1"
 
 
 def _outcome() -> dict[str, Array]:
@@ -242,6 +264,8 @@ def _fields(config: Any, scenario: Any, times: np.ndarray, kind: Any) -> dict[st
     return found
 
 
+#: attribute with the config as it was given
+_GIVEN = "config_given"
 #: hashes of the files of a config that names none
 _NONE = "{}"
 
@@ -297,6 +321,9 @@ def check_same(config: Any, out: Path) -> None:
     attributes = store.head(Path(out))
     old, new = _flat(tomllib.loads(attributes["config"])), _flat(tomllib.loads(config.toml()))
     changed = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
+    if not changed and _shaped(config):  # what is given stays where a swept preset would put its own value
+        old, new = (_flat(tomllib.loads(text)) for text in (attributes.get(_GIVEN, ""), _given(config)))
+        changed = [k for k in sorted({*old} ^ {*new}) if k.startswith("model.")]
     changed = [k for k in changed if not any(k == free or k.startswith(f"{free}.") for free in _FREE)]
     if changed:
         shown = [f"  {k}: {old.get(k, 'nothing')!r} in the store, {new.get(k, 'nothing')!r} now" for k in changed[:12]]
@@ -305,6 +332,20 @@ def check_same(config: Any, out: Path) -> None:
         raise ChangedConfig(f"{out} was made from another config. What differs:\n{told}\nGive the store another name.")
     if told := edited(attributes, config):
         raise ChangedConfig(f"{out} {told}")
+
+
+def _shaped(config: Any) -> bool:
+    """Whether a word of the model varies: a preset, or its kind."""
+    from tmepde.sweep.members import shaping
+
+    return any(path.startswith("model.") for path in shaping(table(config)))
+
+
+def _given(config: Any) -> str:
+    """The config as it was given, as TOML."""
+    import tomli_w
+
+    return tomli_w.dumps(config.given)
 
 
 def _flat(table: Any, path: str = "") -> dict[str, Any]:
@@ -343,7 +384,7 @@ def ready(out: Path) -> tuple[Any, Table]:
 
     attributes = store.head(Path(out))
     made_of = (attributes.get(name, _NONE) for name in (CODE, PICTURES))
-    config, rows = _known(attributes["config"], attributes["config_folder"], str(out), *made_of)
+    config, rows = _known(attributes.get(_GIVEN, attributes["config"]), attributes["config_folder"], str(out), *made_of)
     if rows.digest != attributes["sweep_table_hash"]:
         raise StoreError(f"{out} holds other scenarios than this version of tmepde makes of its config. Run it again.")
     return config, rows

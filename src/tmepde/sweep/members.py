@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ class Members:
 
     def __init__(self, config: Any, table: Table):
         self.table = table
-        self._raw = {k: v for k, v in config.table().items() if k != "sweep"}
+        self._raw = {k: v for k, v in config.given.items() if k != "sweep"}
         self._folder, self._allowed = config.folder, config.allowed
         self._regions: dict[str, Any] = {}
         self._beside: dict[str, list[Any]] = {}
@@ -36,7 +37,7 @@ class Members:
         Raises:
             ConfigError: where the objects refuse what the config could not know.
         """
-        raw = json.loads(json.dumps(self._raw))
+        raw = copy.deepcopy(self._raw)
         for path, value in self.table.changes(index).items():
             assign(raw, path, value)
         config = validate(raw, folder=self._folder, code=self._allowed)
@@ -81,6 +82,11 @@ def structures(table: Table) -> int:
     return len(set(_keys(table)))
 
 
+def shaping(table: Table) -> list[str]:
+    """Paths whose values are structure."""
+    return [p for p, column in table.values.items() if p.split(".")[0] in PLACES or not _are_data(column)]
+
+
 def beginnings(table: Table) -> list[int]:
     """The first row of each structure of a table that is in the order of :func:`structural`."""
     keys = _keys(table)
@@ -88,7 +94,7 @@ def beginnings(table: Table) -> list[int]:
 
 
 def _keys(table: Table) -> list[str]:
-    paths = [p for p, column in table.values.items() if p.split(".")[0] in PLACES or not _are_data(column)]
+    paths = shaping(table)
     return [json.dumps([table.values[p][i] for p in paths], sort_keys=True) for i in range(len(table))]
 
 

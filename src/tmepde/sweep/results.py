@@ -50,6 +50,12 @@ class Rows:
 
     def put(self, index: int, solution: Any, members: int) -> None:
         """Scenario ``index`` was run as one of ``members`` of a program."""
+        labels = {name: f"obs_{name}" if f"obs_{name}" in self.columns else name for name in solution.observables}
+        if strange := [name for name, label in labels.items() if label not in self.columns]:
+            self.failed(
+                index, f"has an observable {strange[0]!r} that those tried first had not. Make a sweep of each."
+            )
+            return
         row = index - self.part.start
         self._ended(index, code(solution.status), solution.message)
         errors = [float(b.get("error", np.nan)) for b in solution.budgets.values()]
@@ -62,8 +68,7 @@ class Rows:
         ):
             self.columns[name][row] = value
         for name, values in solution.observables.items():
-            label = f"obs_{name}" if f"obs_{name}" in self.columns else name
-            self.columns[label][row, : len(values)] = values
+            self.columns[labels[name]][row, : len(values)] = values
         mask = solution.scenario.model.grid.mask
         for name, values in solution.fields.items():
             if mask is not None and values.ndim > 1:
