@@ -137,6 +137,20 @@ def test_flows_of_a_budget_have_a_derivative_in_both_modes():
     assert jax.grad(lambda u: let_in(u, "final"))(2.0) == pytest.approx(slope, rel=1e-6)  # all there is came in
 
 
+@pytest.mark.parametrize("begun", [0.0, 1e-9])
+def test_the_derivative_at_an_empty_field_is_that_beside_it(begun):
+    """n' = −0.2 n u with u = u₀ e^(−0.1 t): dn/du₀ = −0.2 (1 − e^(−0.5))/0.1 at u₀ = 0. It was half of that: the
+    derivative of max(u, 0) is ½ at 0, so that what a first dose does came out too small."""
+
+    def left(begun):
+        kill = process(lambda clock, state, tissue: {"n.loss": 0.2 * state["u"], "u.loss": 0.1})
+        species = {"n": tme.Species(1.0, kind="local"), "u": tme.Species(begun, 3.0)}
+        model = tme.Model(tme.Grid.line(10.0, 4), species, {"kill": kill})
+        return tme.simulate(tme.Scenario(model, until=5.0), precision="f64").fields["n"][-1][2]
+
+    assert float(jax.grad(left)(jnp.asarray(begun))) == pytest.approx(-2.0 * (1.0 - np.exp(-0.5)), rel=2e-3)
+
+
 FLOWS = [("u", "produced"), ("u", "lost"), ("u", "inflow"), ("u", "killed"), ("c", "lost"), ("p", "produced")]
 
 

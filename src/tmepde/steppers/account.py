@@ -296,7 +296,7 @@ def _lifted(problem: SemiDiscrete, order: list[str], group: State) -> tuple[Stat
     names, created, clipped = [], [], []
     for members in groups(group):
         block = joined(group, members)
-        kept = jnp.maximum(block, 0.0)
+        kept = jnp.where(block < 0, 0.0, block)
         before, after, under = (_rows(problem, x) for x in (block, kept, jnp.minimum(block, 0.0)))
         ratio = jnp.where(after > 0, jnp.maximum(before, 0.0) / jnp.where(after > 0, after, 1.0), 1.0)
         whole = kept * _along(ratio, kept)
