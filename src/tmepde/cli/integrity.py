@@ -29,7 +29,7 @@ def verify(store: Path, as_json: bool) -> None:
     else:
         rows = "".join(f"\n{name:<24} {count} rows" for name, count in found.rows.items())
         print(f"{store}: {found.chunks} chunks, {len(found.checkpoints)} checkpoints read{rows}")
-        for name, wrong in [*found.damaged.items(), *found.checkpoints.items()]:
+        for name, wrong in [*found.documents.items(), *found.damaged.items(), *found.checkpoints.items()]:
             if wrong != "good":
                 print(f"damaged  {name}: {wrong}")
         for name, count in found.waiting.items():
