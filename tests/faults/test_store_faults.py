@@ -73,6 +73,19 @@ def test_a_run_under_way_shows_its_committed_rows_only(half):
     assert grown.checkpoint_rows(half) == [10, 11]
 
 
+@pytest.mark.parametrize("command", ["report", "export"])
+def test_a_store_without_rows_says_how_to_go_on(command, tmp_path):
+    """What a disk that was full at once leaves; it ended in a traceback."""
+    from tmepde.cli.export import export
+    from tmepde.cli.report import report
+
+    path, out = tmp_path / "run.zarr", tmp_path / "out.html"
+    grown.create(path)
+    with pytest.raises(StoreError, match=r"0 are committed. Go on with `tmepde run CONFIG -o .* --resume`"):
+        report(path, out) if command == "report" else export(path, "netcdf", out, times=["last"])
+    assert not out.exists()
+
+
 def test_rows_that_were_written_but_not_committed_are_not_read(half, tmp_path):
     path = tmp_path / "run.zarr"
     shutil.copytree(half, path)

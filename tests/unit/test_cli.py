@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -44,6 +45,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "small.zarr written" in done.stdout
     return path
+
+
+def test_a_damaged_store_ends_every_command_with_5_until_it_is_repaired(folder: Path, tmp_path: Path) -> None:
+    """All but `verify` had said 2, and --resume of a finished store that there was nothing to do."""
+    store = tmp_path / "small.zarr"
+    shutil.copytree(folder / "small.zarr", store)
+    chunk = next((store / "car_t").glob("c.*"))
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    commands = (
+        ("verify", store),
+        ("report", store),
+        ("export", store, "--to", "netcdf", "-o", tmp_path / "small.nc"),
+        ("run", folder / "small.toml", "-o", store, "--resume"),
+    )
+    for command in commands:
+        done = tmepde(*command)
+        assert done.returncode == 5 and f"`tmepde repair {store}`" in done.stderr, (command, done)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["small.zarr"]
+    assert tmepde("repair", store).returncode == 0
+    done = tmepde(*commands[-1])
+    assert done.returncode == 0 and "there is nothing to resume" in done.stdout
 
 
 def test_a_strategy_is_found_by_a_word_of_it() -> None:

@@ -12,7 +12,7 @@ from tmepde.io import checkpoint, chunks, documents, parity, root
 from tmepde.io.durable import make_folders, sweep_temporaries, write_files
 from tmepde.io.layout import grown
 from tmepde.io.lock import Lock
-from tmepde.io.root import MARK, StoreError
+from tmepde.io.root import MARK, DamagedError, StoreError
 from tmepde.io.stream import StoreWriter
 
 
@@ -113,7 +113,7 @@ def repair(path: str | os.PathLike[str]) -> list[str]:
         bad = {file for file, state in found.checkpoints.items() if state != "good"}
         if found.damaged or bad:
             if mark.get("rows") is None and found.damaged:
-                raise StoreError(
+                raise DamagedError(
                     f"{target} cannot be repaired: it was written whole, and {', '.join(sorted(found.damaged))} are "
                     "damaged. Write it again."
                 )
@@ -142,7 +142,7 @@ def _restore_root(target: Path) -> list[str]:
         try:
             copied = root.read(target, root.COPY)
         except StoreError:
-            raise StoreError(f"{error} Its copy is damaged too: run the scenario again.") from None
+            raise DamagedError(f"{error} Its copy is damaged too: run the scenario again.") from None
     write_files({target / root.NAME: root.sealed(copied)})
     rows = copied["attributes"][MARK].get("rows")
     return ["the root document was damaged and replaced by its copy" + (f", with rows {rows}" if rows else "")]
@@ -196,7 +196,7 @@ def _cut(document: dict[str, Any], damaged: dict[str, str]) -> list[str]:
     mark, metas = document["attributes"][MARK], root.arrays(document)
     fixed = [key for key in damaged if not root.by_row(metas[key.partition("/")[0]])]
     if fixed:
-        raise StoreError(
+        raise DamagedError(
             f"The store cannot be repaired: {', '.join(sorted(fixed))} belong to no single row. Run the scenario again."
         )
     told = []

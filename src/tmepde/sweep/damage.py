@@ -18,7 +18,7 @@ import numpy as np
 
 from tmepde.io import chunks, documents
 from tmepde.io.durable import sync_folder
-from tmepde.io.store import StoreError
+from tmepde.io.root import DamagedError
 from tmepde.sweep import store
 
 
@@ -79,7 +79,7 @@ def mend(path: Path) -> list[str]:
         found = look(path)
     if found.fixed:
         name, wrong = next(iter(found.fixed.items()))
-        raise StoreError(f"{path} is damaged ({name}: {wrong}), and no batch writes it again. Run the sweep again.")
+        raise DamagedError(f"{path} is damaged ({name}: {wrong}), and no batch writes it again. Run the sweep again.")
     for index in found.batches:
         (path / "status" / f"c.{index}").unlink(missing_ok=True)
     if found.batches:
@@ -111,7 +111,7 @@ def _keys(folder: Path) -> Iterator[tuple[int, str]]:
         document = json.loads((folder / "zarr.json").read_text("utf-8"))
         shape, grid = document["shape"], document["chunk_grid"]["configuration"]["chunk_shape"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(
+        raise DamagedError(
             f"{folder.parent} is damaged: `{folder.name}/zarr.json` is not readable ({error}). Run the sweep again."
         ) from error
     counts = [range(-(-n // size)) for n, size in zip(shape, grid, strict=True)]
