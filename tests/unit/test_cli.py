@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from tmepde.cli.check import check
+from tmepde.config import ConfigError
+
 SMALL = """\
 schema = 1
 name = "small"
@@ -185,3 +188,13 @@ def test_new_writes_a_config_that_is_good(tmp_path: Path) -> None:
 def test_doctor_finds_the_processor() -> None:
     found = json.loads(tmepde("doctor", "--json").stdout)
     assert "cpu" in found["devices"] and found["store"] == "write and read back ok"
+
+
+def test_check_of_a_sweep_says_how_many_scenarios_it_has_and_in_which_arms(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.toml"
+    path.write_text(SMALL + '[sweep]\narms = ["CAR-T"]\n[sweep.grid]\n"model.adhesion_tumour" = [0.1, 0.2, 0.3]\n')
+    done = tmepde("check", path)
+    assert "runs          2 (none, CAR-T)" in done.stdout
+    assert "sweep         3 scenarios (CAR-T)" in done.stdout
+    with pytest.raises(ConfigError, match="'model.deth', which has no prior"):
+        check(path, ["sweep.priors.samples=4", 'sweep.priors.paths=["model.deth"]'], True)
