@@ -73,6 +73,19 @@ def test_a_run_under_way_shows_its_committed_rows_only(half):
     assert grown.checkpoint_rows(half) == [10, 11]
 
 
+@pytest.mark.parametrize("command", ["report", "export"])
+def test_a_store_without_rows_says_how_to_go_on(command, tmp_path):
+    """What a disk that was full at once leaves; it ended in a traceback."""
+    from tmepde.cli.export import export
+    from tmepde.cli.report import report
+
+    path, out = tmp_path / "run.zarr", tmp_path / "out.html"
+    grown.create(path)
+    with pytest.raises(StoreError, match=r"0 are committed. Go on with `tmepde run CONFIG -o .* --resume`"):
+        report(path, out) if command == "report" else export(path, "netcdf", out, times=["last"])
+    assert not out.exists()
+
+
 def test_rows_that_were_written_but_not_committed_are_not_read(half, tmp_path):
     path = tmp_path / "run.zarr"
     shutil.copytree(half, path)
@@ -243,13 +256,70 @@ def test_a_sound_chunk_in_the_place_of_another_is_found_and_put_right(whole, tmp
     assert len(repair(path)) == 1 and places[0].read_bytes() == before and verify(path).good
 
 
+@pytest.mark.parametrize("which", ["half", "whole", "saved"])
+def test_a_lost_and_a_changed_document_are_found_and_written_again(which, half, whole, tmp_path):
+    """Readers without consolidated metadata go by them; `verify` did not look, `repair` brought chunks back alone."""
+    path = tmp_path / "run.zarr"
+    if which == "saved":
+        with open_store(whole) as there:
+            write_store(there.load(), path)
+    else:
+        shutil.copytree({"half": half, "whole": whole}[which], path)
+    before = {name: (path / name / root.NAME).read_bytes() for name in ("oxygen", "burden", "mask")}
+    assert verify(path).good
+    (path / "oxygen" / root.NAME).unlink()
+    (path / "burden" / root.NAME).write_text("xx")
+    (path / "mask" / root.NAME).write_bytes(before["mask"].replace(b"int8", b"int16"))
+    assert not verify(path).good
+    told = verify(path).documents
+    assert told.pop("burden/zarr.json").startswith("not readable")
+    assert told == {"oxygen/zarr.json": "missing", "mask/zarr.json": "changed"}
+    assert len(said := repair(path)) == 3 and all("written again from its copy" in one for one in said)
+    assert verify(path).good and repair(path) == []
+    if which != "half":
+        assert all(json.loads((path / n / root.NAME).read_bytes()) == json.loads(text) for n, text in before.items())
+        grown.check_prefix(xr.open_zarr(path, consolidated=False), [grown.ROWS] * 2)
+
+
+@pytest.mark.filterwarnings("ignore:Object at .checkpoints")
+def test_a_run_killed_at_its_very_end_leaves_documents_that_fit(whole, tmp_path, monkeypatch):
+    """The root had said "finished" before they were written."""
+    path = tmp_path / "run.zarr"
+
+    def killed(writer, mark, history=""):
+        if mark["finished"]:
+            raise RuntimeError("killed")
+        return kept(writer, mark, history)
+
+    kept = StoreWriter.write_root
+    with monkeypatch.context() as patch:
+        patch.setattr(StoreWriter, "write_root", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            grown.write(path)
+    assert verify(path).good and not verify(path).finished
+    grown.check_prefix(xr.open_zarr(path, consolidated=False), [grown.ROWS] * 2)
+
+
+def test_a_document_outside_of_the_store_is_not_written(whole, tmp_path):
+    path = tmp_path / "run.zarr"
+    shutil.copytree(whole, path)
+    document = root.read(path)
+    metas = document["consolidated_metadata"]["metadata"]
+    metas["../secret"] = {**metas["mask"], "shape": [0, 0]}
+    (path / root.NAME).write_bytes(root.sealed(document))
+    for command in (verify, repair):
+        with pytest.raises(StoreError, match="outside the store"):
+            command(path)
+    assert not (tmp_path / "secret").exists()
+
+
 @pytest.mark.parametrize("folder", ["time/.parity", "oxygen"])
 def test_a_lost_folder_is_made_again(whole, tmp_path, folder):
     """All that restores chunks; all chunks of one field, each of which is of another group."""
     path = tmp_path / "run.zarr"
     shutil.copytree(whole, path)
     shutil.rmtree(path / folder)
-    lost = len(verify(path).damaged)
+    lost = len(verify(path).damaged) + len(verify(path).documents)
     assert lost >= 4 and len(repair(path)) == lost and verify(path).good
     with open_store(path) as there:
         grown.check_prefix(there, [grown.ROWS] * 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+
+from tmepde.cli.check import check
+from tmepde.config import ConfigError
 
 SMALL = """\
 schema = 1
@@ -44,6 +48,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "small.zarr written" in done.stdout
     return path
+
+
+def test_a_damaged_store_ends_every_command_with_5_until_it_is_repaired(folder: Path, tmp_path: Path) -> None:
+    """All but `verify` had said 2, and --resume of a finished store that there was nothing to do."""
+    store = tmp_path / "small.zarr"
+    shutil.copytree(folder / "small.zarr", store)
+    chunk = next((store / "car_t").glob("c.*"))
+    chunk.write_bytes(chunk.read_bytes()[:-1])
+    commands = (
+        ("verify", store),
+        ("report", store),
+        ("export", store, "--to", "netcdf", "-o", tmp_path / "small.nc"),
+        ("run", folder / "small.toml", "-o", store, "--resume"),
+    )
+    for command in commands:
+        done = tmepde(*command)
+        assert done.returncode == 5 and f"`tmepde repair {store}`" in done.stderr, (command, done)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["small.zarr"]
+    assert tmepde("repair", store).returncode == 0
+    done = tmepde(*commands[-1])
+    assert done.returncode == 0 and "there is nothing to resume" in done.stdout
 
 
 def test_a_strategy_is_found_by_a_word_of_it() -> None:
@@ -163,3 +188,13 @@ def test_new_writes_a_config_that_is_good(tmp_path: Path) -> None:
 def test_doctor_finds_the_processor() -> None:
     found = json.loads(tmepde("doctor", "--json").stdout)
     assert "cpu" in found["devices"] and found["store"] == "write and read back ok"
+
+
+def test_check_of_a_sweep_says_how_many_scenarios_it_has_and_in_which_arms(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.toml"
+    path.write_text(SMALL + '[sweep]\narms = ["CAR-T"]\n[sweep.grid]\n"model.adhesion_tumour" = [0.1, 0.2, 0.3]\n')
+    done = tmepde("check", path)
+    assert "runs          2 (none, CAR-T)" in done.stdout
+    assert "sweep         3 scenarios (CAR-T)" in done.stdout
+    with pytest.raises(ConfigError, match="'model.deth', which has no prior"):
+        check(path, ["sweep.priors.samples=4", 'sweep.priors.paths=["model.deth"]'], True)

@@ -90,6 +90,8 @@ def test_a_resolved_config_says_the_same_grid() -> None:
     [
         (CYLINDER.replace("[12, 8]", "[12]"), "", "must be two numbers (z, r)"),
         (CYLINDER + 'inner = "300 um"', "", "must be less than radius"),
+        (CYLINDER.replace("12", "1" + "0" * 400), "", "`grid.cells[0]` must be less than or equal to 1000000000"),
+        ('kind = "radial"\nradius = "1 mm"\ncells = 1' + "0" * 400, "", "`grid.cells` must be less than or equal to"),
         (CYLINDER + 'cut = { radius = ["1 um"] }', "", "must have 2 entries of radius"),
         (CYLINDER + 'cut = { radius = "90 um", center = ["700 um", "0 um"] }', "", "z = 700 um does not lie there"),
         (CYLINDER + 'cut = { radius = "49 um" }', "", "at least one cell along z (50 um), but 49 um was given"),

@@ -214,6 +214,14 @@ def test_a_sweep_goes_on_with_no_other_code(folder: Path, monkeypatch: pytest.Mo
     assert run_batch(out, 1).ok == 1 and store.pending(out) == []
 
 
+def test_priors_of_a_model_of_ones_own_have_the_paths_of_its_config(folder: Path) -> None:
+    from tmepde.sweep.table import table
+
+    changed = ("[run]", '[sweep.priors]\nsamples = 4\npaths = ["model.decay"]\n[run]')
+    numbers, unit = table(load(folder, changed)).column("model.decay")
+    assert len(set(numbers)) == 4 and numbers.min() >= 0.5 / 3.01 and numbers.max() <= 0.5 * 3.01 and unit == "1/h"
+
+
 def test_a_file_that_own_code_misses_fails_its_scenarios_and_no_sweep(folder: Path, monkeypatch) -> None:
     """An ``OSError`` of the code is a result; one of ours (the disk of the store) stops the batch."""
     from tmepde.sweep import create, run_batch, store

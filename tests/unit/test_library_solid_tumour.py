@@ -148,6 +148,7 @@ def test_presets_and_explicit_values():
         ({"processes": {"killing": {"rat": 1.0}}}, "Did you mean 'rate'"),
         ({"region": Region.nodule(Grid.line(100.0, 10), 30.0)}, "brings its own grid"),
         ({"grid": None}, "`grid` must be given"),
+        ({"interstitium": 0.0}, "`model.interstitium` must be at least 0.001.*by which what cells secrete is divided"),
     ],
 )
 def test_wrong_names_are_errors_with_a_hint(options, message):

@@ -8,7 +8,8 @@ import pytest
 
 from tmepde import config as configs
 from tmepde.config import ConfigError
-from tmepde.sweep.members import structures
+from tmepde.config.sweep import _marks
+from tmepde.sweep.members import Members, structures
 from tmepde.sweep.table import Table, table
 
 BASE = """
@@ -172,6 +173,26 @@ def test_priors_stay_within_their_ranges():
             ["2,000,000"],
         ),
         (f'[sweep.grid]\n"{DOSE}" = ["1e8 cells"]\n[sweep.zip]\n"{DOSE}" = ["1e8 cells"]', ["one block"]),
+        (
+            f'[sweep.grid]\n"{DOSE}" = ["1e8 cells"]\n"interventions.car_t.dose" = [{{ kind = "bolus" }}]',
+            ["beside one below it", f"'interventions.car_t.dose' holds '{DOSE}'"],
+        ),
+        (
+            f'[sweep.grid]\n"{RATE}" = [1]\n[sweep.zip]\n"model.processes.\\"killing\\".rate" = [2]',
+            ["one block", "is in two"],
+        ),
+        (
+            f'[sweep]\narms = ["none", "CAR-T", "none"]\n[sweep.grid]\n"{DOSE}" = ["1e8 cells"]',
+            ["`sweep.arms` must name each arm once", '"none" is repeated'],
+        ),
+        (f'[sweep]\narms = []\n[sweep.grid]\n"{DOSE}" = ["1e8 cells"]', ["`sweep.arms` must have at least 1 entry"]),
+        ("[sweep.priors]\nsamples = 4\npaths = []", ["`sweep.priors.paths` must have at least 1 entry, but []"]),
+        (
+            f'[sweep.grid]\n"{RATE}" = ["1e-3 1/h", "0.024 1/day"]',
+            [RATE, '"0.024 1/day" is the same as "1e-3 1/h". Drop it.'],
+        ),
+        (f'[sweep.grid]\n"{DOSE}" = [0, "1e8 cells", "0 cells"]', [DOSE, '"0 cells" is the same as 0']),
+        ('[sweep.grid]\n"run.until" = ["1 day", "2 day"]', ["has 1 problem", "must not vary 'run.until'"]),
         ('[sweep.grid]\n"grid.cells" = { low = 10, high = 12, count = 5 }', ['"grid.cells".count', "10 to 12 holds 3"]),
         (
             '[sweep.grid]\n"grid.cells" = { low = 1, high = 10, count = 8, scale = "log" }',
@@ -199,6 +220,39 @@ def test_what_cannot_be_is_refused_by_name(text, words):
         configs.loads(BASE + text)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_names_that_begin_with_one_number_are_not_the_same():
+    marks = list(_marks(["0a.npy", "0b.npy", "1.png", "1.0.png", True, 1, "1.0", [1], {"a": 1}]))
+    assert marks[5] == marks[6] and len(set(marks)) == len(marks) - 1
+
+
+PUBLISHED = """
+schema = 1
+[grid]
+extent = ["40 um"]
+cells = [1]
+[model]
+kind = "kuznetsov_1994"
+[run]
+until = "600 hour"
+[sweep.priors]
+samples = 4
+paths = ["model.death"]
+"""
+
+
+def test_priors_of_a_model_of_the_literature_have_the_paths_of_its_config():
+    """They had been known as model.processes.kuznetsov_1994.death alone, which no config can set."""
+    config = configs.loads(PUBLISHED)
+    made = table(config)
+    numbers, unit = made.column("model.death")
+    value = config.build().scenario.at("model.processes.kuznetsov_1994.death")
+    assert len(set(numbers)) == 4 and np.all(np.abs(np.log(numbers / float(value))) < 1.1) and unit == "1/h"
+    built, _ = Members(config, made).build(2)
+    assert float(built.at("model.processes.kuznetsov_1994.death")) == pytest.approx(numbers[2], rel=1e-6)
+    with pytest.raises(ConfigError, match=r"has no prior. Known: model.crowding, model.death,"):
+        table(configs.loads(PUBLISHED.replace("model.death", "model.processes.kuznetsov_1994.death")))
 
 
 def test_resolved_config_gives_the_same_table():

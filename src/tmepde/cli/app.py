@@ -153,8 +153,9 @@ def run(
 ) -> None:
     """Run all arms of a config and write one xarray dataset, row by row.
 
-    Exit codes: 0 ok, 2 bad input, 3 step limit reached, 4 diverged, 5 memory, disk or device, 6 another run writes it,
-    75 wall time or SIGUSR1, 129 terminal closed, 130 Ctrl-C, 143 SIGTERM; after the last four --resume goes on.
+    Exit codes: 0 ok, 2 bad input, 3 step limit reached, 4 diverged, 5 memory, disk, device or a damaged store, 6
+    another run writes it, 75 wall time or SIGUSR1, 129 terminal closed, 130 Ctrl-C, 143 SIGTERM; after the last four
+    --resume goes on.
     """
     from tmepde.cli.run import run as command
 
@@ -291,7 +292,7 @@ Store = Annotated[Path, typer.Argument(metavar="STORE", help="A store of `tmepde
 
 @app.command(epilog="[b]Example[/b]  tmepde verify out/colon.zarr")
 def verify(store: Store, json: Json = False) -> None:
-    """Compare every chunk and checkpoint of a store with its checksum.
+    """Compare every chunk and checkpoint of a store with its checksum, and every document with its copy.
 
     Exit codes: 0 as written, 2 no store, 5 damaged.
     """
@@ -302,7 +303,10 @@ def verify(store: Store, json: Json = False) -> None:
 
 @app.command(epilog="[b]Example[/b]  tmepde repair out/colon.zarr")
 def repair(store: Store) -> None:
-    """Cut a damaged store before its first damaged row, remove what killed runs left, and say what was lost."""
+    """Cut a damaged store before its first damaged row, remove what killed runs left, and say what was lost.
+
+    Exit codes: 0 as good as it can be, 2 no store, 5 what is lost cannot be had again.
+    """
     from tmepde.cli.integrity import repair as command
 
     command(store)
@@ -313,7 +317,10 @@ def report(
     store: Annotated[Path, typer.Argument(metavar="STORE", help="A store of a run or a sweep.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The page; default a.html of a.zarr.")] = None,
 ) -> None:
-    """Write one self-contained HTML page about a result."""
+    """Write one self-contained HTML page about a result.
+
+    Exit codes: 0 written, 2 bad input or no rows, 5 damaged store.
+    """
     from tmepde.cli.report import report as command
     from tmepde.cli.target import page_of
 
@@ -335,7 +342,10 @@ def export(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier export.")] = False,
 ) -> None:
-    """Write a result for other programs: netCDF (CF), VTK images for ParaView, OME-Zarr for image viewers."""
+    """Write a result for other programs: netCDF (CF), VTK images for ParaView, OME-Zarr for image viewers.
+
+    Exit codes: 0 written, 2 bad input or no rows, 5 damaged store.
+    """
     from tmepde.cli.export import export as command
 
     command(store, to.value, out, field or (), arm or (), time or (), overwrite)

@@ -15,6 +15,8 @@ def check(path: Path, overrides: list[str], as_json: bool, compile_: bool = Fals
     config = configs.load(path, overrides)
     build = config.build()
     found = {"config": str(path), "name": config.name, **findings(build, compile_)}
+    if config.sweep is not None:
+        found["sweep"] = _sweep(config)
     found["warnings"] = [*config.warnings, *_too_large(found["memory_gib"])]
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
@@ -31,8 +33,27 @@ def check(path: Path, overrides: list[str], as_json: bool, compile_: bool = Fals
     need = f"{'' if compile_ else 'about '}{found['memory_gib']:.2g} GiB of arrays while running"
     print(f"memory        {need}, 1 to 2 GiB for the programs, {found['store_mib']:.2g} MiB of fields saved")
     print(f"runs          {found['runs']} ({', '.join(build.arms)}), {found['compilations']} compilation")
+    if "sweep" in found:
+        arms = ", ".join(found["sweep"]["arms"])
+        print(f"sweep         {found['sweep']['scenarios']} scenarios ({arms}) with `tmepde sweep`")
     for warning in found["warnings"]:
         print(f"warning       {warning}")
+
+
+def _sweep(config: Any) -> dict[str, Any]:
+    """Scenarios and arms of ``[sweep]``; paths of priors are known only to the objects.
+
+    Raises:
+        ConfigError: for a path that has no prior.
+    """
+    from tmepde.config.sweep import size
+
+    arms = list(config.sweep.arms or config.all_arms)
+    if config.sweep.priors is not None:
+        from tmepde.sweep.table import table
+
+        table(config)
+    return {"scenarios": size(config.sweep, len(arms)), "arms": arms}
 
 
 def _too_large(gib: float) -> list[str]:

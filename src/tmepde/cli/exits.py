@@ -21,6 +21,8 @@ PREEMPTED = 75
 HUNG_UP = 129
 INTERRUPTED = 130
 TERMINATED = 143
+#: by the names of the exceptions: to import them takes time
+_STORES = {"LockedError": LOCKED, "DamagedError": ENVIRONMENT, "StoreError": BAD_INPUT}
 _INTERRUPTED = "Interrupted. What was committed is kept."
 
 
@@ -99,10 +101,8 @@ def _known(error: Exception) -> int | None:
     if isinstance(error, ValueError) and (told := environment.refused(error)):
         return _say(told, BAD_INPUT)
     name = type(error).__name__
-    if name == "LockedError":
-        return _say(str(error), LOCKED)
-    if name == "StoreError":
-        return _say(str(error), BAD_INPUT)
+    if name in _STORES:
+        return _say(str(error), _STORES[name])
     if isinstance(error, RuntimeError) and "nable to initialize backend" in str(error):
         chosen = os.environ.get("JAX_PLATFORMS", "")
         first = " ".join(str(error).splitlines()[0].split())

@@ -26,13 +26,15 @@ def export(
         raise Stop(BAD_INPUT, f"{out} lies inside the store. Write the export beside it.")
     if real(out) in real(store).parents:
         raise Stop(BAD_INPUT, f"{out} holds the store {store}, which would go with it. Write the export beside it.")
-    from tmepde.io import open_store
     from tmepde.io.export import export as write
+    from tmepde.io.store import StoreError, open_rows
 
-    dataset = open_store(store)
+    dataset = open_rows(store)
     wanted = [float(dataset["time"].values[-1]) if one is None else one for one in hours]
     try:
         write(dataset, out, to, fields=fields, arms=arms, times=wanted, overwrite=overwrite)
+    except StoreError:
+        raise
     except (ValueError, FileExistsError) as error:
         raise Stop(BAD_INPUT, str(error)) from None
     print(out)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tmepde.cli.exits import BAD_INPUT, ENVIRONMENT, Stop
+from tmepde.cli.exits import ENVIRONMENT, Stop
 
 if TYPE_CHECKING:
     from tmepde.sweep.damage import Damage
@@ -16,20 +16,16 @@ if TYPE_CHECKING:
 def verify(store: Path, as_json: bool) -> None:
     """Print what was found; exit code 5 where something is damaged."""
     from tmepde.io import integrity
-    from tmepde.io.root import StoreError
 
     if _is_sweep(store):
         return _verify_sweep(store, as_json)
-    try:
-        found = integrity.verify(store)
-    except StoreError as error:
-        raise Stop(ENVIRONMENT if "damaged" in str(error) else BAD_INPUT, str(error)) from None
+    found = integrity.verify(store)
     if as_json:
         print(json.dumps({**dataclasses.asdict(found), "good": found.good}, indent=1, ensure_ascii=False))
     else:
         rows = "".join(f"\n{name:<24} {count} rows" for name, count in found.rows.items())
         print(f"{store}: {found.chunks} chunks, {len(found.checkpoints)} checkpoints read{rows}")
-        for name, wrong in [*found.damaged.items(), *found.checkpoints.items()]:
+        for name, wrong in [*found.documents.items(), *found.damaged.items(), *found.checkpoints.items()]:
             if wrong != "good":
                 print(f"damaged  {name}: {wrong}")
         for name, count in found.waiting.items():
@@ -50,6 +46,19 @@ def repair(store: Path) -> None:
     else:
         told = integrity.repair(store)
     print("\n".join(told) if told else f"{store} is as written; nothing to repair.")
+
+
+def sound_run(store: Path) -> None:
+    """Stop where the store of a run that has ended has lost what it wrote; reads all of it."""
+    from tmepde.io import integrity
+
+    found = integrity.verify(store)
+    if not found.good:
+        name, wrong = next(iter((found.documents | found.damaged).items()))
+        raise Stop(
+            ENVIRONMENT,
+            f"{store} is finished, but damaged ({name}: {wrong}). `tmepde repair {store}`, then --resume once more.",
+        )
 
 
 def sound_sweep(store: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from tmepde import config as configs
 from tmepde.cli.devices import choose_device, number_of
 from tmepde.cli.exits import BAD_INPUT, DIVERGED, LIMIT_REACHED, Stop
+from tmepde.cli.integrity import sound_run
 from tmepde.cli.progress import progress
 from tmepde.cli.record import BRANCHED, Recorder, check_resume, load_ahead
 from tmepde.cli.stopping import Stopping
@@ -44,6 +45,7 @@ def run(
     if document is None:
         check_target(out, overwrite)
     elif document["attributes"][MARK]["finished"]:
+        sound_run(out)
         print(f"{out} is finished; there is nothing to resume. Next: tmepde report {word(out)}")
         return
     for warning in config.warnings:

@@ -17,7 +17,7 @@ _PLACE = Quantity("um", bare=False, many="must")
 _SIZES = Quantity("um", above=0.0, bare=False, many="may")
 _TIME = Quantity("h", above=0.0, bare=False)
 _TIMES = Quantity("h", low=0.0, bare=False, many="must")
-Count = Annotated[StrictInt, Field(ge=1)]
+Count = Annotated[StrictInt, Field(ge=1, le=MOST_CELLS)]
 
 
 class Cut(Section):
@@ -115,7 +115,7 @@ class Radial(Section):
 
     kind: Literal["radial"] = "radial"
     radius: Annotated[Any, _LENGTH]
-    cells: Annotated[int, Field(ge=2)]
+    cells: Annotated[int, Field(ge=2, le=MOST_CELLS)]
     symmetry: Literal["sphere", "cylinder", "slab"] = "sphere"
     inner: Annotated[Any, Quantity("um", low=0.0, bare=False)] = 0.0
 

@@ -65,6 +65,10 @@ def _message(error: Any) -> str:
         )
     if kind == "value_error":
         return str(context["error"])
+    if kind in ("too_short", "too_long"):
+        bound, count = ("least", context["min_length"]) if kind == "too_short" else ("most", context["max_length"])
+        entries = "1 entry" if count == 1 else f"{count} entries"
+        return f"must have at {bound} {entries}, but {shown(given)} was given. Write as many."
     noun = _NOUNS.get(kind.split("_")[0])
     if noun and kind.endswith(("_type", "_parsing", "_from_float")):
         return f"must be {noun}, but {shown(given)} was given. Write {noun}."

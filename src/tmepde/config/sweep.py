@@ -12,12 +12,13 @@ Blocks multiply: a grid beside a Latin hypercube runs every draw at every point 
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, StrictInt, field_validator, model_validator
 
-from tmepde.config.assign import assign
+from tmepde.config.assign import assign, keys
 from tmepde.config.errors import ConfigError, Problem, suggest
 from tmepde.config.section import Section, at, dotted, shown, wrong
 from tmepde.config.slurm import Slurm
@@ -99,12 +100,32 @@ def _axis(value: Any) -> Any:
     if not isinstance(value, list | tuple) or not value:
         remedy = "Write [a, b] or { low, high, count }."
         raise wrong(f"must be a list of values or a range, but {shown(value)} was given. {remedy}")
-    for i, one in enumerate(value):
-        if any(type(one) is type(b) and one == b for b in value[:i]):
-            raise wrong(f"must list each value once, but {shown(one)} is repeated. Drop it.")
+    known: dict[Any, Any] = {}
+    for one, mark in zip(value, _marks(value), strict=True):
+        if mark in known:
+            same = "repeated" if one == known[mark] else f"the same as {shown(known[mark])}"
+            raise wrong(f"must list each value once, but {shown(one)} is {same}. Drop it.")
+        known[mark] = one
     if odd := _without_unit(value):
         raise wrong(odd)
     return tuple(value)
+
+
+def _marks(values: Iterable[Any]) -> Iterator[Any]:
+    """By which values are known: of numbers, how many of the first unit they are, to 12 digits."""
+    first = ""
+    for value in values:
+        number, unit = split(value) or (None, "")
+        try:
+            factor(unit or "1", "1")
+            first = first or unit
+            scale = factor(unit, first) if unit and number else 1.0
+        except ValueError:  # no unit: a name, say
+            scale = None
+        if number is None or scale is None or not abs(number) < 1e300:
+            yield f"{type(value).__name__} {value!r}"
+        else:
+            yield float(f"{number * scale:.12g}")
 
 
 def _without_unit(values: Iterable[Any]) -> str | None:
@@ -196,9 +217,14 @@ class Sweep(Section):
             raise wrong("must vary something. Add [sweep.grid], zip, list, latin_hypercube, sobol or priors.")
         if self.replicates > 1 and not drawn:
             raise at("replicates", "must be 1 without draws, because equal scenarios give equal results. Drop it.")
-        paths = list(self.paths())
-        if twice := sorted({p for p in paths if paths.count(p) > 1}):
-            raise wrong(f"must vary each path in one block, but {twice[0]!r} is in two. Drop one.")
+        if self.arms and (twice := [arm for arm in self.arms if self.arms.count(arm) > 1]):
+            raise at("arms", f"must name each arm once, but {shown(twice[0])} is repeated. Drop it.")
+        paths = sorted(self.paths(), key=keys)
+        for one, other in itertools.pairwise(paths):
+            if keys(one) == keys(other):
+                raise wrong(f"must vary each path in one block, but {other!r} is in two. Drop one.")
+            if keys(one) and keys(one) == keys(other)[: len(keys(one))]:
+                raise wrong(f"must not vary a path beside one below it, but {one!r} holds {other!r}. Drop one.")
         return self
 
     def paths(self) -> Iterator[str]:
@@ -273,7 +299,7 @@ def problems(raw: Mapping[str, Any], sweep: Sweep, arms: Mapping[str, Any], chec
             check(changed)
         except ConfigError as error:
             found += [Problem(where, f"cannot be {shown(value)}: `{p.path}` {p.message}") for p in error.problems[:3]]
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _tried(sweep: Sweep) -> Iterator[tuple[str, str, Any]]:

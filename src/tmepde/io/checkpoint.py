@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tmepde.io.durable import gathered
-from tmepde.io.root import StoreError
+from tmepde.io.root import DamagedError, StoreError
 
 FOLDER = ".checkpoints"
 ROW = "row/"
@@ -63,12 +63,12 @@ def unpacked(path: Path) -> dict[str, np.ndarray]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise StoreError(f"The checkpoint {path} cannot be read: {error.strerror}.") from error
+        raise DamagedError(f"The checkpoint {path} cannot be read: {error.strerror}.") from error
     head, start = content[: len(_HEAD)], len(_HEAD) + _DIGEST
     body = memoryview(content)[start:]
     good = content[len(_HEAD) : start - 1] == hashlib.sha256(body).hexdigest().encode()
     if head not in (_HEAD, _IN_ORDER, _NPZ) or not good:
-        raise StoreError(f"The checkpoint {path} is damaged: it does not match its checksum.")
+        raise DamagedError(f"The checkpoint {path} is damaged: it does not match its checksum.")
     if head == _NPZ:
         with np.load(io.BytesIO(body), allow_pickle=False) as found:
             return {name: found[name] for name in found.files}

@@ -56,14 +56,15 @@ def _metadata(path: Path, shown: str) -> list[str]:
     consolidated = document.get("consolidated_metadata")
     inner = consolidated.get("metadata") if isinstance(consolidated, dict) else None
     for key, value in inner.items() if isinstance(inner, dict) else ():
-        if _leaves(str(key)):
+        if leaves(str(key)):
             found.append(f"`{shown}` names the array {key!r}, which is outside the store. It cannot be trusted.")
         elif isinstance(value, dict):
             found += _array(value, f"{shown}: {key}")
     return found
 
 
-def _leaves(key: str) -> bool:
+def leaves(key: str) -> bool:
+    """Whether a key of a store is the path of something outside of it."""
     parts = key.replace("\\", "/").split("/")
     return ".." in parts or key.startswith(("/", "\\", "~")) or "\x00" in key or ":" in parts[0]
 

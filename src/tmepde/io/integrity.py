@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tmepde.io import checkpoint, chunks, parity, root
+from tmepde.io import checkpoint, chunks, documents, parity, root
 from tmepde.io.durable import make_folders, sweep_temporaries, write_files
 from tmepde.io.layout import grown
 from tmepde.io.lock import Lock
-from tmepde.io.root import MARK, StoreError
+from tmepde.io.root import MARK, DamagedError, StoreError
 from tmepde.io.stream import StoreWriter
 
 
@@ -27,6 +27,7 @@ class Finding:
         chunks: chunks that were read.
         checkpoints: by file, ``"good"`` or what is wrong.
         damaged: by chunk, what is wrong.
+        documents: by document of an array, of which the root holds a copy, what is wrong.
         waiting: rows by scenario that a killed run computed and did not commit: ``--resume`` or :func:`repair` does.
         leftovers: files that a killed writer left; harmless.
     """
@@ -37,18 +38,19 @@ class Finding:
     chunks: int = 0
     checkpoints: dict[str, str] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, int] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
-        """Whether every chunk and checkpoint is as written."""
-        return not self.damaged and all(v == "good" for v in self.checkpoints.values())
+        """Whether every chunk, document and checkpoint is as written."""
+        return not self.damaged and not self.documents and all(v == "good" for v in self.checkpoints.values())
 
 
 def verify(path: str | os.PathLike[str]) -> Finding:
-    """Read every chunk and checkpoint of a store and compare them with their checksums, and where a run has ended with
-    those that were committed at their places.
+    """Read every chunk and checkpoint of a store and compare them with their checksums, where a run has ended also with
+    those that were committed at their places, and the document of every array with its copy in the root.
 
     Raises:
         StoreError: if the root document is missing or damaged.
@@ -61,6 +63,7 @@ def verify(path: str | os.PathLike[str]) -> Finding:
     if mark is None:
         raise StoreError(f"{target} was written before stores had checksums of everything. Open it with `open_store`.")
     finding = Finding(str(target), finished=bool(mark.get("finished")))
+    finding.documents = documents.wrong(target, root.arrays(document), growing=not finding.finished)
     if mark.get("rows") is not None:
         finding.rows = dict(zip(mark["arms"], mark["rows"], strict=True))
         for arm, _, _ in checkpoint.waiting(target, mark["rows"]):
@@ -87,10 +90,11 @@ def verify(path: str | os.PathLike[str]) -> Finding:
 def repair(path: str | os.PathLike[str]) -> list[str]:
     """Make of a store what is good of it; what was lost and found, in words.
 
-    A damaged root document is replaced by its copy, which is one commit older while a run goes on. A damaged chunk is
-    made again from those it was committed with (:mod:`tmepde.io.parity`). Where that cannot be, every scenario is cut
-    before its first damaged row, damaged checkpoints and leftovers are dropped. Rows that a killed run had computed
-    are committed, damaged ones again if their checkpoints are there. The run can go on (``--resume``).
+    A damaged root document is replaced by its copy, which is one commit older while a run goes on; those of arrays are
+    written again from the root. A damaged chunk is made again from those it was committed with
+    (:mod:`tmepde.io.parity`). Where that cannot be, every scenario is cut before its first damaged row, damaged
+    checkpoints and leftovers are dropped. Rows that a killed run had computed are committed, damaged ones again if
+    their checkpoints are there. The run can go on (``--resume``).
 
     Raises:
         StoreError: where what is lost is not rows (coordinates, masks, root and copy): run the scenario again.
@@ -103,15 +107,18 @@ def repair(path: str | os.PathLike[str]) -> list[str]:
         document = copy.deepcopy(root.read(target))
         mark = document["attributes"][MARK]
         told += [f"{len(found.leftovers)} unfinished files removed"] if found.leftovers else []
-        if not found.good:
+        if found.documents:
+            documents.restore(target, root.arrays(document), found.documents)
+            told += [f"{file} is written again from its copy: {wrong}" for file, wrong in found.documents.items()]
+        bad = {file for file, state in found.checkpoints.items() if state != "good"}
+        if found.damaged or bad:
             if mark.get("rows") is None and found.damaged:
-                raise StoreError(
+                raise DamagedError(
                     f"{target} cannot be repaired: it was written whole, and {', '.join(sorted(found.damaged))} are "
                     "damaged. Write it again."
                 )
             told += _restore(target, document, found.damaged)
             told += _cut(document, found.damaged)
-            bad = {file for file, state in found.checkpoints.items() if state != "good"}
             told += [f"checkpoint {file} is damaged and was dropped" for file in sorted(bad)]
             mark["checkpoints"] = [one for one in mark["checkpoints"] if one["file"] not in bad]
             mark["commit"] += 1
@@ -135,7 +142,7 @@ def _restore_root(target: Path) -> list[str]:
         try:
             copied = root.read(target, root.COPY)
         except StoreError:
-            raise StoreError(f"{error} Its copy is damaged too: run the scenario again.") from None
+            raise DamagedError(f"{error} Its copy is damaged too: run the scenario again.") from None
     write_files({target / root.NAME: root.sealed(copied)})
     rows = copied["attributes"][MARK].get("rows")
     return ["the root document was damaged and replaced by its copy" + (f", with rows {rows}" if rows else "")]
@@ -189,7 +196,7 @@ def _cut(document: dict[str, Any], damaged: dict[str, str]) -> list[str]:
     mark, metas = document["attributes"][MARK], root.arrays(document)
     fixed = [key for key in damaged if not root.by_row(metas[key.partition("/")[0]])]
     if fixed:
-        raise StoreError(
+        raise DamagedError(
             f"The store cannot be repaired: {', '.join(sorted(fixed))} belong to no single row. Run the scenario again."
         )
     told = []

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from tmepde.io import chunks, parity, root
-from tmepde.io.root import FORMAT, MARK, StoreError
+from tmepde.io.root import FORMAT, MARK, DamagedError
 
 #: characters kept of texts per scenario
 _WIDTHS = {"status": 16, "message": 1200}
@@ -78,7 +78,7 @@ def mask_of(path: Path, document: dict[str, Any]) -> np.ndarray | None:
         try:
             part[...] = chunks.decode((path / key).read_bytes(), found.dtype, chunk)[tuple(map(slice, part.shape))]
         except (OSError, ValueError) as error:
-            raise StoreError(f"{path} is damaged: the chunk {key}: {error}. Run the scenario again.") from error
+            raise DamagedError(f"{path} is damaged: the chunk {key}: {error}. Run the scenario again.") from error
     return _partial(found)
 
 

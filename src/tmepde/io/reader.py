@@ -13,7 +13,7 @@ from typing import Any
 from zarr.storage import LocalStore
 
 from tmepde.io import chunks, root
-from tmepde.io.root import MARK, StoreError
+from tmepde.io.root import MARK, DamagedError, StoreError
 
 
 class CommittedStore(LocalStore):
@@ -57,9 +57,11 @@ class CommittedStore(LocalStore):
 
     def _checked(self, name: str, key: str, content: bytes | None, rows: int | None) -> bytes:
         if content is None:
-            raise StoreError(f"{self.root} is truncated: the chunk {key} is missing. Run `tmepde repair {self.root}`.")
+            raise DamagedError(
+                f"{self.root} is truncated: the chunk {key} is missing. Run `tmepde repair {self.root}`."
+            )
         if not chunks.intact(content):
-            raise StoreError(
+            raise DamagedError(
                 f"{self.root} is damaged: the chunk {key} does not match its checksum. Run `tmepde repair {self.root}`."
             )
         meta = self._arrays[name]

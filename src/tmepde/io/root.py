@@ -25,6 +25,10 @@ class StoreError(ValueError):
     """The store is missing, foreign, incomplete or damaged; the message says which and what to do."""
 
 
+class DamagedError(StoreError):
+    """The store was one of ours, and is not as it was written."""
+
+
 def sealed(document: dict[str, Any]) -> bytes:
     """The document as bytes, with its checksum."""
     mark = {**document["attributes"][MARK], "checksum": _checksum(document)}
@@ -43,17 +47,17 @@ def read(target: Path, name: str = NAME) -> dict[str, Any]:
     remedy = f"Run `tmepde repair {target}`" if (target / COPY).is_file() else "Run the scenario again"
     if not target.is_dir() or not (target / name).is_file():
         if (target / COPY).is_file():
-            raise StoreError(f"{target} is damaged: `{name}` is missing. {remedy}.")
+            raise DamagedError(f"{target} is damaged: `{name}` is missing. {remedy}.")
         raise StoreError(f"{target} is not a zarr store (no `{NAME}`). Give the folder that `tmepde run` wrote.")
     try:
         document = json.loads((target / name).read_bytes())
         attributes = dict(document.get("attributes", {}))
     except (ValueError, AttributeError, TypeError, OSError) as error:
-        raise StoreError(f"{target} is damaged: `{name}` is not readable ({error}). {remedy}.") from error
+        raise DamagedError(f"{target} is damaged: `{name}` is not readable ({error}). {remedy}.") from error
     mark = attributes.get(MARK)
     if isinstance(mark, dict):
         if mark.get("format") == FORMAT and mark.get("checksum") != _checksum(document):
-            raise StoreError(
+            raise DamagedError(
                 f"{target} is damaged: `{name}` does not match its checksum, so that nothing says which rows are "
                 f"whole. {remedy}, or restore that file from a backup."
             )
@@ -63,7 +67,7 @@ def read(target: Path, name: str = NAME) -> dict[str, Any]:
                 "Install the version that wrote it."
             )
     elif (target / COPY).is_file():  # ours had one
-        raise StoreError(f"{target} is damaged: `{name}` lacks its mark. {remedy}.")
+        raise DamagedError(f"{target} is damaged: `{name}` lacks its mark. {remedy}.")
     elif "tmepde_version" not in attributes:
         raise StoreError(
             f"{target} is a zarr store but was not written by tmepde (it has no attribute `tmepde_version`). "

@@ -24,7 +24,7 @@ from tmepde.io.chunks import space_chunks
 from tmepde.io.durable import make_folder, replace_folder, sync_tree
 from tmepde.io.guard import hazards
 from tmepde.io.layout import codecs
-from tmepde.io.root import FORMAT, MARK, StoreError
+from tmepde.io.root import FORMAT, MARK, DamagedError, StoreError
 
 __all__ = ["StoreError", "open_store", "write_store"]
 
@@ -84,7 +84,7 @@ def open_store(path: str | os.PathLike[str]) -> xr.Dataset:
     wrong = _miscounted(target, mark)
     if missing or wrong:
         which = wrong or sorted({key.partition("/")[0] for key in missing})
-        raise StoreError(
+        raise DamagedError(
             f"{target} is truncated or was changed: files of {', '.join(which)} are missing or have another size. "
             f"Run `tmepde repair {target}`."
         )
@@ -95,8 +95,23 @@ def open_store(path: str | os.PathLike[str]) -> xr.Dataset:
     except StoreError:
         raise
     except Exception as error:
-        raise StoreError(f"{target} is damaged: {type(error).__name__}: {error} Run the scenario again.") from error
+        raise DamagedError(f"{target} is damaged: {type(error).__name__}: {error} Run the scenario again.") from error
     dataset.attrs.pop(MARK, None)
+    return dataset
+
+
+def open_rows(path: str | os.PathLike[str]) -> xr.Dataset:
+    """:func:`open_store` for what shows results.
+
+    Raises:
+        StoreError: also where no row is committed yet.
+    """
+    dataset = open_store(path)
+    if dataset.sizes.get("time", 1) == 0:
+        raise StoreError(
+            f"{path} holds no rows: 0 are committed. Go on with `tmepde run CONFIG -o {path} --resume`; `tmepde repair "
+            f"{path}` commits rows that a killed run computed."
+        )
     return dataset
 
 
@@ -105,7 +120,7 @@ def _open_plain(target: Path, document: dict[str, Any]) -> xr.Dataset:
     try:
         dataset = xr.open_zarr(target, consolidated="consolidated_metadata" in document, chunks=None)
     except Exception as error:
-        raise StoreError(f"{target} is damaged: {type(error).__name__}: {error} Run the scenario again.") from error
+        raise DamagedError(f"{target} is damaged: {type(error).__name__}: {error} Run the scenario again.") from error
     dataset.attrs.pop(MANIFEST, None)
     return dataset
 
@@ -184,4 +199,4 @@ def _check_complete(target: Path, attributes: dict[str, Any]) -> None:
     wrong += [name for name, entry in manifest["files"].items() if found.get(name) != list(entry)]
     if wrong:
         names = ", ".join(sorted(set(wrong)))
-        raise StoreError(f"{target} is truncated or was changed: files of {names} are missing or have another size.")
+        raise DamagedError(f"{target} is truncated or was changed: files of {names} are missing or have another size.")

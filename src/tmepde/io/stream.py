@@ -11,7 +11,6 @@ a fiftieth of the time: then those of up to :data:`LONGEST` seconds are committe
 
 from __future__ import annotations
 
-import json
 import queue
 import shutil
 import threading
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from tmepde.io import checkpoint, chunks, parity, root
+from tmepde.io import checkpoint, chunks, documents, parity, root
 from tmepde.io.durable import (
     keep_before,
     make_folders,
@@ -362,12 +361,12 @@ class StoreWriter:
         mark["finished"], mark["commit"] = finished, mark["commit"] + 1
         if finished:
             mark["checkpoints"] = []
+        # readers without consolidated metadata look at the shapes of the start until now; of a finished store they fit
+        metas = root.arrays(grown(self._document))
+        grows = [f"{n}/{root.NAME}" for n, meta in metas.items() if "time" in (meta.get("dimension_names") or ())]
+        documents.restore(self.path, metas, grows)
         self.write_root(mark, note)
-        # readers without consolidated metadata, which looked at the shapes of the start until now
-        metas = root.arrays(self._document)
-        grows = [n for n, meta in metas.items() if "time" in (meta.get("dimension_names") or ())]
-        texts = {self.path / n / root.NAME: json.dumps(metas[n], ensure_ascii=False).encode() for n in grows}
-        write_files(texts | {self.path / root.COPY: root.sealed(self._document)})
+        write_files({self.path / root.COPY: root.sealed(self._document)})
         self._drop_checkpoints()
         if finished:
             shutil.rmtree(self.path / checkpoint.FOLDER, ignore_errors=True)

@@ -42,8 +42,8 @@ _SECOND = 3600.0
 _PDAC = "Ramanujan 2002, SPQSP PDAC"
 
 
-def _fraction(doc: str, default: float, status: str = "assumed", ref: str = "handbook 2.9") -> Any:
-    return param("1", doc=doc, default=default, bounds=(0, 1), ref=ref, status=status)
+def _fraction(doc: str, default: float, status: str = "assumed", ref: str = "handbook 2.9", low: float = 0) -> Any:
+    return param("1", doc=doc, default=default, bounds=(low, 1), ref=ref, status=status)
 
 
 def _diffusivity(doc: str, per_second: float, ref: str = _PDAC, status: str = "seen") -> Any:
@@ -61,7 +61,9 @@ class SolidTumour(eqx.Module):
     host_density: Any = param(
         "cells/mm^3", doc="resident cells of the stroma", default=5e4, bounds=(0, 3.9e5), status="assumed"
     )
-    interstitium: Any = _fraction("volume fraction of interstitial fluid", 0.2, ref="handbook 2")
+    interstitium: Any = _fraction(
+        "volume fraction of interstitial fluid, by which what cells secrete is divided", 0.2, ref="handbook 2", low=1e-3
+    )
     collagen_tumour: Any = _fraction("collagen in the nests", 0.06, "seen", "SPQSP PDAC phi_col_ref 0.12")
     collagen_capsule: Any = _fraction("collagen at the margin", 0.2)
     collagen_host: Any = _fraction("collagen away from the tumour", 0.02)
@@ -160,7 +162,7 @@ class SolidTumour(eqx.Module):
             cells = cells * (1.0 + (made.hypoxia - 1.0) * made.oxygen_half / (made.oxygen_half + oxygen))
         if hasattr(made, "host"):
             cells = cells + made.host * self.host_density * region.stroma
-        source = SECRETION * cells / max(float(self.interstitium), 1e-6)
+        source = SECRETION * cells / float(self.interstitium)
         return balance(region.grid, float(diffusivity), max(float(made.decay), 1e-6), source)
 
     def _species(self, initial: Mapping[str, Any], motility: Any) -> dict[str, Species]:

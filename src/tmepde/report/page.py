@@ -34,7 +34,7 @@ def write_report(
 
     Raises:
         FileExistsError: if ``output`` is something else than an earlier report and may not be replaced.
-        StoreError: if ``store`` is not a complete store of tmepde.
+        StoreError: if ``store`` is not a complete store of tmepde, or holds no rows.
     """
     target = Path(output)
     if target.is_dir():
@@ -62,13 +62,13 @@ def write_report(
 
 def _open(path: str | os.PathLike[str]) -> xr.Dataset:
     """The store of a run, or of a sweep, which has no end to be checked for."""
-    from tmepde.io.store import open_store
+    from tmepde.io.store import open_rows
 
     try:
         attributes = json.loads((Path(path) / "zarr.json").read_text("utf-8")).get("attributes", {})
     except (OSError, ValueError, AttributeError):
         attributes = {}
-    return open_sweep(path) if attributes.get("tmepde_kind") == "sweep" else open_store(path)
+    return open_sweep(path) if attributes.get("tmepde_kind") == "sweep" else open_rows(path)
 
 
 def _is_report(path: Path) -> bool:

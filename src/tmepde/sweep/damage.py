@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from tmepde.io import chunks
-from tmepde.io.durable import atomic_write, make_folder, sync_folder
-from tmepde.io.store import StoreError
+from tmepde.io import chunks, documents
+from tmepde.io.durable import sync_folder
+from tmepde.io.root import DamagedError
 from tmepde.sweep import store
 
 
@@ -45,7 +45,7 @@ def look(path: Path) -> Damage:
         StoreError: if there is no sweep at ``path``, or its documents are damaged.
     """
     path = Path(path)
-    found, head = Damage(documents=_documents(path)), store.head(path)
+    found, head = Damage(documents=documents.wrong(path, store.documents(path))), store.head(path)
     if found.documents:
         return found
     fixed = {"time", "scenario", *str(head.get("coordinates", "")).split()}
@@ -75,35 +75,16 @@ def mend(path: Path) -> list[str]:
     found = look(path)
     told = [f"{name} is written again from its copy: {wrong}" for name, wrong in found.documents.items()]
     if found.documents:
-        known = store.documents(path)
-        for name in found.documents:
-            array = name.removesuffix("/zarr.json")
-            make_folder(path / array)
-            atomic_write(path / name, json.dumps(known[array], ensure_ascii=False).encode())
+        documents.restore(path, store.documents(path), found.documents)
         found = look(path)
     if found.fixed:
         name, wrong = next(iter(found.fixed.items()))
-        raise StoreError(f"{path} is damaged ({name}: {wrong}), and no batch writes it again. Run the sweep again.")
+        raise DamagedError(f"{path} is damaged ({name}: {wrong}), and no batch writes it again. Run the sweep again.")
     for index in found.batches:
         (path / "status" / f"c.{index}").unlink(missing_ok=True)
     if found.batches:
         sync_folder(path / "status")
     return told + [f"batch {index} is pending again: {wrong}" for index, wrong in sorted(found.batches.items())]
-
-
-def _documents(path: Path) -> dict[str, str]:
-    """What is wrong with the document of an array, by its file."""
-    found = {}
-    for name, known in store.documents(path).items():
-        try:
-            wrong = "" if json.loads((path / name / "zarr.json").read_bytes()) == known else "changed"
-        except FileNotFoundError:
-            wrong = "missing"
-        except (OSError, ValueError) as error:
-            wrong = f"not readable ({error})"
-        if wrong:
-            found[f"{name}/zarr.json"] = wrong
-    return found
 
 
 def _finished(path: Path, found: Damage) -> Iterator[int]:
@@ -130,7 +111,7 @@ def _keys(folder: Path) -> Iterator[tuple[int, str]]:
         document = json.loads((folder / "zarr.json").read_text("utf-8"))
         shape, grid = document["shape"], document["chunk_grid"]["configuration"]["chunk_shape"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(
+        raise DamagedError(
             f"{folder.parent} is damaged: `{folder.name}/zarr.json` is not readable ({error}). Run the sweep again."
         ) from error
     counts = [range(-(-n // size)) for n, size in zip(shape, grid, strict=True)]

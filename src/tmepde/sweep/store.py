@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from tmepde.io.durable import atomic_write, make_folder, sync_folder, sync_tree, write_files
-from tmepde.io.store import StoreError
+from tmepde.io.root import DamagedError, StoreError
 
 KIND = "sweep"
 #: attribute of the root document: SHA-256 of all the rest of it (stores of earlier versions have none)
@@ -152,7 +152,7 @@ def head(path: Path) -> dict[str, Any]:
         document = json.loads((path / "zarr.json").read_text("utf-8"))
         attributes = dict(document["attributes"])
         if attributes.get(SEAL, "") and attributes[SEAL] != _checksum(document):
-            raise StoreError(f"{path} is damaged: `zarr.json` does not match its checksum. Run the sweep again.")
+            raise DamagedError(f"{path} is damaged: `zarr.json` does not match its checksum. Run the sweep again.")
     except StoreError:
         raise
     except FileNotFoundError:
@@ -160,7 +160,7 @@ def head(path: Path) -> dict[str, Any]:
             raise StoreError(f"There is no store at {path}. Check the path, or start the sweep first.") from None
         raise StoreError(f"{path} is no sweep, or is damaged: it has no `zarr.json`. Run the sweep again.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path} is damaged: `zarr.json` is not readable ({error}). Run the sweep again.") from error
+        raise DamagedError(f"{path} is damaged: `zarr.json` is not readable ({error}). Run the sweep again.") from error
     if attributes.get("tmepde_kind") != KIND:
         raise StoreError(f"{path} is not the store of a sweep. Give the folder that `tmepde sweep` wrote.")
     return attributes
@@ -176,7 +176,7 @@ def documents(path: Path) -> dict[str, dict[str, Any]]:
     try:
         return dict(json.loads((path / "zarr.json").read_text("utf-8"))["consolidated_metadata"]["metadata"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path} is damaged: `zarr.json` names no arrays ({error}). Run the sweep again.") from error
+        raise DamagedError(f"{path} is damaged: `zarr.json` names no arrays ({error}). Run the sweep again.") from error
 
 
 def amend(path: Path, **changes: Any) -> None:
@@ -230,7 +230,7 @@ def _read(path: Path, name: str) -> np.ndarray:
         array: Any = zarr.open_array(path / name, mode="r")
         return np.asarray(array[:])
     except Exception as error:
-        raise StoreError(f"{path} is damaged: `{name}` cannot be read ({error}). {_MENDED}") from error
+        raise DamagedError(f"{path} is damaged: `{name}` cannot be read ({error}). {_MENDED}") from error
 
 
 def write(path: Path, start: int, stop: int, columns: Mapping[str, Any]) -> None:
@@ -291,7 +291,7 @@ def scenarios(path: Path) -> int:
         document = json.loads((path / "status" / "zarr.json").read_text("utf-8"))
         return int(document["shape"][0])
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise StoreError(f"{path} is damaged: `status` is not readable ({error}). {_MENDED}") from error
+        raise DamagedError(f"{path} is damaged: `status` is not readable ({error}). {_MENDED}") from error
 
 
 def batches(path: Path) -> int:

@@ -161,9 +161,9 @@ def _drawn(config: Any, sweep: Sweep, seed: int) -> Iterator[list[dict[str, Any]
 
 def _uncertain(config: Any, block: Uncertain, seed: int) -> list[dict[str, Any]]:
     """Draws within the ranges that :mod:`tmepde.prior` gives the numbers of the config."""
-    from tmepde.prior import priors, sample
+    from tmepde.prior import sample
 
-    known = priors(config.build().scenario)
+    known = _priors(config)
     if missing := [p for p in block.paths if p not in known]:
         from tmepde.config.errors import ConfigError, Problem, suggest
 
@@ -178,3 +178,22 @@ def _uncertain(config: Any, block: Uncertain, seed: int) -> list[dict[str, Any]]
         numbers = {path: float(f"{draws[path][i]:.{_DIGITS}g}") for path in chosen}
         rows.append({p: x if unit[p] == "1" else f"{x!r} {unit[p]}" for p, x in numbers.items()})
     return rows
+
+
+def _priors(config: Any) -> dict[str, Any]:
+    """Priors by the paths that the config has for them: a model of the literature, or one of its own, has its numbers
+    in ``[model]``, and what else such a model brings has no path."""
+    from tmepde.config.modules import of_library
+    from tmepde.library.own import builder
+    from tmepde.prior import priors
+
+    scenario = config.build().scenario
+    known = priors(scenario)
+    if of_library(config.model):
+        return known
+    cls = builder(config.model.kind, config.folder)
+    places = {f"model.processes.{name}" for name, one in scenario.model.processes.items() if type(one) is cls}
+    found = {path: one for path, one in known.items() if not path.startswith("model.")}
+    for place in places:
+        found |= {f"model{p.removeprefix(place)}": one for p, one in known.items() if p.startswith(f"{place}.")}
+    return found

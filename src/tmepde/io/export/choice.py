@@ -25,6 +25,8 @@ def chosen(dataset: Any, fields: Sequence[str], arms: Sequence[str], times: Sequ
             "`dataset` must have the dimension `time` and one of space, as tmepde writes them, but has "
             f"{', '.join(map(str, dataset.dims)) or 'none'}. Open the store with `open_store`."
         )
+    if not dataset.sizes["time"]:
+        raise ValueError("`dataset` must hold at least one time, but it has none.")
     if arms:
         dataset = _arms(dataset, arms)
     if len(times):
