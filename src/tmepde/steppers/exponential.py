@@ -69,6 +69,13 @@ def _phi2_and_exp(z: Any) -> tuple[Any, Any]:
     return jnp.where(small, series, (less_one / safe - 1.0) / safe), less_one + 1.0
 
 
+def phi3(z: Any) -> Any:
+    """(φ₂(z) − ½)/z."""
+    small = jnp.abs(z) < _SMALL
+    safe = jnp.where(small, 1.0, z)
+    return jnp.where(small, _series(jnp.where(small, z, 0.0), 3), (phi2(safe) - 0.5) / safe)
+
+
 def _series(z: Any, first: int) -> Any:
     """Σ_k z^k/(k + first)! to k = 8, by Horner's rule."""
     factorial = 1.0
@@ -146,11 +153,17 @@ class _Group:
     def weights(self, closed: bool) -> tuple[State, State]:
         """See :meth:`_Propagator.weights`."""
         z = -self.dt * self.basis.mean if closed else self.z
-        one, two = phi1(z) - phi2(z) * jnp.exp(z), phi2(z)
+        one, two = _weights(z)
         if closed:
             return tuple({n: w[i] for i, n in enumerate(self.names)} for w in (one, two))  # type: ignore[return-value]
         unit = self.basis.forward(jnp.broadcast_to(self.volumes, z.shape))
         return self.field(one * unit), self.field(two * unit)
+
+
+def _weights(z: Any) -> tuple[Any, Any]:
+    """φ₂ − φ₃eᶻ and φ₃."""
+    three = phi3(z)
+    return phi2(z) - three * jnp.exp(z), three
 
 
 class _Propagator:
@@ -181,14 +194,17 @@ class _Propagator:
             self.groups.append(_Group(tuple(names[i] for i in chosen), part, volumes, rate, dt))
 
     def weights(self, problem: SemiDiscrete) -> tuple[State, State]:
-        """How much a tendency of stage 1 and of stage 2 in a cell adds to the total: fields, or numbers where all sides
-        are closed (the constant is then a mode of its own)."""
-        first = {n: phi1(z) - phi2(z) * jnp.exp(z) for n, z in self.z.items()}
-        second = {n: phi2(z) for n, z in self.z.items()}
+        """What a tendency of stage 1 and of stage 2 in a cell adds, times Δt², to ∫u dt, or to that of the total:
+        fields, or numbers where all sides are closed (the constant is then a mode of its own)."""
+        first, second = ({n: _weights(z)[i] for n, z in self.z.items()} for i in (0, 1))
         for group in self.groups:
             one, two = group.weights(all(_closed(problem, n) for n in group.names))
             first, second = first | one, second | two
         return first, second
+
+    def mean(self, name: str) -> Any:
+        """λ̄ of a transported field."""
+        return next(g.basis.mean[g.names.index(name)].reshape(()) for g in self.groups if name in g.names)
 
 
 class Exponential2(Stepper):
@@ -245,14 +261,14 @@ class Exponential2(Stepper):
             k2 |= group.correction(correction, middle, control.rtol)
         estimate = {n: dt * k2[n] for n in k2}
         new = {n: middle[n] + estimate[n] for n in k2}
-        budget = budget_of(_amounts(problem, dt, tools, (first, second), (state, middle)))
+        change = {n: dt * k1[n] + estimate[n] for n in k1}
+        budget = budget_of(_amounts(problem, dt, tools, (first, second), (state, middle), change))
         coming = jnp.maximum(expected(problem, first), expected(problem, second))
         scale = scales(problem, control, state, new, first, coming)
         error = weighted_error(problem, new, estimate, scale, jnp.asarray(dt).dtype)
         new, budget = positive(problem, new, budget)
         new, budget = hazards(problem, clock, state, new, budget)
         kept = {n: relaxed[n] for n in problem.quasi_steady}
-        change = {n: dt * k1[n] + estimate[n] for n in k1}
         return StepResult({**state, **kept, **new}, error, budget, steady, count, second.courant, change=change)
 
 
@@ -262,21 +278,46 @@ def _amounts(
     tools: _Propagator,
     stages: tuple[Evaluation, Evaluation],
     values: tuple[State, State],
+    change: State,
 ) -> Any:
-    """Produced, lost and let in per species: the scheme's own weights on its own terms, so that budgets close.
+    """Produced, lost and let in per species, integrals over the step of what the scheme takes u and N for:
 
-    Beside open sides a cell's term counts by what of it stays until the end of the step.
+        ∫u dt = Δt u_n + Δt² (φ₂ F(u_n) + φ₃ (F(a) − e^{ΔtL} F(u_n))) ,      ∫N dt = ½ Δt (N(u_n) + N(a))
+
+    Since L∫u dt + ∫N dt = u_{n+1} − u_n, budgets close; what comes through open sides is what is left.
     """
-    weights = tools.weights(problem)
+    weights, half = tools.weights(problem), 0.5 * dt
+    here, rates = values[0], stages[0].rates
     out = []
     for name in problem.dynamic:
-        total = jnp.zeros((3,), jnp.asarray(dt).dtype)
-        for stage, here, weight in zip(stages, values, weights, strict=True):
-            w, source = weight[name], stage.rates.source[name]
-            lost = stage.rates.loss[name] * here[name]
-            rest = stage.tendency[name] - (source - lost)
-            if name in problem.transported and _closed(problem, name) and name not in stage.rates.side_source:
-                rest = stage.drift.get(name, jnp.zeros((1,) * rest.ndim, rest.dtype))  # diffusion sums to nothing
-            total = total + jnp.stack([problem.total(w * x) for x in (source, lost, rest)])
-        out.append(dt * total)
+        sources = [problem.total(stage.rates.source[name]) for stage in stages]
+        produced, inflow = half * sum(sources), jnp.zeros((), jnp.asarray(dt).dtype)
+        slopes = [stage.tendency[name] for stage in stages]
+        if name in tools.z:
+            rate = rates.rate(name)
+            integral = dt * here[name] + dt**2 * sum(w[name] * k for w, k in zip(weights, slopes, strict=True))
+            beyond = (stages[1].rates.loss[name] - rate) * values[1][name]
+            lost = problem.total(rate * integral + half * beyond)
+        else:
+            losses = [problem.total(s.rates.loss[name] * u[name]) for s, u in zip(stages, values, strict=True)]
+            amounts = [problem.total(u[name]) for u in values]
+            drifts = [problem.total(s.drift[name]) if name in s.drift else 0.0 for s in stages]
+            closed = _closed(problem, name)
+            # in a closed box what diffuses sums to nothing, and λ̄ must be that of the scheme
+            mean = (
+                tools.mean(name)
+                if closed
+                else problem.total(rates.loss[name]) / problem.total(jnp.ones_like(change[name]))
+            )
+            if jnp.size(weights[0][name]) == 1:
+                sides = [problem.total(s.rates.side_source.get(name, jnp.zeros_like(change[name]))) for s in stages]
+                terms = [sum(of) for of in zip(sources, sides, drifts, strict=True)]
+                gained = [w[name] * (t - lost) for w, t, lost in zip(weights, terms, losses, strict=True)]
+            else:
+                gained = [problem.total(w[name] * k) for w, k in zip(weights, slopes, strict=True)]
+            integral = dt * amounts[0] + dt**2 * sum(gained)
+            lost = mean * integral + half * sum(part - mean * u for part, u in zip(losses, amounts, strict=True))
+            inside = closed and name not in rates.side_source
+            inflow = half * sum(drifts) if inside else problem.total(change[name]) - produced + lost
+        out.append(jnp.stack([jnp.reshape(x, ()) for x in (produced, lost, inflow + 0.0 * produced)]))
     return jnp.stack(out)
