@@ -195,6 +195,20 @@ def test_the_choice_is_made_by_the_equations():
         assert tme.simulate(tme.Scenario(other, until=1.0)).statistics["steps"] > 1, name
 
 
+@pytest.mark.parametrize("kind", ["transported", "local"])
+@pytest.mark.parametrize("pulse", [(15.0, 22.0), (1.0, 3.0), (11.6, 11.9)])
+def test_a_pulse_in_time_is_met(kind, pulse):
+    """1 between two times of 24 h: what lasts longer than a two-hundredth of a run is seen, and then resolved. Steps of
+    the whole run passed 7 h of it by."""
+    on, off = pulse
+    species = tme.Species(1.0, 10.0 if kind == "transported" else 0.0, kind=kind)
+    react = tme.process(
+        lambda clock, state, tissue: {"u.source": jnp.where((clock.time > on) & (clock.time < off), 1.0, 0.0)}
+    )
+    found = tme.simulate(tme.Scenario(tme.Model(tme.Grid.line(100.0, 8), {"u": species}, {"react": react}), until=24.0))
+    assert np.allclose(found.fields["u"][-1], 1.0 + off - on, atol=0.03)
+
+
 def test_a_field_of_diffusivities_is_refused():
     grid = tme.Grid.line(10.0, 8)
     model = tme.Model(grid, {"u": tme.Species(initial=1.0, diffusivity=np.linspace(1.0, 2.0, 8))})

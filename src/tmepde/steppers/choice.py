@@ -22,12 +22,14 @@ from tmepde.steppers.newton_krylov import NewtonKrylov
 from tmepde.steppers.rosenbrock import Rosenbrock2
 from tmepde.steppers.semidiscrete import SemiDiscrete
 from tmepde.steppers.stiffness import fastest_each, pace, unlike
-from tmepde.steppers.structure import instant, structure, transport
+from tmepde.steppers.structure import Structure, instant, structure, transport
 
 #: parts of a run at which rates are compared: irregular, so that nothing periodic looks constant
 _TRIALS = (0.137, 0.371, 0.618, 0.931)
 #: local species up to which their Jacobian is kept in every cell by default: 144 numbers a cell
 _MOST = 12
+#: steps of a run at least, where rates are functions of the time: what they do between two steps nobody sees
+_PARTS = 200
 #: round trips in a run from which on an exchange is fast
 _FAST = 25.0
 #: round trips in a step of the general scheme: the sum of two fields then moves right to 0.1 % at rtol 1e-3 (measured;
@@ -60,8 +62,9 @@ def choose_stepper(problem: SemiDiscrete, dtype: Any, until: float, control: Ste
     fields of a larger model exchange at a moderate rate.
 
     Linear with constant coefficients means: one diffusivity per field, no drift, no quasi-steady fields, no doses, no
-    side whose values are functions, a loss rate that is the same everywhere, and rates that depend neither on the state
-    nor on time (by their program, or else tried at the start and at another state, at five times up to ``until``).
+    side whose values are functions, a loss rate that is the same everywhere, and rates that depend neither on time nor
+    on the state (by their program, or else tried at the start and at another state, at five times up to ``until``).
+    Where rates are functions of the time, no step is longer than a two-hundredth of ``until``.
     """
     return choose_steppers([problem], dtype, [until], control)[0]
 
@@ -81,9 +84,12 @@ def choose_steppers(
     if getattr(general, "kinetics", False):
         found = found.holding(problems[0].system.of_kind("local"))
     exchanging = found.exchanging
+    if found.timed:
+        found = dataclasses.replace(found, constant=False)
     if not exchanging and found.constant is not None:
-        return [Choice(Exponential2() if found.constant else general)] * len(members)
-    choices, open_ones = [Choice(general)] * len(members), []
+        chosen = Choice(Exponential2() if found.constant else general)
+        return [_within(chosen, hours, found) for hours in until]
+    choices, open_ones = [_within(Choice(general), hours, found) for hours in until], []
     for i, (arrays, hours) in enumerate(zip(members, until, strict=True)):
         with beside(sum(x.size for x in arrays)):
             if found.constant is None and bool(_tried(arrays, frame, dtype, np.asarray(hours, dtype))):
@@ -98,8 +104,15 @@ def choose_steppers(
     exchanges = fastest_each(looked, frame, found, least, dtype, spans)
     for i, one, matters in zip(open_ones, exchanges, least, strict=True):
         if one.pace > matters:
-            choices[i] = _held(problems[i], one.pace, until[i], control, general)
+            choices[i] = _within(_held(problems[i], one.pace, until[i], control, general), until[i], found)
     return choices
+
+
+def _within(choice: Choice, until: float, found: Structure) -> Choice:
+    """The same in steps that meet what is a function of the time."""
+    if not found.timed or choice.longest is None:
+        return choice
+    return choice._replace(longest=min(choice.longest, float(until) / _PARTS))
 
 
 def _held(problem: SemiDiscrete, trips: float, until: float, control: StepControl, general: Stepper) -> Choice:
@@ -124,12 +137,14 @@ def longest_step(problem: SemiDiscrete, state: State, until: Any, rtol: Any) -> 
     found = structure(frame, shapes(arrays), jnp.result_type(*state.values()))
     if getattr(general_stepper(problem.system), "kinetics", False):
         found = found.holding(problem.system.of_kind("local"))
+    met = until / _PARTS if found.timed else float("inf")
     if not found.exchanging:
-        return float("inf")
+        return met
     clock = instant(state, 0.0)
     trips = jnp.maximum(*(pace(problem, found, clock, u, until) for u in (state, unlike(state))))
     fast = trips * until > _FAST
-    return jax.lax.stop_gradient(jnp.where(fast, resolved(rtol) / jnp.where(fast, trips, 1.0), jnp.inf))
+    resolving = jnp.where(fast, resolved(rtol) / jnp.where(fast, trips, 1.0), jnp.inf)
+    return jax.lax.stop_gradient(jnp.minimum(resolving, met))
 
 
 def rounded(length: Any) -> float:

@@ -33,6 +33,7 @@ class Structure:
         drifting: species with a velocity of their own.
         constant: whether the equations are linear with constant coefficients, as
             :func:`~tmepde.steppers.choice.choose_stepper` says it; ``None`` where numbers must tell.
+        timed: whether a rate, a side or a drift is a function of the time itself (doses are not: steps end on them).
         held: sets of species whose action on each other a W-method has in A; the compartments always.
     """
 
@@ -41,6 +42,7 @@ class Structure:
     between: tuple[str, ...]
     drifting: frozenset[str]
     constant: bool | None
+    timed: bool
     held: tuple[frozenset[str], ...]
 
     def holding(self, names: Iterable[str]) -> Structure:
@@ -91,7 +93,8 @@ def structure(frame: Frame, given: tuple[Any, ...], dtype: Any) -> Structure:
         told["drifting"] = frozenset(rates.coefficients.velocity)
         told["separate"] = _separate(problem, clock, state, rates)
         d = rates.coefficients.diffusivity
-        everything = (rates.source, rates.loss, rates.side_source, rates.side_loss, d)
+        motion = (rates.coefficients.velocity, rates.coefficients.flow)
+        everything = (rates.source, rates.loss, rates.side_source, rates.side_loss, d, motion)
         return [rates.gain(n) for n in told["names"] + steady], everything
 
     arrays = [jax.ShapeDtypeStruct(*leaf) for leaf in given]
@@ -107,7 +110,8 @@ def structure(frame: Frame, given: tuple[Any, ...], dtype: Any) -> Structure:
     direct = {n: frozenset(m for m in rows[n] if m in names) for n in names}
     changing = any(i <= len(species) for row in found[len(names + steady) :] for i in row)
     constant = None if told["separate"] and changing else told["separate"]
-    return Structure(direct, passed, between, told["drifting"], constant, told["held"])
+    timed = any(len(species) in row for row in found)
+    return Structure(direct, passed, between, told["drifting"], constant, timed, told["held"])
 
 
 def _passed(
