@@ -136,6 +136,11 @@ class Region(eqx.Module):
         if not inside.any():
             raise ValueError("`labels` must contain tissue, but no cell belongs to the classes " + f"{dict(classes)}.")
         tumour = inside & picked["tumour"]
+        if not tumour.any():
+            raise ValueError(
+                f"`classes` must name a label of 'tumour' that some cell of the tissue has, but none has "
+                f"{classes['tumour']!r}. Name another."
+            )
         stroma = inside & ~tumour
         vessels = np.where(stroma, 1.0, 0.0) + 3.0 * (inside & picked["vessel"])
         if stroma.any():
