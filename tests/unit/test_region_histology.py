@@ -192,6 +192,19 @@ def test_what_is_transparent_is_outside_of_the_tissue():
     assert not mask[:, :32].any() and mask[:, 32:].mean() > 0.9
 
 
+def test_a_fourth_number_that_is_no_opacity_is_left_out(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    rgb = (stains.read("ihc") * 255).astype(np.uint8)
+    four = np.dstack([rgb, np.zeros((512, 512), np.uint8)])
+    for kind, bands in (("unspecified", 3), ("unassalpha", 4)):
+        tifffile.imwrite(tmp_path / "a.tif", four[:500], photometric="rgb", extrasamples=[kind])
+        if bands == 3:
+            assert stains.read(tmp_path / "a.tif").shape == (500, 512, 3)
+        else:
+            with pytest.raises(ValueError, match="one colour only"):  # all of it is transparent
+                stains.read(tmp_path / "a.tif")
+
+
 def test_colours_that_are_not_light_are_refused(tmp_path):
     image = pytest.importorskip("PIL.Image")
     picture = image.fromarray((stains.read("ihc") * 255).astype(np.uint8)).convert("CMYK")

@@ -72,7 +72,7 @@ def _open(path: Path) -> np.ndarray:
         raise ValueError(
             f"`image` must have at most {MOST_PIXELS:.3g} pixels, but {str(path)!r} has {found}. Crop or bin it."
         )
-    colours = _colours(path)
+    colours, opacity = _colours(path)
     if colours in NO_LIGHT:
         raise ValueError(
             f"`image` must be RGB, but {str(path)!r} is {colours.replace('SEPARATED', 'CMYK')}, whose numbers are not "
@@ -81,7 +81,8 @@ def _open(path: Path) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of readers that are tried for other formats
-            return np.asarray(imread(str(path)))
+            values = np.asarray(imread(str(path)))
+            return values[..., :3] if values.shape[-1] == 4 and not opacity else values
     except Exception as error:
         raise ValueError(
             f"`image` must be a picture (PNG, JPEG or TIFF), but {str(path)!r} could not be read as one "
@@ -104,19 +105,22 @@ def declared(path: Path) -> float:
         return 0.0
 
 
-def _colours(path: Path) -> str:
-    """How a file writes its colours, as PIL or TIFF calls it; empty where neither can say."""
+def _colours(path: Path) -> tuple[str, bool]:
+    """How a file writes its colours, as PIL or TIFF calls it (empty where neither can say), and whether a fourth number
+    of a pixel would be its opacity: TIFF holds others too, infrared say."""
     import tifffile
     from PIL import Image
 
     try:
         if path.suffix.lower() in (".tif", ".tiff"):
             with tifffile.TiffFile(path) as file:
-                return str(getattr(getattr(file.pages[0], "photometric", ""), "name", ""))
+                page: Any = file.pages[0]
+                fourth = [getattr(one, "name", "") for one in getattr(page, "extrasamples", ())]
+                return str(getattr(page.photometric, "name", "")), any("ALPHA" in name for name in fourth)
         with Image.open(path) as picture:
-            return str(picture.mode)
+            return str(picture.mode), True
     except Exception:  # the reader says what is wrong
-        return ""
+        return "", True
 
 
 def _checked(pixels: np.ndarray, label: str) -> np.ndarray:
