@@ -35,6 +35,26 @@ def test_nodule_has_the_volume_of_a_ball(name):
     assert region.margin_distance[region.tumour > 0.99].max() < 0 < region.margin_distance[region.tumour < 0.01].min()
 
 
+@pytest.mark.filterwarnings("ignore:`radius` is")
+@pytest.mark.parametrize("radius", [1.0, 10.0, 60.0, 75.0, 100.0, 320.0])
+@pytest.mark.parametrize(("symmetry", "inner"), [("sphere", 0.0), ("sphere", 0.5), ("cylinder", 0.0), ("line", 0.0)])
+def test_a_nodule_on_one_axis_has_its_exact_volume_whatever_its_radius(symmetry, inner, radius):
+    """Cells got their share of length: a ball of 1 µm filled 2 % of a cell of 50 µm, 2500 times too much."""
+    grid = Grid.line(800.0, 17) if symmetry == "line" else Grid.radial(800.0, 16, symmetry, inner)
+    exact = {"sphere": 4 / 3 * np.pi * (radius**3 - inner**3), "cylinder": np.pi * radius**2, "line": 2 * radius}
+    volume = np.sum(np.asarray(grid.volumes()) * Region.nodule(grid, radius).tumour)
+    assert volume == pytest.approx(exact[symmetry], rel=1e-10)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_nodule_of_less_than_a_cell_is_warned_of(name, recwarn):
+    width = 400.0 / GRIDS[name].shape[0]
+    Region.nodule(GRIDS[name], radius=width)
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match=f"`radius` is {0.9 * width:g} µm, less than a cell of {width:g} µm"):
+        Region.nodule(GRIDS[name], radius=0.9 * width)
+
+
 @pytest.mark.parametrize("name", GRIDS)
 def test_uniform_is_tumour_everywhere_and_has_no_margin(name):
     region = Region.uniform(GRIDS[name])

@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from tmepde.region import histology, stains
+from tmepde.region.glass import glass
 from tmepde.region.segmentation import BACKGROUND, STROMA, TUMOUR, VESSEL, segment
 
 
@@ -106,7 +107,12 @@ RNG = np.random.default_rng(0)
         (np.zeros((20, 200, 3), np.uint8), "at least 64"),
         (np.full((100, 100, 3), 250, np.uint8), "one colour"),
         (np.full((100, 100, 3), 7.0), "0…1"),
-        (RNG.integers(200, 255, (128, 128, 3), np.uint8), "image"),
+        (RNG.integers(200, 255, (128, 128, 3), np.uint8), "noise without structure"),
+        (np.clip(RNG.normal((240, 240, 245), 4, (128, 128, 3)), 0, 255).astype(np.uint8), "nothing but glass"),
+        (np.clip(RNG.normal((220, 150, 190), 15, (128, 128, 3)), 0, 255).astype(np.uint8), "noise without structure"),
+        (np.zeros((2, 100, 100, 3), np.uint8), "one picture, but 'array' holds 2 of them"),
+        (np.full((100, 100, 3), -7), "from 0"),
+        (np.full((100, 100, 3), True), "is bool. Divide"),
         (np.tile(np.linspace(0, 1, 128)[:, None, None], (1, 128, 3)), "image"),
     ],
 )
@@ -146,3 +152,81 @@ def test_a_picture_with_alpha_from_a_file_is_read(tmp_path):
     imsave(tmp_path / "colon é.png", rgba)
     region = histology.from_image(str(tmp_path / "colon é.png"), pixel_size=0.9, cell_size=7.2)
     assert region.grid.shape == (64, 64)
+
+
+@pytest.mark.parametrize(("margin", "bright", "noise"), [(12, 250, 1.5), (94, 243, 2), (94, 255, 0), (200, 235, 3)])
+def test_the_section_is_the_same_whatever_glass_surrounds_it(found, margin, bright, noise):
+    """Thresholds were those of glass once half of the picture was glass, and all of it became stroma."""
+    side = 512 + 2 * margin
+    picture = np.random.default_rng(1).normal(bright, noise, (side, side, 3)).round().clip(0, 255) / 255
+    within = (slice(margin, -margin),) * 2
+    picture[within] = stains.read("ihc")
+    labels = segment(picture).labels
+    assert np.mean(labels[within] == found.labels) > 0.97
+    tissue = np.isin(labels, (TUMOUR, STROMA))
+    rim = tissue.sum() - tissue[within].sum()
+    assert rim < 2 * 4 * 512  # two pixels all round
+
+
+def test_uneven_light_a_white_fill_and_high_magnification_do_not_mislead_the_search_for_glass():
+    rgb = stains.read("ihc")
+
+    def share(picture):
+        density = stains.unmix(picture)[2]
+        return np.mean(glass(density, np.zeros(density.shape, bool)))
+
+    around = np.pad(rgb, ((94, 94), (94, 94), (0, 0)), constant_values=0.95)
+    outside = 1 - (512 / 700) ** 2
+    assert share(around * np.linspace(0.91, 1.03, 700)[:, None]) == pytest.approx(outside, abs=0.03)
+    filled = np.pad(around, ((60, 60), (60, 60), (0, 0)), constant_values=1.0)
+    assert share(filled) == pytest.approx(1 - (512 / 820) ** 2, abs=0.03)
+    magnified = np.clip(ndimage.zoom(rgb[150:406, 150:406], (4, 4, 1), order=1), 0, 1)
+    assert share(rgb) == share(magnified) == 0  # the little that there is; pale stroma, flat at such a magnification
+
+
+def test_what_is_transparent_is_outside_of_the_tissue():
+    hidden = np.dstack([stains.read("ihc"), np.ones((512, 512))])
+    hidden[:, :256, 3] = 0
+    region = histology.from_image(hidden, pixel_size=0.5, cell_size=4.0)
+    mask = np.asarray(region.grid.mask)
+    assert not mask[:, :32].any() and mask[:, 32:].mean() > 0.9
+
+
+def test_a_fourth_number_that_is_no_opacity_is_left_out(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    rgb = (stains.read("ihc") * 255).astype(np.uint8)
+    four = np.dstack([rgb, np.zeros((512, 512), np.uint8)])
+    for kind, bands in (("unspecified", 3), ("unassalpha", 4)):
+        tifffile.imwrite(tmp_path / "a.tif", four[:500], photometric="rgb", extrasamples=[kind])
+        if bands == 3:
+            assert stains.read(tmp_path / "a.tif").shape == (500, 512, 3)
+        else:
+            with pytest.raises(ValueError, match="one colour only"):  # all of it is transparent
+                stains.read(tmp_path / "a.tif")
+
+
+def test_colours_that_are_not_light_are_refused(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    picture = image.fromarray((stains.read("ihc") * 255).astype(np.uint8)).convert("CMYK")
+    for name in ("a.tif", "a.jpg"):
+        picture.save(tmp_path / name)
+        with pytest.raises(ValueError, match=f"must be RGB, but '.*{name}' is CMYK"):
+            stains.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [(np.int16, 1), (np.uint16, 16), (np.uint16, 257)])
+def test_wide_integers_reach_as_far_as_their_camera(dtype, factor):
+    rgb = np.rint(stains.read("ihc") * 255)
+    assert np.allclose(stains.read((rgb * factor).astype(dtype)), rgb / 255, atol=0.005)
+
+
+def test_a_pixel_size_that_gives_nuclei_of_a_millimetre_is_warned_of():
+    with pytest.warns(UserWarning, match="nuclei of the picture measure 915 µm"):
+        histology.from_image("ihc", pixel_size=50.0, cell_size=400.0)
+
+
+def test_a_header_of_too_many_pixels_is_told_in_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(stains, "declared", lambda path: float("inf"))
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"at most 1.75e\+08 pixels, but '.*' has more. Crop"):
+        stains.read(tmp_path / "a.png")

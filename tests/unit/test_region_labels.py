@@ -87,6 +87,11 @@ def test_coarser_cells_hold_exact_shares(tmp_path: Path) -> None:
         (LABELS, {"pixel_size": 1.0, "classes": {"tumour": 1.5}}, "whole numbers, but 'tumour' has 1.5"),
         (LABELS, {"pixel_size": 1.0, "classes": {"tumour": 1, "stroma": ["2"]}}, "whole numbers, but 'stroma' has"),
         (LABELS, {"pixel_size": 1.0, "classes": {"tumour": [], "stroma": 2}}, "name a label of 'tumour'"),
+        (
+            LABELS,
+            {"pixel_size": 1.0, "classes": {"tumour": 42, "stroma": 2}},
+            "none has 42.*Labels in the file: 0, 1, 2",
+        ),
         (LABELS, {"pixel_size": -1.0}, "positive lengths"),
         (LABELS, {"pixel_size": (1.0, 2.0, 3.0)}, "1 or 2 positive lengths"),
         (LABELS, {"pixel_size": 2.0, "cell_size": 1.0}, "at least the size of a pixel"),
@@ -99,6 +104,15 @@ def test_bad_labels_are_refused(tmp_path: Path, labels: Any, options: Any, said:
     path = saved(tmp_path, labels, "a.npy")
     with pytest.raises(ValueError, match=said):
         from_file(path, **options)
+
+
+def test_labels_that_no_pixel_has_are_warned_of(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    path = saved(tmp_path, LABELS, "a.npy")
+    from_file(path, 1.0)  # the usual ones need not all be there
+    from_file(path, 1.0, None, {"tumour": 1, "stroma": 2})
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="gives 'stroma' a label that no pixel has: 9. Labels in the file: 0, 1, 2"):
+        from_file(path, 1.0, None, {"tumour": 1, "stroma": [2, 9]})
 
 
 def test_broken_files_are_refused(tmp_path: Path) -> None:
@@ -177,6 +191,16 @@ def test_a_config_takes_a_label_image(tmp_path: Path) -> None:
         ("tumour = 1", "tumor = 1", "`tissue.classes` names 'tumor'"),
         ("tumour = 1, ", "", "`tissue.classes` must say which labels are tumour"),
         ("tumour = 1, ", "tumour = [], ", "`tissue.classes` must name a label of tumour"),
+        (
+            "tumour = 1",
+            'tumour = "1"',
+            '1 problem:\n  `tissue.classes.tumour` must be a whole number or a list of them, but "1"',
+        ),
+        (
+            "tumour = 1",
+            "tumour = [true]",
+            "`tissue.classes.tumour` must be a whole number or a list of them, but [True]",
+        ),
         ('"20 um"', "20", "`tissue.pixel_size` must have a unit"),
         ("[run]", '[grid]\nextent = ["1 mm"]\ncells = [9]\n[run]', "`grid` must be left out"),
     ],

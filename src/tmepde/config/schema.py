@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictBool, StrictInt, field_validator, model_validator
+from pydantic import Field, PlainValidator, StrictBool, StrictInt, field_validator, model_validator
 
-from tmepde.config.section import Quantity, Section, at, wrong
+from tmepde.config.section import Quantity, Section, at, shown, wrong
 
 #: cells of the largest grid that is tried, and saved snapshots
 MOST_CELLS, MOST_SAVES = 1_000_000_000, 100_000
@@ -229,6 +229,17 @@ class Image(_Picture):
     crop: Crop | None = None
 
 
+def _labels(value: Any) -> Any:
+    """One label or a list of them; a union of types would report a problem for each type."""
+    if all(
+        isinstance(one, int) and not isinstance(one, bool) for one in (value if isinstance(value, list) else [value])
+    ):
+        return value
+    raise wrong(
+        f"must be a whole number or a list of them, but {shown(value)} was given. Write for instance 1 or [1, 2]."
+    )
+
+
 class Labels(Section):
     """A label image made elsewhere, in one, two or three dimensions; it brings its own grid.
 
@@ -239,7 +250,7 @@ class Labels(Section):
     file: str
     pixel_size: Annotated[Any, _SIZES] = None
     cell_size: Annotated[Any, _SIZES] = None
-    classes: dict[str, StrictInt | list[StrictInt]] | None = None
+    classes: dict[str, Annotated[Any, PlainValidator(_labels)]] | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Labels:

@@ -14,6 +14,7 @@ that the mean over the stroma is 1 and at most half of it is placed by lumina.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from tmepde.region.stains import BUNDLED, cropped, read
 NUCLEUS = 7.0
 #: µm per pixel of the bundled colon section: 7 µm / 18.3 pixels (see above)
 PIXEL_SIZE = 0.38
+#: µm between which nuclei lie in all likelihood (assumed): beyond, the pixel size is probably wrong
+NUCLEI = (3.0, 25.0)
 #: µm over which a lumen marks its stroma as vascular
 VESSEL_SCALE = 25.0
 #: nuclear diameters over which nuclei are counted: the height of a columnar cell, whose nucleus sits at its base
@@ -53,15 +56,19 @@ def from_image(image: Any, pixel_size: float, cell_size: float, crop: Any = None
     """A region from an RGB picture of a section in which DAB marks the tumour cells.
 
     Rows run along y (downwards), columns along x. The last part of the picture that does not fill a cell is left out.
+    Glass around the section, and what is more than half transparent, is outside of the tissue.
 
     Args:
-        image: ``"ihc"``, a path, or an array ``(rows, columns, 3)``.
+        image: ``"ihc"``, a path, or an array ``(rows, columns, 3)``; see :func:`tmepde.region.stains.read`.
         pixel_size: µm per pixel, > 0; see :func:`pixel_size_from_nuclei`.
         cell_size: edge of the grid's square cells in µm, at least ``pixel_size``.
         crop: ``(row0, row1, column0, column1)`` in pixels; default all.
 
     Raises:
         ValueError: for a picture without brown nests, stroma or nuclei, not RGB, or too small.
+
+    Warns:
+        UserWarning: where its nuclei would measure less than 3 or more than 25 µm.
     """
     for name, value in (("pixel_size", pixel_size), ("cell_size", cell_size)):
         if isinstance(value, bool) or not np.isfinite(value) or value <= 0:
@@ -77,7 +84,16 @@ def from_image(image: Any, pixel_size: float, cell_size: float, crop: Any = None
             f"`cell_size` must leave at least 4 cells each way, but {cell_size:g} µm was given for a picture of "
             f"{rgb.shape[0] * pixel_size:g} × {rgb.shape[1] * pixel_size:g} µm. Choose smaller cells."
         )
-    return resampled(segment(rgb), float(pixel_size), float(cell_size))
+    found = segment(rgb)
+    size = found.nucleus * pixel_size
+    if not NUCLEI[0] <= size <= NUCLEI[1]:
+        warnings.warn(
+            f"With a `pixel_size` of {pixel_size:g} µm the nuclei of the picture measure {size:.3g} µm. Plausible: "
+            f"{NUCLEI[0]:g} to {NUCLEI[1]:g} µm; nuclei of {NUCLEUS:g} µm would give {NUCLEUS / found.nucleus:.2g} µm. "
+            "Check its unit.",
+            stacklevel=2,
+        )
+    return resampled(found, float(pixel_size), float(cell_size))
 
 
 def pixel_size_from_nuclei(image: Any = BUNDLED, nucleus: float = NUCLEUS) -> float:

@@ -9,6 +9,7 @@ tissue where at least half of it is.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,10 @@ def from_file(
             vessels of its surroundings); default :data:`USUAL`.
 
     Raises:
-        ValueError: for a file that holds no labels, sizes that do not fit it, or labels without tissue.
+        ValueError: for a file that holds no labels, sizes that do not fit it, or labels without tissue or tumour.
+
+    Warns:
+        UserWarning: of labels in ``classes`` that no pixel has.
     """
     labels, header = _read(Path(file))
     pixels = _sizes("pixel_size", header if pixel_size is None else pixel_size, labels.ndim)
@@ -63,9 +67,11 @@ def from_file(
     chosen = USUAL if classes is None else classes
     grid = Grid.box(tuple(n * c for n, c in zip(counts, cells, strict=True)), counts)
     if counts == labels.shape and np.allclose(cells, pixels):
-        return _with_labels(lambda: Region.from_labels(grid, labels, chosen), labels)
+        return _with_labels(lambda: Region.from_labels(grid, labels, chosen), labels, classes)
     fine = Grid.box(tuple(n * p for n, p in zip(labels.shape, pixels, strict=True)), labels.shape)
-    return _with_labels(lambda: averaged(Region.from_labels(fine, labels, chosen), grid, cells / pixels), labels)
+    return _with_labels(
+        lambda: averaged(Region.from_labels(fine, labels, chosen), grid, cells / pixels), labels, classes
+    )
 
 
 def averaged(fine: Region, grid: Grid, ratios: Sequence[float]) -> Region:
@@ -94,14 +100,20 @@ def averaged(fine: Region, grid: Grid, ratios: Sequence[float]) -> Region:
     return Region(masked, share(fine.tumour), share(fine.stroma), share(fine.vessels), mask.astype(float), found)
 
 
-def _with_labels(make: Any, labels: np.ndarray) -> Region:
-    """What ``make()`` returns; a refusal also says which labels there are."""
+def _with_labels(make: Any, labels: np.ndarray, classes: Mapping[str, Any] | None) -> Region:
+    """What ``make()`` returns; a refusal, or a warning of absent labels in ``classes``, says which there are."""
+    there = np.unique(labels)
+    listed = "Labels in the file: " + ", ".join(map(str, there[:12])) + (", …" if len(there) > 12 else "")
     try:
-        return make()
+        made = make()
     except ValueError as error:
-        there = np.unique(labels)
-        listed = ", ".join(map(str, there[:12])) + (", …" if len(there) > 12 else "")
-        raise ValueError(f"{error} Labels in the file: {listed}. Say what they mean with `classes`.") from error
+        raise ValueError(f"{error} {listed}. Say what they mean with `classes`.") from error
+    for name, given in (classes or {}).items():
+        absent = np.setdiff1d(given, there)
+        if absent.size:
+            which = ", ".join(map(str, absent))
+            warnings.warn(f"`classes` gives {name!r} a label that no pixel has: {which}. {listed}.", stacklevel=3)
+    return made
 
 
 def _read(path: Path) -> tuple[np.ndarray, Any]:

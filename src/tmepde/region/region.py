@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -79,6 +80,9 @@ class Region(eqx.Module):
     def nodule(cls, grid: Grid, radius: float, center: Sequence[float] | None = None, vessels: float = 1.0) -> Region:
         """A round nodule of ``radius`` µm in stroma: an interval, a disc or a ball; vessels everywhere alike.
 
+        On one axis, radial or not, each cell holds its exact share of it; on more, its edge is smeared over a cell,
+        which is of second order in the size of the cells. Warns of a radius below a cell, which shows no shape.
+
         Args:
             grid: any; on a radial grid the nodule is r < ``radius``.
             radius: µm, > 0.
@@ -93,14 +97,24 @@ class Region(eqx.Module):
             if np.ndim(value):
                 raise ValueError(f"`{name}` must be one number, but has shape {np.shape(value)}. Write a number.")
         radius = number("radius", radius, "um")
-        distance = _from_center(grid, center) - float(radius)
+        middle = _middle(grid, center)
+        away = [np.asarray(x, float) - c for x, c in zip(grid.coordinates(), middle, strict=True)]
+        distance = np.sqrt(sum(x**2 for x in away)) - float(radius)
         width = np.prod([np.asarray(w).mean() for w in grid.widths]) ** (1.0 / grid.ndim)
         inside = _inside(grid)
-        fraction = np.where(inside, np.clip(0.5 - distance / width, 0.0, 1.0), 0.0)
+        share = _share(grid, middle[0], float(radius)) if grid.ndim == 1 else np.clip(0.5 - distance / width, 0.0, 1.0)
+        fraction = np.where(inside, share, 0.0)
         if not fraction.any():
             raise ValueError(
                 f"`radius` must be large enough for the nodule to reach a cell, but {float(radius):g} µm was given "
                 f"for cells of {width:g} µm. Enlarge `radius` or move `center` into the tissue."
+            )
+        if float(radius) < width * (1 - 1e-9):
+            lost = "its shape is" if grid.ndim == 1 else "its shape and its volume are"
+            warnings.warn(
+                f"`radius` is {float(radius):g} µm, less than a cell of {width:g} µm, where {lost} lost. "
+                "Use finer cells.",
+                stacklevel=2,
             )
         ones = inside.astype(float)
         return cls(grid, fraction, ones - fraction, float(vessels) * ones, ones, distance)
@@ -122,6 +136,11 @@ class Region(eqx.Module):
         if not inside.any():
             raise ValueError("`labels` must contain tissue, but no cell belongs to the classes " + f"{dict(classes)}.")
         tumour = inside & picked["tumour"]
+        if not tumour.any():
+            raise ValueError(
+                f"`classes` must name a label of 'tumour' that some cell of the tissue has, but none has "
+                f"{classes['tumour']!r}. Name another."
+            )
         stroma = inside & ~tumour
         vessels = np.where(stroma, 1.0, 0.0) + 3.0 * (inside & picked["vessel"])
         if stroma.any():
@@ -149,13 +168,24 @@ def _diagonal(grid: Grid) -> float:
     return float(np.sqrt(sum(float(np.sum(np.asarray(w))) ** 2 for w in grid.widths)))
 
 
-def _from_center(grid: Grid, center: Sequence[float] | None) -> np.ndarray:
-    """Distance of each cell centre from ``center`` in µm."""
-    coordinates = [np.asarray(c, float) for c in grid.coordinates()]
+def _share(grid: Grid, middle: float, radius: float) -> np.ndarray:
+    """∫ r^m dr over the part of each cell within ``radius`` of ``middle``, by that over the cell; one axis."""
+    faces, m = np.asarray(grid.faces(0), float), grid.metric[0]
+    low, high = faces[:-1], faces[1:]
+
+    def integral(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # without the cancellation of b^(m+1) − a^(m+1)
+        return (b - a) * sum(a**k * b ** (m - k) for k in range(m + 1))
+
+    ends = (np.clip(middle + way * radius, low, high) for way in (-1, 1))
+    return integral(*ends) / integral(low, high)
+
+
+def _middle(grid: Grid, center: Sequence[float] | None) -> list[float]:
+    """``center`` in µm per axis, or what it is by default."""
     if grid.symmetry in ("cylinder", "sphere") and center is not None:
         raise ValueError("`center` has no meaning on a radial grid, whose nodule sits at r = 0. Leave it out.")
     if grid.symmetry in ("cylinder", "sphere"):
-        return coordinates[0]
+        return [0.0]
     faces = [np.asarray(grid.faces(k), float) for k in range(grid.ndim)]
     if center is None:
         center = [0.0 if a == "r" else 0.5 * (f[0] + f[-1]) for a, f in zip(grid.axes, faces, strict=True)]
@@ -168,7 +198,7 @@ def _from_center(grid: Grid, center: Sequence[float] | None) -> np.ndarray:
             raise ValueError(
                 f"`center` must lie in the domain, {name} in {f[0]:g} … {f[-1]:g} µm, but {c!r} was given."
             )
-    return np.sqrt(sum((x - float(c)) ** 2 for x, c in zip(coordinates, center, strict=True)))
+    return [float(c) for c in center]
 
 
 def _check_labels(grid: Grid, labels: np.ndarray, classes: Mapping[str, Any]) -> None:

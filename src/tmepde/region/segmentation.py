@@ -9,8 +9,11 @@ Four classes per pixel, found without training and without a random number:
 * **stroma**: the rest.
 
 Every length is a multiple of the nuclear diameter measured in the same picture, so that neither the magnification nor
-the assumed pixel size changes the classes. Limits: DAB must mark the nests, evenly; for H&E or fluorescence make the
-labels elsewhere and use :meth:`tmepde.region.Region.from_labels`.
+the assumed pixel size changes the classes. Glass around the section (:mod:`tmepde.region.glass`) and what is
+transparent are background, and no threshold is taken from them.
+
+Limits: DAB must mark the nests, evenly; for H&E or fluorescence make the labels elsewhere and use
+:meth:`tmepde.region.Region.from_labels`.
 """
 
 from __future__ import annotations
@@ -20,9 +23,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from tmepde.region.stains import unmix
+from tmepde.region.glass import glass
+from tmepde.region.stains import over_white, unmix
 
 BACKGROUND, STROMA, TUMOUR, VESSEL = 0, 1, 2, 3
+ELSEWHERE = 'make class labels elsewhere (`kind = "labels"`, in Python `Region.from_labels`)'
 CLASSES = {"background": BACKGROUND, "stroma": STROMA, "tumour": TUMOUR, "vessel": VESSEL}
 
 
@@ -41,25 +46,28 @@ def segment(rgb: np.ndarray, nucleus: float | None = None) -> Segmentation:
     """Classify every pixel of an RGB picture (floats 0…1).
 
     Args:
-        rgb: shape ``(rows, columns, 3)``.
+        rgb: shape ``(rows, columns, 3)``, or 4 where the last says how opaque a pixel is.
         nucleus: nuclear diameter in pixels where it is known; ``None`` measures it.
 
     Raises:
         ValueError: if there is no brown epithelium, no stroma, or no nuclei to set the scale.
     """
+    rgb, hidden = over_white(rgb)
     haematoxylin, dab, density = unmix(rgb)
+    section = ~glass(density, hidden)
     if nucleus is None:
-        nucleus = nuclear_diameter(haematoxylin, dab)
-    tumour = _nests(dab, nucleus)
-    pale = _pale(density, tumour, nucleus)
+        nucleus = nuclear_diameter(haematoxylin, dab, section)
+    tumour = _nests(dab, section, nucleus) & section
+    pale = _pale(density, tumour, section, nucleus)
     tumour &= ~_drop(pale, 3.0 * np.pi / 4 * nucleus**2)
-    if not 0.01 < tumour.mean() < 0.99:
+    brown = tumour[section].mean()
+    if not 0.01 < brown < 0.99:
         raise ValueError(
-            f"`image` must show DAB-positive (brown) nests beside other tissue, but {tumour.mean():.1%} of it is "
-            "brown. Use a section in which DAB marks the tumour cells, or supply labels to `Region.from_labels`."
+            f"`image` must show DAB-positive (brown) nests beside other tissue, but {brown:.1%} of it is brown. "
+            f"Use a section in which DAB marks the tumour cells, or {ELSEWHERE}."
         )
-    nuclei = _nuclei(haematoxylin, dab, tumour, nucleus)
-    empty = _empty(density, tumour, nucleus)
+    nuclei = _nuclei(haematoxylin, dab, tumour, section, nucleus)
+    empty = _empty(density, tumour, section, nucleus) | ~section
     labels = np.where(tumour, TUMOUR, STROMA).astype(np.int8)
     labels[empty] = BACKGROUND
     labels = _without_nuclei(labels, nuclei, nucleus)
@@ -69,7 +77,7 @@ def segment(rgb: np.ndarray, nucleus: float | None = None) -> Segmentation:
     return Segmentation(labels, nuclei & np.isin(labels, (TUMOUR, STROMA)), float(nucleus))
 
 
-def nuclear_diameter(haematoxylin: np.ndarray, dab: np.ndarray) -> float:
+def nuclear_diameter(haematoxylin: np.ndarray, dab: np.ndarray, section: np.ndarray) -> float:
     """Diameter in pixels of the disc with the area of a typical nucleus, from the nuclei outside the DAB stain.
 
     The median over objects, each weighted by its area: specks do not count, and few nuclei are merged in stroma.
@@ -77,7 +85,8 @@ def nuclear_diameter(haematoxylin: np.ndarray, dab: np.ndarray) -> float:
     from skimage.filters import threshold_otsu
     from skimage.measure import label, regionprops
 
-    pale = ndimage.gaussian_filter(dab, 4.0) < threshold_otsu(ndimage.gaussian_filter(dab, 4.0))
+    brown = ndimage.gaussian_filter(dab, 4.0)
+    pale = section & (brown < threshold_otsu(brown[section]))
     smooth = ndimage.gaussian_filter(haematoxylin, 1.0)
     if pale.sum() < 100 or np.ptp(smooth[pale]) <= 0:
         raise ValueError("`image` must show nuclei outside the brown nests, but there is hardly any unstained tissue.")
@@ -86,7 +95,7 @@ def nuclear_diameter(haematoxylin: np.ndarray, dab: np.ndarray) -> float:
     if len(areas) < 5:
         raise ValueError(
             f"`image` must show blue nuclei (at least 5) to set the scale, but {len(areas)} were found. "
-            "Give `nucleus`, the nuclear diameter in pixels, or supply labels to `Region.from_labels`."
+            f"Use a larger field of view or a higher magnification, or {ELSEWHERE}."
         )
     middle = areas[np.searchsorted(np.cumsum(areas), 0.5 * areas.sum())]
     return float(np.sqrt(4.0 * middle / np.pi))
@@ -120,12 +129,12 @@ def _drop(image: np.ndarray, area: float) -> np.ndarray:
     return keep[pieces]
 
 
-def _nests(dab: np.ndarray, nucleus: float) -> np.ndarray:
+def _nests(dab: np.ndarray, section: np.ndarray, nucleus: float) -> np.ndarray:
     from skimage.filters import threshold_otsu
 
     # the square root evens out the spread of weak and strong stain, so that pale basal nuclei are not cut off
     smooth = np.sqrt(ndimage.gaussian_filter(dab, 0.2 * nucleus))
-    brown = smooth > threshold_otsu(smooth)
+    brown = smooth > threshold_otsu(smooth[section])
     brown = _close(brown, 0.35 * nucleus)
     disc = np.pi / 4 * nucleus**2
     brown = _drop(brown, 10 * disc)
@@ -133,12 +142,13 @@ def _nests(dab: np.ndarray, nucleus: float) -> np.ndarray:
     return _open(brown, 0.25 * nucleus)
 
 
-def _pale(density: np.ndarray, tumour: np.ndarray, nucleus: float) -> np.ndarray:
+def _pale(density: np.ndarray, tumour: np.ndarray, section: np.ndarray, nucleus: float) -> np.ndarray:
     """Slits within the nests: nearer in optical density to what lies outside than to the epithelium."""
-    if not tumour.any() or tumour.all():
+    outside = section & ~tumour
+    if not tumour.any() or not outside.any():
         return np.zeros_like(tumour)
     smooth = ndimage.gaussian_filter(density, 0.15 * nucleus)
-    halfway = 0.5 * (np.median(smooth[tumour]) + np.median(smooth[~tumour]))
+    halfway = 0.5 * (np.median(smooth[tumour]) + np.median(smooth[outside]))
     return _close(_open(tumour & (smooth < halfway), 0.12 * nucleus), 0.3 * nucleus) & tumour
 
 
@@ -152,7 +162,9 @@ def _widened(labels: np.ndarray, pale: np.ndarray, nucleus: float) -> np.ndarray
     return np.where(grown, BACKGROUND, labels).astype(np.int8)
 
 
-def _nuclei(haematoxylin: np.ndarray, dab: np.ndarray, tumour: np.ndarray, nucleus: float) -> np.ndarray:
+def _nuclei(
+    haematoxylin: np.ndarray, dab: np.ndarray, tumour: np.ndarray, section: np.ndarray, nucleus: float
+) -> np.ndarray:
     """Nuclei by Otsu in each class: outside the nests on haematoxylin, inside on its share of all stain."""
     from skimage.filters import threshold_otsu
 
@@ -160,19 +172,19 @@ def _nuclei(haematoxylin: np.ndarray, dab: np.ndarray, tumour: np.ndarray, nucle
     d = ndimage.gaussian_filter(dab, 0.06 * nucleus)
     share = h / np.maximum(h + d, 1e-6)
     found = np.zeros_like(tumour)
-    for inside, feature in ((tumour, share), (~tumour, h)):
+    for inside, feature in ((tumour, share), (section & ~tumour, h)):
         values = feature[inside]
         if values.size and np.ptp(values) > 0:
             found |= inside & (feature > threshold_otsu(values))
     return _drop(ndimage.binary_opening(found), 0.15 * np.pi / 4 * nucleus**2)
 
 
-def _empty(density: np.ndarray, tumour: np.ndarray, nucleus: float) -> np.ndarray:
+def _empty(density: np.ndarray, tumour: np.ndarray, section: np.ndarray, nucleus: float) -> np.ndarray:
     """Pale and flat: low optical density, and a local deviation below a third of what tissue shows."""
     width = 0.25 * nucleus
     mean = ndimage.gaussian_filter(density, width)
     deviation = np.sqrt(np.maximum(ndimage.gaussian_filter(density**2, width) - mean**2, 0.0))
-    outside = ~ndimage.binary_dilation(tumour, _disc(0.25 * nucleus))
+    outside = section & ~ndimage.binary_dilation(tumour, _disc(0.25 * nucleus))
     if not outside.any():
         return np.zeros_like(tumour)
     flat = deviation < np.median(deviation[outside]) / 3.0

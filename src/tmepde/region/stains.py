@@ -18,21 +18,27 @@ import numpy as np
 #: the picture must at least hold a few cells
 SMALLEST = 64
 
-#: a larger picture is refused before it is unpacked: 2e8 pixels are 5 GB as floats
-MOST_PIXELS = 200_000_000
+#: a larger picture is refused before it is unpacked: 1.75e8 pixels are 4 GB as floats, and PIL reads 1.79e8 at most
+MOST_PIXELS = 175_000_000
+
+#: ways to write colours other than as red, green and blue, as PIL and TIFF call them
+NO_LIGHT = ("CMYK", "LAB", "HSV", "SEPARATED", "CIELAB", "ICCLAB", "ITULAB")
 
 BUNDLED = "ihc"
 
 
 def read(image: Any) -> np.ndarray:
-    """An RGB picture as floats in 0…1, shape ``(rows, columns, 3)``.
+    """An RGB picture as floats in 0…1, shape ``(rows, columns, 3)``; 4 where it is transparent somewhere.
+
+    Rows and columns are those of the file: an orientation in its EXIF data is not applied.
 
     Args:
         image: ``"ihc"`` (the colon section bundled with scikit-image; nothing is downloaded), the path of a picture
-            file, or an array of shape ``(rows, columns, 3)`` or ``(…, 4)``, integers 0…255 or floats 0…1.
+            file, or an array of shape ``(rows, columns, 3)`` or ``(…, 4)``. Floats are 0…1. Bytes are 0…255; wider
+            integers reach up to the smallest of 2⁸, 2¹⁰, 2¹², 2¹⁴ and 2¹⁶ that holds the largest one.
 
     Raises:
-        ValueError: if the file is missing or unreadable, not RGB, too small, or of one single colour.
+        ValueError: if the file is missing or unreadable, not RGB, of several pages, too small, or of one single colour.
     """
     require_skimage()
     if isinstance(image, str) and image == BUNDLED:
@@ -62,13 +68,21 @@ def _open(path: Path) -> np.ndarray:
         )
     pixels = declared(path)
     if pixels > MOST_PIXELS:
+        found = f"{pixels:.3g}" if np.isfinite(pixels) else "more"
         raise ValueError(
-            f"`image` must have at most {MOST_PIXELS:.0e} pixels, but {str(path)!r} has {pixels:.3g}. Crop or bin it."
+            f"`image` must have at most {MOST_PIXELS:.3g} pixels, but {str(path)!r} has {found}. Crop or bin it."
+        )
+    colours, opacity = _colours(path)
+    if colours in NO_LIGHT:
+        raise ValueError(
+            f"`image` must be RGB, but {str(path)!r} is {colours.replace('SEPARATED', 'CMYK')}, whose numbers are not "
+            "amounts of light. Save it as RGB."
         )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of readers that are tried for other formats
-            return np.asarray(imread(str(path)))
+            values = np.asarray(imread(str(path)))
+            return values[..., :3] if values.shape[-1] == 4 and not opacity else values
     except Exception as error:
         raise ValueError(
             f"`image` must be a picture (PNG, JPEG or TIFF), but {str(path)!r} could not be read as one "
@@ -91,30 +105,60 @@ def declared(path: Path) -> float:
         return 0.0
 
 
+def _colours(path: Path) -> tuple[str, bool]:
+    """How a file writes its colours, as PIL or TIFF calls it (empty where neither can say), and whether a fourth number
+    of a pixel would be its opacity: TIFF holds others too, infrared say."""
+    import tifffile
+    from PIL import Image
+
+    try:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            with tifffile.TiffFile(path) as file:
+                page: Any = file.pages[0]
+                fourth = [getattr(one, "name", "") for one in getattr(page, "extrasamples", ())]
+                return str(getattr(page.photometric, "name", "")), any("ALPHA" in name for name in fourth)
+        with Image.open(path) as picture:
+            return str(picture.mode), True
+    except Exception:  # the reader says what is wrong
+        return "", True
+
+
 def _checked(pixels: np.ndarray, label: str) -> np.ndarray:
+    if pixels.ndim == 4 and pixels.shape[-1] in (3, 4):
+        raise ValueError(
+            f"`image` must be one picture, but {label!r} holds {pixels.shape[0]} of them. "
+            "Save one of its pages by itself."
+        )
     if pixels.ndim != 3 or pixels.shape[-1] not in (3, 4):
         raise ValueError(
             f"`image` must be RGB, shape (rows, columns, 3), but {label!r} has shape {pixels.shape}. "
-            "Grey pictures carry no stain colours: supply class labels to `Region.from_labels` instead."
+            'Grey pictures carry no stain colours: give class labels instead (`kind = "labels"`, in Python '
+            "`Region.from_labels`)."
         )
     if min(pixels.shape[:2]) < SMALLEST:
         raise ValueError(
             f"`image` must have at least {SMALLEST} × {SMALLEST} pixels, but {label!r} has "
             f"{pixels.shape[0]} × {pixels.shape[1]}. Use a larger picture."
         )
-    if pixels.dtype.kind in "ui":
-        rgb = pixels[..., :3].astype(np.float64) / np.iinfo(pixels.dtype).max
-    elif pixels.dtype.kind == "f" and np.all(np.isfinite(pixels)) and pixels.min() >= 0 and pixels.max() <= 1:
-        rgb = pixels[..., :3].astype(np.float64)
-    else:
+    whole = pixels.dtype.kind in "ui" and pixels.min() >= 0
+    if not whole and not (pixels.dtype.kind == "f" and pixels.min() >= 0 and pixels.max() <= 1):  # NaN fails both
+        found = f" in {np.nanmin(pixels):g}…{np.nanmax(pixels):g}" if pixels.dtype.kind in "if" else ""
         raise ValueError(
-            f"`image` must hold integers or finite floats in 0…1, but {label!r} is {pixels.dtype}"
-            + (f" in {np.nanmin(pixels):g}…{np.nanmax(pixels):g}." if pixels.dtype.kind == "f" else ".")
-            + " Divide by its largest possible value."
+            f"`image` must hold integers from 0 or finite floats in 0…1, but {label!r} is {pixels.dtype}{found}. "
+            "Divide by its largest possible value."
         )
-    if float(np.ptp(rgb)) < 0.05:
+    rgb, opaque = (part.astype(np.float64) / (_full(part) if whole else 1.0) for part in np.split(pixels, [3], axis=-1))
+    if opaque.size and opaque.min() < 1.0:
+        rgb = np.concatenate([rgb, opaque], axis=-1)
+    if float(np.ptp(over_white(rgb)[0])) < 0.05:
         raise ValueError(f"`image` must show tissue, but {label!r} has one colour only. Check the file.")
     return rgb
+
+
+def _full(pixels: np.ndarray) -> float:
+    """The number that stands for white (see :func:`read`): cameras of 12 bits write integers of 16."""
+    depths = [8] if pixels.dtype.itemsize == 1 else [8, 10, 12, 14, 16, 32, 64]
+    return next(2.0**bits - 1.0 for bits in depths if bits == depths[-1] or np.max(pixels, initial=0) < 2**bits)
 
 
 def cropped(rgb: np.ndarray, crop: Any) -> np.ndarray:
@@ -136,6 +180,14 @@ def cropped(rgb: np.ndarray, crop: Any) -> np.ndarray:
     if min(bottom - top, right - left) < SMALLEST:
         raise ValueError(f"`crop` must keep at least {SMALLEST} pixels each way, but {tuple(crop)!r} was given.")
     return rgb[top:bottom, left:right]
+
+
+def over_white(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A picture as on white paper, and which of its pixels are more than half transparent."""
+    if rgb.shape[-1] == 3:
+        return rgb, np.zeros(rgb.shape[:2], bool)
+    opaque = rgb[..., 3:]
+    return opaque * rgb[..., :3] + (1.0 - opaque), opaque[..., 0] < 0.5
 
 
 def unmix(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
