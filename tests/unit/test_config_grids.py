@@ -39,6 +39,14 @@ def test_a_body_of_revolution_has_its_volume_its_axis_and_its_nodule() -> None:
     assert loaded(CYLINDER + "periodic = true").build().scenario.model.grid.periodic == (True, False)
 
 
+@pytest.mark.parametrize("symmetry", ["slab", "cylinder", "sphere"])
+def test_a_nodule_on_a_radial_axis_begins_at_its_start(symmetry: str) -> None:
+    """That of a slab lay in the middle of its axis."""
+    radial = f'kind = "radial"\nradius = "400 um"\ncells = 8\nsymmetry = "{symmetry}"'
+    region = loaded(radial, '[tissue]\nkind = "nodule"\nradius = "150 um"').build().region
+    assert np.array_equal(region.tumour, [1, 1, 1, 0, 0, 0, 0, 0])
+
+
 def test_a_cut_box_has_the_volume_of_the_ellipsoid() -> None:
     """Polygons between nodes err by (cell/radius)²/6, a tenth of a per cent here."""
     box = 'extent = ["200 um", "400 um"]\ncells = [20, 40]\n'

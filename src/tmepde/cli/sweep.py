@@ -51,6 +51,7 @@ def run(
     if dry_run:
         return _plan(config, out, where, options)
     from tmepde.cli.integrity import mended
+    from tmepde.io.root import DamagedError
     from tmepde.sweep import check_same, create
     from tmepde.sweep.engine import keep_up
 
@@ -64,6 +65,8 @@ def run(
             keep_up(config, out)
         else:
             create(config, out)
+    except DamagedError:
+        raise
     except ValueError as error:
         raise Stop(BAD_INPUT, str(error)) from None
     except FileExistsError as error:

@@ -112,7 +112,8 @@ def region_of(config: Any) -> Region:
     """The region of ``[tissue]``, on the grid of ``[grid]`` or its own."""
     tissue = config.tissue
     if tissue.kind == "nodule":
-        return Region.nodule(grid_of(config.grid), tissue.radius, tissue.center, tissue.vessels)
+        center = (0.0,) if config.grid.kind == "radial" and config.grid.symmetry == "slab" else tissue.center
+        return Region.nodule(grid_of(config.grid), tissue.radius, center, tissue.vessels)
     if tissue.kind == "uniform":
         return Region.uniform(grid_of(config.grid))
     if tissue.kind in ("retina", "brain_mni"):
