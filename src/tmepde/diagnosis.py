@@ -23,6 +23,7 @@ import numpy as np
 
 from tmepde._results import Status
 from tmepde._types import Frame, State, parted
+from tmepde.operators.advection import courant_rate
 from tmepde.operators.anisotropy import along
 from tmepde.operators.faces import axis_of, take
 from tmepde.parameter import out_of_bounds
@@ -66,7 +67,8 @@ _PARTS = {
 
 
 class Finding(eqx.Module):
-    """Of one species: the cell to look at, and what is there. ``odd``: parts that are not finite there, by name."""
+    """Of one species: the cell to look at, and what is there. ``held``: the rate (1/h) whose inverse limits an explicit
+    step of its drift; ``odd``: parts that are not finite there, by name."""
 
     index: Any
     value: Any
@@ -76,6 +78,7 @@ class Finding(eqx.Module):
     change: Any
     peclet: Any
     courant: Any
+    held: Any
     odd: dict[str, Any]
 
 
@@ -99,11 +102,13 @@ def _finding(problem: SemiDiscrete, name: str, u: Any, here: Any, log_kill: Stat
     coefficients = here.rates.coefficients
     odd = {"source": ~jnp.isfinite(here.rates.source[name]), "loss": ~jnp.isfinite(here.rates.loss[name])}
     peclet = courant = jnp.zeros_like(u)
+    held = jnp.asarray(0.0)
     if name in coefficients.diffusivity:
         parts = jax.tree.leaves(coefficients.diffusivity[name])
         odd["diffusivity"] = functools.reduce(jnp.logical_or, [~jnp.isfinite(d) for d in parts])
     if name in coefficients.velocity:
         peclet, courant = _drift(problem, name, coefficients, dt)
+        held = courant_rate(problem.grid, coefficients.velocity[name], coefficients.diffusivity.get(name, 0.0))
         odd["velocity"] = ~jnp.isfinite(courant)
     if name in log_kill:
         odd["hazard"] = ~jnp.isfinite(log_kill[name])
@@ -129,6 +134,7 @@ def _finding(problem: SemiDiscrete, name: str, u: Any, here: Any, log_kill: Stat
         change=at(change),
         peclet=at(peclet),
         courant=at(courant),
+        held=held,
         odd={k: at(v) for k, v in odd.items()},
     )
 
@@ -167,10 +173,19 @@ def explain(runner: Runner, status: Status, state: State, clock: tuple[Any, Any,
             later = jax.device_get(examine(arrays, frame, ahead, base, local + dt, dt)[0])
             name = next((n for n in sorted(later) if any(later[n].odd.values())), name)
             found = later if any(later[name].odd.values()) else found
+    drifting, cap = _capped(runner, found)
+    held_back = status == Status.step_limit and float(dt) > 0.9 * cap
+    name = drifting if held_back else name
     one = found[name]
     cause = _cause(runner, status, name, one, float(initial.get(name, 0.0)))
     longest = float(runner.control.longest)
-    if status == Status.step_limit and runner.control.adaptive and float(dt) > 0.9 * longest:
+    if held_back:
+        cells = "a larger `smallest` of cut cells, " if runner.scenario.model.grid.fractions is not None else ""
+        cause = (
+            f"Its drift holds steps at {cap:.3g} h (`StepControl(courant=…)`). Take `stepper=tme.NewtonKrylov()`, "
+            f"which takes drift implicitly, {cells}coarser cells, or raise `max_steps`."
+        )
+    elif status == Status.step_limit and runner.control.adaptive and float(dt) > 0.9 * longest:
         cause = f"Steps are as long as `longest` = {longest:g} h allows. Raise it, or `max_steps`, or save more often."
     bounds = [s for g in _groups(runner) for s in g]
     advice = f" {bounds[0]}" if bounds else ""
@@ -314,6 +329,15 @@ def _culprit(runner: Runner, status: Status, found: dict[str, Finding]) -> str:
     if status == Status.solver and steady:
         names = steady
     return max(names, key=lambda n: float(found[n].change))
+
+
+def _capped(runner: Runner, found: dict[str, Finding]) -> tuple[str, float]:
+    """The species whose drift limits the step most, and to how much; infinity where none does."""
+    name = max(sorted(found), key=lambda n: float(found[n].held))
+    rate = float(found[name].held)
+    if not rate > 0 or not runner.control.adaptive or runner.stepper.implicit_drift:
+        return name, float("inf")
+    return name, float(runner.control.courant) / rate
 
 
 def _stiff(runner: Runner) -> str:

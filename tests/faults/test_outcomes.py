@@ -122,6 +122,21 @@ def test_a_step_limit_is_named_with_time_and_what_changes_fastest():
     assert "At 0.015 h with Δt = 0.001 h" in solution.message and "Raise `max_steps`" in solution.message
 
 
+def test_a_step_limit_by_drift_names_what_drifts_and_the_stepper_that_helps():
+    """The field that changes fastest was named, and a looser `rtol` recommended, which would have changed nothing."""
+
+    def carried(clock, state, tissue):
+        return {"u.velocity": (np.full(41, 400.0),), "w.loss": 3.0}
+
+    species = {"u": tme.Species(1.0, 1.0), "w": tme.Species(1.0, kind="local")}
+    model = tme.Model(tme.Grid.line(40.0, 40), species, {"carried": process(carried)})
+    control = tme.StepControl(max_steps=100)
+    solution = tme.simulate(tme.Scenario(model, until=10.0), control=control)
+    assert solution.status == Status.step_limit
+    assert "`u`" in solution.message and "Its drift holds steps at 0.001" in solution.message
+    assert "NewtonKrylov" in solution.message and "rtol" not in solution.message
+
+
 def test_what_is_taken_from_an_emptied_field_is_named():
     """A side that takes more than there is: no step is short enough."""
     species = {"u": tme.Species(1.0, 100.0, boundary={"x+": tme.PrescribedFlux(-500.0)})}
