@@ -14,7 +14,7 @@ from tmepde.cli.exits import Stop
 from tmepde.cli.record import check_resume
 from tmepde.cli.run import run
 from tmepde.io.provenance import edited
-from tmepde.sweep import create, engine, run_batch, store
+from tmepde.sweep import create, engine, origin, run_batch, store
 
 OWN = """
 from typing import Any
@@ -182,11 +182,11 @@ def test_a_label_image_that_was_edited_is_found(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text(text + '[sweep.grid]\n"tissue.pixel_size" = ["10 um", "20 um"]\n')
     loaded = config.load(tmp_path / "a.toml")
     create(loaded, tmp_path / "s.zarr")
-    engine.check_same(loaded, tmp_path / "s.zarr")
+    origin.check_same(loaded, tmp_path / "s.zarr")
     assert list(loaded.pictures) == ["a.npy"] and not edited({"picture_sha256": json.dumps(loaded.pictures)}, loaded)
     labels[0] = 2
     np.save(tmp_path / "a.npy", labels)
-    with pytest.raises(engine.ChangedConfig, match=r"must go on with the picture .* a.npy was edited since"):
-        engine.check_same(loaded, tmp_path / "s.zarr")
+    with pytest.raises(origin.ChangedConfig, match=r"must go on with the picture .* a.npy was edited since"):
+        origin.check_same(loaded, tmp_path / "s.zarr")
     with pytest.raises(store.StoreError, match="a.npy was edited since"):
         run_batch(tmp_path / "s.zarr", 0)

@@ -196,14 +196,14 @@ def test_a_run_keeps_its_code_and_goes_on_with_no_other(folder: Path, monkeypatc
 def test_a_sweep_goes_on_with_no_other_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither ``--resume`` nor a process that runs a batch takes a file that was edited."""
     from tmepde.cli import sweep
-    from tmepde.sweep import create, engine, run_batch, store
+    from tmepde.sweep import create, engine, origin, run_batch, store
 
     monkeypatch.setenv("TMEPDE_ALLOW_CODE", "1")
     (folder / "a.toml").write_text(TEXT + '[sweep]\nbatch = 1\n[sweep.grid]\n"model.decay" = ["0.5 1/h", "1 1/h"]\n')
     out = folder / "sweep.zarr"
     create(config.load(folder / "a.toml"), out)
     assert run_batch(out, 0).ok == 1 and list(json.loads(store.head(out)["code_sha256"])) == ["own.py"]
-    engine.check_same(config.load(folder / "a.toml"), out)
+    origin.check_same(config.load(folder / "a.toml"), out)
     (folder / "own.py").write_text(OWN.replace('"u.loss": ', '"u.loss": 2 * '))
     with pytest.raises(Stop, match="own.py was edited since. Take back"):
         sweep.run(folder / "a.toml", out, [], sweep.Where(), None, resume=True)

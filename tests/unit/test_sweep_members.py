@@ -9,8 +9,8 @@ import pytest
 from tmepde import config as configs
 from tmepde.cli.exits import Stop
 from tmepde.config.modules import catalogue
-from tmepde.sweep import create, pending, run_batch, store
-from tmepde.sweep.engine import ChangedConfig, check_same, ordered
+from tmepde.sweep import ChangedConfig, check_same, create, pending, run_batch, store
+from tmepde.sweep.engine import ordered
 from tmepde.sweep.members import Members
 
 BASE = """

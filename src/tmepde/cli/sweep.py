@@ -53,7 +53,7 @@ def run(
     from tmepde.cli.integrity import mended
     from tmepde.io.root import DamagedError
     from tmepde.sweep import check_same, create
-    from tmepde.sweep.engine import keep_up
+    from tmepde.sweep.origin import keep_up
 
     if out.exists() and not resume:
         raise Stop(BAD_INPUT, f"{out} exists already. Choose another name, or add --resume to run what is pending.")

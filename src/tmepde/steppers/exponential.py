@@ -310,7 +310,8 @@ def _amounts(
                 else problem.total(rates.loss[name]) / problem.total(jnp.ones_like(change[name]))
             )
             if jnp.size(weights[0][name]) == 1:
-                sides = [problem.total(s.rates.side_source.get(name, jnp.zeros_like(change[name]))) for s in stages]
+                known = [s.rates.side_source for s in stages]
+                sides = [problem.total(found[name]) if name in found else 0.0 for found in known]
                 terms = [sum(of) for of in zip(sources, sides, drifts, strict=True)]
                 gained = [w[name] * (t - lost) for w, t, lost in zip(weights, terms, losses, strict=True)]
             else:
@@ -319,5 +320,5 @@ def _amounts(
             lost = mean * integral + half * sum(part - mean * u for part, u in zip(losses, amounts, strict=True))
             inside = closed and name not in rates.side_source
             inflow = half * sum(drifts) if inside else problem.total(change[name]) - produced + lost
-        out.append(jnp.stack([jnp.reshape(x, ()) for x in (produced, lost, inflow + 0.0 * produced)]))
+        out.append(jnp.stack([jnp.reshape(x, ()) for x in (produced, lost, inflow)]))
     return jnp.stack(out)

@@ -8,7 +8,8 @@
 :mod:`~tmepde.sweep.store` says what the store looks like, ``executors`` has the ways to run batches.
 """
 
-from tmepde.sweep.engine import BatchReport, ChangedConfig, check_same, create, fail, pending, run_batch
+from tmepde.sweep.engine import BatchReport, create, fail, pending, run_batch
 from tmepde.sweep.gather import gather
+from tmepde.sweep.origin import ChangedConfig, check_same
 
 __all__ = ["BatchReport", "ChangedConfig", "check_same", "create", "fail", "gather", "pending", "run_batch"]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 from tmepde import config as configs
 from tmepde.io.store import StoreError
 from tmepde.sweep import store, width
+from tmepde.sweep.origin import FOLDER, GIVEN, folder, given
 from tmepde.sweep.store import Array
 from tmepde.sweep.table import Table, table
 
@@ -40,10 +40,6 @@ class BatchReport:
 _TRIED = 16
 #: scenarios that are tried until one can be built
 _ATTEMPTS = 32
-
-
-class ChangedConfig(ValueError):
-    """The store is of another config, or of other code that it names; the message says what differs."""
 
 
 def ordered(config: Any) -> Table:
@@ -96,8 +92,8 @@ def _attributes(config: Any, rows: Table, wide: width.Width, member: float) -> d
         **inputs(config),
         "precision": config.run.precision,
         "sweep_table_hash": rows.digest,
-        _GIVEN: _given(config),
-        "config_folder": _folder(config),
+        GIVEN: given(config),
+        FOLDER: folder(config),
         "mapped": wide.mapped,
         "member_bytes": round(member),
         # where every batch begins another structure, there is nothing to be said
@@ -264,8 +260,6 @@ def _fields(config: Any, scenario: Any, times: np.ndarray, kind: Any) -> dict[st
     return found
 
 
-#: attribute with the config as it was given
-_GIVEN = "config_given"
 #: hashes of the files of a config that names none
 _NONE = "{}"
 
@@ -306,68 +300,6 @@ def _members(config: Any, rows: Table) -> Any:
     return _kept[0][1]
 
 
-#: keys that may change while a sweep goes on: they change no scenario
-_FREE = ("description", "sweep.batch", "sweep.slurm")
-
-
-def check_same(config: Any, out: Path) -> None:
-    """Refuse to go on with a store of another config.
-
-    Raises:
-        ChangedConfig: with the keys, the Python files or the pictures that differ.
-    """
-    from tmepde.io.provenance import edited
-
-    attributes = store.head(Path(out))
-    old, new = _flat(tomllib.loads(attributes["config"])), _flat(tomllib.loads(config.toml()))
-    changed = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
-    if not changed and _shaped(config):  # what is given stays where a swept preset would put its own value
-        old, new = (_flat(tomllib.loads(text)) for text in (attributes.get(_GIVEN, ""), _given(config)))
-        changed = [k for k in sorted({*old} ^ {*new}) if k.startswith("model.")]
-    changed = [k for k in changed if not any(k == free or k.startswith(f"{free}.") for free in _FREE)]
-    if changed:
-        shown = [f"  {k}: {old.get(k, 'nothing')!r} in the store, {new.get(k, 'nothing')!r} now" for k in changed[:12]]
-        more = [f"  and {len(changed) - 12} more"] if len(changed) > 12 else []
-        told = "\n".join([*shown, *more])
-        raise ChangedConfig(f"{out} was made from another config. What differs:\n{told}\nGive the store another name.")
-    if told := edited(attributes, config):
-        raise ChangedConfig(f"{out} {told}")
-
-
-def _shaped(config: Any) -> bool:
-    """Whether a word of the model varies: a preset, or its kind."""
-    from tmepde.sweep.members import shaping
-
-    return any(path.startswith("model.") for path in shaping(table(config)))
-
-
-def _given(config: Any) -> str:
-    """The config as it was given, as TOML."""
-    import tomli_w
-
-    return tomli_w.dumps(config.given)
-
-
-def _flat(table: Any, path: str = "") -> dict[str, Any]:
-    """Values by dotted path; lists whole."""
-    if not isinstance(table, dict):
-        return {path: table}
-    return {k: v for name, one in table.items() for k, v in _flat(one, f"{path}.{name}" if path else name).items()}
-
-
-def keep_up(config: Any, out: Path) -> None:
-    """Let batches look for the files that the config names where ``config`` is now, which :func:`check_same` took.
-
-    Raises:
-        WriteError: of the disk.
-    """
-    store.amend(Path(out), config_folder=_folder(config))
-
-
-def _folder(config: Any) -> str:
-    return str(Path(config.folder).resolve())
-
-
 def pending(out: Path) -> list[int]:
     """Batches that have not been run."""
     return store.pending(Path(out))
@@ -384,7 +316,7 @@ def ready(out: Path) -> tuple[Any, Table]:
 
     attributes = store.head(Path(out))
     made_of = (attributes.get(name, _NONE) for name in (CODE, PICTURES))
-    config, rows = _known(attributes.get(_GIVEN, attributes["config"]), attributes["config_folder"], str(out), *made_of)
+    config, rows = _known(attributes.get(GIVEN, attributes["config"]), attributes[FOLDER], str(out), *made_of)
     if rows.digest != attributes["sweep_table_hash"]:
         raise StoreError(f"{out} holds other scenarios than this version of tmepde makes of its config. Run it again.")
     return config, rows
