@@ -71,6 +71,30 @@ def test_batches_that_share_a_worker_with_one_that_kills_it_are_not_blamed(clien
     assert list(found.failed) == [2]
 
 
+def test_batch_whose_worker_dies_before_anybody_asks_is_done(monkeypatch):
+    """What a worker of dask holds is lost with it; the batch's rows are in the store."""
+    finished = dask_batches._finished
+
+    def late(client, running):
+        ended = finished(client, running)
+        if ended:
+            alone.scale(0)
+            until = time.monotonic() + 30
+            while client.scheduler_info()["workers"] and time.monotonic() < until:
+                time.sleep(0.05)
+        return ended
+
+    monkeypatch.setattr(dask_batches, "_finished", late)
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, memory_limit=0, dashboard_address="127.0.0.1:0", host="127.0.0.1"
+        ) as alone,
+        distributed.Client(alone) as client,
+    ):
+        found = dask_batches.run_batches(client, abs, [3], at_once=1, tell=lambda line: None)
+    assert found.done == [3]
+
+
 def test_full_disk_ends_the_sweep_and_is_not_blamed_on_a_batch(client):
     def full(batch):
         raise OSError(28, "No space left on device")

@@ -66,7 +66,7 @@ def run_batches(
         Environment: if there is no worker for ``patience`` seconds, the scheduler is gone, or a worker met a full
             disk or the like, which the other batches would meet as well.
     """
-    from distributed import CancelledError, KilledWorker
+    from distributed import KilledWorker
 
     result = Result()
     waiting, suspects, deaths = deque(batches), deque[int](), Counter[int]()
@@ -81,7 +81,7 @@ def run_batches(
         for future in _finished(client, running):
             batch = running.pop(future)
             try:
-                future.result(timeout=60)
+                _raise_what_it_raised(future)
                 result.done.append(batch)
                 tell(f"batch {batch} done, {len(waiting) + len(suspects) + len(running)} left")
             except KilledWorker:
@@ -94,8 +94,6 @@ def run_batches(
                         f"the worker was killed {TRIES} times, once with no other at work (out of memory?)"
                     )
                     tell(f"batch {batch} failed: {result.failed[batch]}")
-            except CancelledError:
-                raise Environment("The dask scheduler is gone. Continue with --resume.") from None
             except (OSError, MemoryError) as error:
                 raise Environment(f"A worker stopped at batch {batch}: {type(error).__name__}: {error}") from error
             except Exception as error:
@@ -112,13 +110,25 @@ def run_batches(
     return result
 
 
+def _raise_what_it_raised(future: Any) -> None:
+    """Raise the error of a batch that ended, if there is one.
+
+    Its result is not asked for. It is nothing, and the worker that holds it may have been killed since by the batch
+    that came next: the scheduler would have the batch, whose rows are written, run once more.
+    """
+    if future.status == "error":
+        raise future.exception()
+
+
 def _finished(client: Any, running: dict[Any, int]) -> list[Any]:
     """Futures that ended, waiting a second at most."""
-    from distributed import wait
+    from distributed import CancelledError, wait
 
     if client.status not in ("running", "connecting"):
         raise Environment("The dask scheduler is gone. Continue with --resume.")
     try:
         return list(wait(list(running), timeout=1.0, return_when="FIRST_COMPLETED").done)
+    except CancelledError:
+        raise Environment("The dask scheduler is gone. Continue with --resume.") from None
     except TimeoutError:
         return [f for f in running if f.status != "pending"]
