@@ -17,6 +17,7 @@ The limits of the call are assumed. 1000 cells/mm³ are about 10 nuclei/mm² of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +56,7 @@ class Arm:
         self.dataset = dataset
         self.days = np.asarray(dataset["time"].values, float) / 24.0
         self.volume = np.asarray(dataset["cell_volume"].values, float).ravel()
+        self._amounts: dict[tuple[str, int], float] = {}
         self.nest = self._nest()
 
     def _nest(self) -> np.ndarray:
@@ -72,7 +74,7 @@ class Arm:
             return stroma
         return np.where(np.nan_to_num(self.dataset["region_margin_distance"].values).ravel() <= NEAR, stroma, 0.0)
 
-    @property
+    @cached_property
     def last(self) -> int:
         """Index of the last time with a result (an arm that stopped early is padded with NaN)."""
         name = next((n for n in (*TUMOUR, *CAR_T, "oxygen", *map(str, self.dataset.data_vars)) if self.has(n)), None)
@@ -117,9 +119,16 @@ class Arm:
 
     def amount(self, names: Sequence[str], index: int) -> float:
         """Cells in the domain, in the unit of :data:`AMOUNTS`."""
-        density = self._sum(names, index)
-        factor = AMOUNTS[self.dataset["cell_volume"].attrs["units"]][0]
-        return float("nan") if density is None else float(np.sum(self.volume * density)) * factor
+        found = [n for n in names if self.has(n)]
+        return sum(self._amount(n, index) for n in found) if found else float("nan")
+
+    def _amount(self, name: str, index: int) -> float:
+        """Of one field, which several measures ask for: read from the store once."""
+        key = (name, index)
+        if key not in self._amounts:
+            factor = AMOUNTS[self.dataset["cell_volume"].attrs["units"]][0]
+            self._amounts[key] = float(np.sum(self.volume * self.field(name, index))) * factor
+        return self._amounts[key]
 
     def burden(self, index: int) -> float:
         """Tumour cells of both kinds relative to the start."""
