@@ -30,6 +30,7 @@ from tmepde.coefficients import (
 from tmepde.grid import Grid
 from tmepde.parameter import out_of_bounds
 from tmepde.process import Process
+from tmepde.sharing import Sharing
 from tmepde.species import KINDS, Species
 
 
@@ -101,8 +102,8 @@ class Model(Whole):
 class System(Whole):
     """A model together with its interventions: all that a stepper needs to know.
 
-    ``species`` are those of the model and those the interventions bring; two interventions may share a species if they
-    declare it alike.
+    ``species`` are those of the model and those the interventions bring; what two of them both bring is one species
+    (:mod:`tmepde.sharing`).
     """
 
     model: Model
@@ -111,14 +112,13 @@ class System(Whole):
 
     def __init__(self, model: Model, interventions: Mapping[str, Any] | None = None):
         self.model, self.interventions = model, dict(interventions or {})
-        brought: dict[str, Species] = {}
-        for name in sorted(self.interventions):
+        sharing = Sharing(self.interventions, model.grid)
+        for name, brought in sharing.brought.items():
             check_required(name, self.interventions[name], model.processes)
-            for key, species in self.interventions[name].species(model.grid).items():
+            for key in brought:
                 if key in model.species:
                     raise ValueError(f"Intervention {name!r} brings the species {key!r}, which the model already has.")
-                brought.setdefault(key, species)
-        self.brought = brought
+        self.brought = sharing.species()
         for name, species in self.species.items():
             if species.carrier and species.carrier not in self.species:
                 raise ValueError(unknown(f"carrier of {name!r}", species.carrier, self.species))
@@ -147,7 +147,7 @@ class System(Whole):
         return state
 
     def tissue(self, clock: Any, state: State) -> tuple[Tissue, list[tuple[Any, Any]]]:
-        """Tissue quantities with therapies applied, and each intervention's (strength, effects)."""
+        """Tissue quantities with therapies applied, and what these state with its weights."""
         quantities = dict(self.model.tissue)
         base = Tissue(self.grid, dict(quantities))
         for name in sorted(self.model.processes):
@@ -156,12 +156,15 @@ class System(Whole):
             for key, factor in self.model.processes[name].factors(clock, state, base).items():
                 scale(quantities, key, factor)
         before = Tissue(self.grid, dict(quantities))
-        therapies = sorted(self.interventions.items())
-        stated = [(one.strength, self._effects(name, clock, state, before)) for name, one in therapies]
+        rest = {
+            n: jnp.broadcast_to(jnp.asarray(s.initial, state[n].dtype), state[n].shape) for n, s in self.brought.items()
+        }
+        ask = functools.partial(self._effects, clock, before)
+        stated = Sharing(self.interventions, self.grid).stated(ask, state, rest)
         _apply(quantities, stated, dotted=False)
         return Tissue(self.grid, quantities), stated
 
-    def _effects(self, name: str, clock: Any, state: State, tissue: Tissue) -> Any:
+    def _effects(self, clock: Any, tissue: Tissue, name: str, state: State) -> Any:
         """What a therapy does, checked. It is given a state of its own: what it writes there is not for others."""
         ask = functools.partial(self.interventions[name].effects, clock, dict(state), tissue)
         kinds = {n: s.kind for n, s in self.species.items()}
@@ -201,27 +204,25 @@ class System(Whole):
         following = [p for _, p in sorted(self.model.processes.items()) if type(p).aftermath is not Process.aftermath]
         if not following:
             return
+        killed: dict[str, Any] = {}
+        for weight, effects in stated:
+            add(killed, {n: weight * value for n, value in effects.hazard.items()})
         dying = dict(deaths)
-        for strength, effects in stated:
-            add(dying, {n: strength * value / clock.step for n, value in effects.hazard.items()})
+        add(dying, {n: -jnp.expm1(-value) / clock.step for n, value in killed.items()})  # no more than there are
         for one in following:
             add(terms, one.aftermath(clock, state, tissue, dying))
 
     def _kinetics(self, clock: Any, state: State, tissue: Tissue) -> dict[str, Any]:
-        """What the body does to the drugs that interventions bring; of several owners the first by name counts."""
-        terms: dict[str, Any] = {}
-        taken: set[str] = set()
-        for name in sorted(self.interventions):
-            one = self.interventions[name]
-            brought = set(one.species(self.grid))
-            for target, value in one.kinetics(clock, state, tissue).items():
+        """What the body does to the drugs that interventions bring."""
+        sharing = Sharing(self.interventions, self.grid)
+        answers = {}
+        for name, brought in sharing.brought.items():
+            answers[name] = self.interventions[name].kinetics(clock, state, tissue)
+            for target in answers[name]:
                 species = target.rpartition(".")[0]
                 if species not in brought:
                     raise KeyError(unknown("species of its own", species, brought) + f" (kinetics of {name!r})")
-                if species not in taken:
-                    terms[target] = value
-            taken |= brought
-        return terms
+        return sharing.kinetics(answers)
 
     def hazards(self, clock: Any, state: State) -> dict[str, Any]:
         """Summed log-kill Λ per species that falls into the step of ``clock``."""

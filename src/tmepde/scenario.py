@@ -15,6 +15,7 @@ from tmepde.coefficients import unknown
 from tmepde.model import Model, System
 from tmepde.parameter import parameters
 from tmepde.schedule import schedules
+from tmepde.sharing import Sharing
 
 
 class Scenario(eqx.Module):
@@ -113,6 +114,11 @@ class Scenario(eqx.Module):
             doses = sum(s.at.shape[0] for s in schedules(one))
             lines.insert(-1, f"├─ {name}: {type(one).__name__}, {doses} dose(s), brings {brings}")
         return "\n".join(lines)
+
+
+def mixtures(scenario: Scenario) -> list[str]:
+    """Sentences for therapies that are given together, bring the same and differ in what it does."""
+    return Sharing(scenario.interventions, scenario.model.grid).mixtures()
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -81,13 +81,20 @@ def test_names_do_not_matter(registry, compiled, full, clock, populated_registry
 
 
 def test_strength_interpolates_linearly(registry, clock, populated_registry):
-    """Half strength states half of every effect: the mean of off and on, for each therapy alone."""
+    """Half strength states half of every effect: the mean of off and on, for each therapy alone, where nothing of what
+    it brings is there yet."""
+    begun = {
+        n: registry.system.brought[n].initial + 0 * u
+        for n, u in populated_registry.items()
+        if n in registry.system.brought
+    }
+    begun = {**populated_registry, **begun}
 
     @jax.jit
     def stated(strengths):
         system = registry.at(strengths)
-        tissue, _ = system.tissue(clock, populated_registry)
-        return tissue.quantities, system.hazards(clock, populated_registry)
+        tissue, _ = system.tissue(clock, begun)
+        return tissue.quantities, system.hazards(clock, begun)
 
     off = stated(registry.only())
     for label in registry.labels:

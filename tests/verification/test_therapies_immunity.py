@@ -172,7 +172,8 @@ def test_debris_is_the_sum_of_deaths_and_sets_damp_free(model):
     system = System(model, rays)
     state = system.initial_state(jnp.float64)
     found, hazard = system.coefficients(CLOCK, state), system.hazards(CLOCK, state)
-    lost = sum((found.loss[n] + hazard[n] / CLOCK.step) * state[n] for n in ("tumour", "tumour_negative"))
+    dying = {n: -np.expm1(-np.asarray(hazard[n])) / CLOCK.step for n in ("tumour", "tumour_negative")}
+    lost = sum((found.loss[n] + dying[n]) * state[n] for n in dying)
     lost = lost - float(model.processes["antigen_loss"].rate) * state["tumour"]  # no death
     np.testing.assert_allclose(found.source["dead_cells"], lost, rtol=1e-9)
     content = float(model.processes["debris"].content)

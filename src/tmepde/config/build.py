@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from tmepde.model import Model
 from tmepde.observables import every_species, standard, systemic
 from tmepde.physiology import MILIEU
 from tmepde.region import Region
-from tmepde.scenario import Scenario
+from tmepde.scenario import Scenario, mixtures
 from tmepde.schedule import Schedule, every
 
 _CONDITIONS = {"no_flux": NoFlux, "dirichlet": Dirichlet, "robin": Robin, "prescribed_flux": PrescribedFlux}
@@ -72,6 +73,9 @@ def build(config: Any, region: Region | None = None) -> Build:
         plan[name] = at(f"interventions.{name}", functools.partial(intervention_of, section, config.folder))
     scenario = at("", lambda: Scenario(model, interventions=plan, until=config.run.until, observables=watched))
     at("model", lambda: check_fields(scenario.system.species, model.grid.axes, scenario.observables))
+    for arm, members in config.all_arms.items():
+        for told in mixtures(scenario.only(members)):
+            warnings.warn(f"Arm {arm!r}: {told}", stacklevel=2)
     save = config.run.save
     return Build(
         scenario=scenario,

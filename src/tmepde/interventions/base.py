@@ -3,7 +3,8 @@
     value = base · Π_i (1 + strength_i (f_i − 1)) + Σ_i strength_i r_i ,      u ← u · exp(−Σ_i strength_i Λ_i)
 
 ``scale`` holds the f, ``add`` the r, ``hazard`` the Λ. Products and sums commute, so the order of interventions cannot
-matter, and strength 0 is absence.
+matter, and strength 0 is absence. What a therapy does by way of the species that it brought is weighted by its share in
+these instead (:mod:`tmepde.sharing`): strength ½ is half a dose, and a dose in two entries is one dose.
 """
 
 from __future__ import annotations
@@ -45,11 +46,13 @@ class Intervention(eqx.Module):
     """Base of all therapies. ``strength`` is traced: 0 = off, 1 = as prescribed.
 
     ``requires`` names the processes of the model that must be there for the therapy to act on; ``reviews`` the
-    strategies of :data:`tmepde.interventions.reviews.STRATEGIES` that the therapy covers.
+    strategies of :data:`tmepde.interventions.reviews.STRATEGIES` that the therapy covers; ``records`` names species it
+    brings that only record the tissue, rather than act.
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
     reviews: ClassVar[tuple[int, ...]] = ()
+    records: ClassVar[tuple[str, ...]] = ()
 
     strength: Any = param(
         "1", doc="0 is off, 1 is as prescribed", default=1.0, bounds=(0.0, 1.0), status="derived", kw_only=True
@@ -63,7 +66,8 @@ class Intervention(eqx.Module):
         """Coefficients of the species the therapy brings: what the body does to the drug. Default: none.
 
         These are not weighted by ``strength`` (half a dose is cleared as fast as a whole one) and see the treated
-        tissue, so that better perfusion brings more drug. Of therapies that share a species the first by name counts.
+        tissue, so that better perfusion brings more drug. Of therapies that bring the same the mean
+        by strength counts.
         """
         return {}
 

@@ -15,18 +15,22 @@ from tmepde.species import Species
 
 _TUMOUR = ("tumour", "tumour_negative")
 _T_CELLS = ("car_t", "car_t_exhausted")
+#: h, in which the memory of oxygen follows it
+_MEMORY = 1e-4
 
 
 class Radiotherapy(Intervention):
     """−ln S = Σᵢ (α dᵢ m + β dᵢ² m²), m = (O·OER + K)/((O + K) OER): linear-quadratic, modified by oxygen.
 
-    The law is applied per fraction and in proportion to the part of the fraction that falls into a step, so that the
-    kill does not depend on the step. T cells in the field die with their own α; those in blood are spared. For days
-    after, dx/dt = dose rate − x/τ, endothelium holds T cells better and the tumour calls them: adhesion and chemokine
-    × (1 + g x/(x + x_h)), which low doses already do.
+    The law is applied per fraction and in proportion to the part of the fraction that falls into a step, with the
+    oxygen O that there was before the fraction (dz/dt = (O − z)/τ between fractions, 0 during one): cells that will die
+    still breathe, so that the kill does not depend on the step. T cells in the field die with their own α; those in
+    blood are spared. For days after, dx/dt = dose rate − x/τ, endothelium holds T cells better and the tumour calls
+    them: adhesion and chemokine × (1 + g x/(x + x_h)), which low doses already do.
     """
 
     reviews: ClassVar[tuple[int, ...]] = (16, 37)
+    records: ClassVar[tuple[str, ...]] = ("radiation_oxygen", "radiation_oxygen_weight")
 
     dose: Any = dose("Gy", doc="fractions; 2 Gy each is usual")
     alpha: Any = param(
@@ -73,13 +77,24 @@ class Radiotherapy(Intervention):
 
     def species(self, grid: Any) -> dict[str, Any]:
         level = Species(0.0, kind="compartment", unit="Gy", long_name="Dose still felt by endothelium", negligible=1e-2)
-        return {"radiation_response": level}
+        known = Species(0.0, kind="compartment", unit="1", long_name="Memory of oxygen, weight", negligible=1.0)
+        before = Species(0.0, kind="local", unit="mmHg", long_name="Oxygen before a fraction", negligible=10.0)
+        return {"radiation_response": level, "radiation_oxygen": before, "radiation_oxygen_weight": known}
 
     def kinetics(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        return {"radiation_response.loss": 1.0 / self.recruiting_time}
+        return {
+            "radiation_response.loss": 1.0 / self.recruiting_time,
+            "radiation_oxygen.source": state["oxygen"] / _MEMORY,
+            "radiation_oxygen.loss": 1.0 / _MEMORY,
+            "radiation_oxygen_weight.source": 1.0 / _MEMORY,
+            "radiation_oxygen_weight.loss": 1.0 / _MEMORY,
+        }
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
-        oxygen = state["oxygen"]
+        weight = state["radiation_oxygen_weight"]
+        known = weight > 0.5  # not in the first step of a run
+        oxygen = jnp.where(known, state["radiation_oxygen"] / jnp.where(known, weight, 1.0), state["oxygen"])
+        follows = jnp.where((clock.rate(self.dose) > 0) & known, 0.0, 1.0)
         modifier = (oxygen * self.enhancement + self.oxygen_half) / ((oxygen + self.oxygen_half) * self.enhancement)
         linear = jnp.sum(clock.doses(self.dose))
         quadratic = jnp.sum(clock.doses(self.dose) * self.dose.amount)  # Σ fraction_i d_i²
@@ -90,6 +105,11 @@ class Radiotherapy(Intervention):
             scale={
                 "adhesion": 1.0 + self.adhesion_gain * felt,
                 "chemokine.source": 1.0 + self.chemokine_gain * felt,
+                **{
+                    f"radiation_oxygen{which}.{term}": follows
+                    for which in ("", "_weight")
+                    for term in ("source", "loss")
+                },
             },
             add={"radiation_response.source": clock.rate(self.dose)},
             hazard={**dict.fromkeys(_TUMOUR, tumour), **dict.fromkeys(_T_CELLS, lymphocytes)},

@@ -1,0 +1,208 @@
+"""What therapies bring with them, and who answers for it.
+
+Two entries of one therapy (an antibody in two doses, two regimens of which each arm takes one) bring the same species.
+What is there of it is one amount, and acts once. So what a therapy states is taken apart by what it would state if
+nothing of that were there:
+
+    at rest   the doses, and what is done to cells beforehand:     × strength
+    beyond    what the drug, the enzyme, the cells that are there do:    × share, and not once more × strength
+
+The share of a therapy is its strength over the sum of those who bring the same: entries that are alike act as one, of
+two regimens the one that is given counts by its own numbers, and of two that differ and are both given the mean.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tmepde._types import State, is_traced
+from tmepde.coefficients import add, times
+from tmepde.parameter import parameters
+
+#: numbers of a therapy that say where and how much, not what the drug does
+_PLACES = ("strength", "site", "width", "depth")
+
+
+class Part(NamedTuple):
+    """A part of what therapies state, as :class:`tmepde.interventions.Effects`."""
+
+    scale: dict[str, Any]
+    add: dict[str, Any]
+    hazard: dict[str, Any]
+
+
+class Sharing:
+    """Which therapies bring the same species, and the share that each has in them."""
+
+    def __init__(self, interventions: Mapping[str, Any], grid: Any):
+        self.interventions = interventions
+        self.brought = {name: interventions[name].species(grid) for name in sorted(interventions)}
+        owners: dict[str, list[str]] = {}
+        for name, species in self.brought.items():
+            for key in species:
+                owners.setdefault(key, []).append(name)
+        #: by species: who brings it
+        self.owners = {key: tuple(names) for key, names in owners.items()}
+        groups = {name: {name} for name in self.brought}
+        for names in self.owners.values():
+            joined = set().union(*(groups[n] for n in names))
+            groups |= dict.fromkeys(joined, joined)
+        #: by therapy: it and those that bring the same, if only by way of others
+        self.group = {name: tuple(sorted(group)) for name, group in groups.items()}
+
+    def species(self) -> dict[str, Any]:
+        """Every species that is brought, once; numbers that differ among its owners as means by share.
+
+        Raises:
+            ValueError: where two owners declare it as two kinds of thing.
+        """
+        found = {}
+        for key, names in self.owners.items():
+            declared = [self.brought[n][key] for n in names]
+            structures: list[Any] = [jax.tree.structure(one) for one in declared]
+            for name, structure in zip(names, structures, strict=True):
+                if structure != structures[0]:
+                    raise ValueError(
+                        f"Interventions {names[0]!r} and {name!r} both bring the species {key!r}, but declare it in "
+                        "two ways. Declare it alike, or give it two names."
+                    )
+            mean = functools.partial(_mean, self.shares(names))
+            found[key] = jax.tree.map(mean, *declared)
+        return found
+
+    def shares(self, names: Sequence[str]) -> list[Any]:
+        """Strength of each over the sum; equal shares where all are off."""
+        if len(names) == 1:
+            return [1.0]
+        strengths = [self.interventions[n].strength for n in names]
+        xp = jnp if is_traced(strengths) else np
+        total = sum(strengths)
+        return [xp.where(total > 0, s / xp.where(total > 0, total, 1.0), 1.0 / len(names)) for s in strengths]
+
+    def kinetics(self, answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """One set of coefficients of what is brought, of the ``answers`` of every therapy."""
+        terms: dict[str, Any] = {}
+        for key, names in self.owners.items():
+            for name, weight in zip(names, self.shares(names), strict=True):
+                own = {t: v for t, v in answers[name].items() if t.rpartition(".")[0] == key}
+                add(terms, own if len(names) == 1 else {t: times(v, weight) for t, v in own.items()})
+        return terms
+
+    def stated(self, ask: Callable[[str, State], Any], state: State, rest: State) -> list[tuple[Any, Any]]:
+        """(weight, effects) of all therapies.
+
+        Args:
+            ask: what a therapy states at a state.
+            rest: the initial values of what is brought.
+        """
+        found: list[tuple[Any, Any]] = []
+        acting = {n: set(b) - set(getattr(type(self.interventions[n]), "records", ())) for n, b in self.brought.items()}
+        for name, keys in acting.items():
+            if not keys:
+                found.append((self.interventions[name].strength, ask(name, state)))
+        for group in sorted({self.group[name] for name, keys in acting.items() if keys}):
+            together = Part({}, {}, {})
+            for name, share in zip(group, self.shares(group), strict=True):
+                strength, keys = self.interventions[name].strength, acting[name]
+                here = ask(name, state)
+                common = {k for k in keys if len(self.owners[k]) > 1}
+                still = ask(name, {**state, **{k: rest[k] for k in keys}})
+                alone = ask(name, {**state, **{k: rest[k] for k in common}}) if common and common != keys else None
+                found.append((strength, still))
+                given = strength > 0  # what is left of an earlier run does not act where the therapy is off
+                if len(group) == 1:
+                    found.append((1.0, _switched(_beyond(here, still), given)))
+                    continue
+                if alone is not None:
+                    found.append((1.0, _switched(_beyond(alone, still), given)))
+                _gather(together, _switched(_beyond(here, alone or still), given), share)
+            if len(group) > 1:
+                scale = {target: 1.0 + change for target, change in together.scale.items()}
+                found.append((1.0, Part(scale, together.add, together.hazard)))
+        return found
+
+    def mixtures(self) -> list[str]:
+        """Sentences for therapies that are given together, bring the same and differ in what it does."""
+        told = []
+        for group in sorted(set(self.group.values())):
+            given = [n for n in group if not is_traced(self.interventions[n]) and _on(self.interventions[n].strength)]
+            for one, other in zip(given, given[1:], strict=False):
+                a, b = self.interventions[one], self.interventions[other]
+                differ = _differing(a, b) if type(a) is type(b) else []
+                if differ:
+                    common = sorted(set(self.brought[one]) & set(self.brought[other]))
+                    told.append(
+                        f"{one!r} and {other!r} are given together and bring the same ({', '.join(common)}), but "
+                        f"differ in {', '.join(f'`{n}`' for n in differ)}: means of their numbers count. "
+                        "Make them alike, or give one at a time."
+                    )
+        return told
+
+
+def _on(strength: Any) -> bool:
+    return bool(np.any(np.asarray(strength) > 0))
+
+
+def _differing(one: Any, other: Any) -> list[str]:
+    """Names of numbers of two therapies of a kind that differ, but for doses and places."""
+    found = []
+    for name in parameters(type(one)):
+        if name in _PLACES:
+            continue
+        a, b = getattr(one, name), getattr(other, name)
+        if (a is None) != (b is None) or (a is not None and not np.array_equal(np.asarray(a), np.asarray(b))):
+            found.append(name)
+    return found
+
+
+def _mean(weights: Sequence[Any], *values: Any) -> Any:
+    first = values[0]
+    if not isinstance(first, jax.Array | np.ndarray):
+        return first
+    if not is_traced(values) and all(np.array_equal(first, v) for v in values[1:]):
+        return first
+    total = sum(w * v for w, v in zip(weights, values, strict=True))
+    return total if isinstance(total, jax.Array) else np.asarray(total)
+
+
+def _beyond(here: Any, still: Any) -> Part:
+    """What ``here`` states more than ``still``: factors as ratios, terms as differences."""
+    return Part(
+        scale={t: _ratio(f, still.scale[t]) if t in still.scale else f for t, f in here.scale.items()},
+        add={t: _difference(r, still.add.get(t)) for t, r in here.add.items()},
+        hazard={t: _difference(r, still.hazard.get(t)) for t, r in here.hazard.items()},
+    )
+
+
+def _ratio(value: Any, base: Any) -> Any:
+    """``value``/``base``, 1 where the base is 0: what is stopped at rest is stopped."""
+    return jnp.where(base != 0, value / jnp.where(base != 0, base, 1.0), 1.0)
+
+
+def _difference(value: Any, base: Any) -> Any:
+    if base is None:
+        return value
+    total: dict[str, Any] = {"": value}
+    add(total, {"": times(base, -1.0)})
+    return total[""]
+
+
+def _switched(effects: Part, given: Any) -> Part:
+    """``effects`` where the therapy is given, else none; bit for bit."""
+
+    def off(terms: Mapping[str, Any], nothing: float) -> dict[str, Any]:
+        return {t: jax.tree.map(lambda x: jnp.where(given, x, nothing), v) for t, v in terms.items()}
+
+    return Part(off(effects.scale, 1.0), off(effects.add, 0.0), off(effects.hazard, 0.0))
+
+
+def _gather(total: Part, effects: Part, share: Any) -> None:
+    add(total.scale, {t: share * (f - 1.0) for t, f in effects.scale.items()})
+    add(total.add, {t: times(r, share) for t, r in effects.add.items()})
+    add(total.hazard, {t: share * r for t, r in effects.hazard.items()})
