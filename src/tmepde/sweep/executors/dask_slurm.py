@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -46,7 +47,7 @@ def run(
         Environment: without SLURM, or when no worker comes.
         ImportError: without the extra ``cluster``.
     """
-    dask_batches.require("dask_jobqueue")
+    _load()
     queue.require()
     import dask
     from dask_jobqueue import SLURMCluster
@@ -64,12 +65,21 @@ def run(
 
 def job_script(store: Path, options: Slurm) -> str:
     """The script of a worker, as dask-jobqueue writes it; nothing is submitted."""
-    dask_batches.require("dask_jobqueue")
+    _load()
     from dask_jobqueue.slurm import SLURMJob
 
     given = settings(store, options)
     given.pop("scheduler_options")
     return SLURMJob(scheduler="tcp://SCHEDULER:PORT", name="worker", **given).job_script()
+
+
+def _load() -> None:
+    """Import ``dask_jobqueue``, which puts a handler of its own on Ctrl-C (it ends the process with 0)."""
+    dask_batches.require("dask_jobqueue")
+    before = signal.getsignal(signal.SIGINT)
+    import dask_jobqueue  # noqa: F401
+
+    signal.signal(signal.SIGINT, before)
 
 
 def settings(store: Path, options: Slurm) -> dict[str, Any]:
