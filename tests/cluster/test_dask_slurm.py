@@ -1,5 +1,6 @@
 """Dask workers as SLURM jobs, on a machine without SLURM."""
 
+import os
 import subprocess
 import sys
 
@@ -21,3 +22,38 @@ assert signal.getsignal(signal.SIGINT) is before
 def test_ctrl_c_is_left_to_the_command(tmp_path):
     """`dask_jobqueue` takes it when it is imported, and ends the process with 0."""
     subprocess.run([sys.executable, "-c", IMPORT], check=True, cwd=tmp_path, timeout=60)
+
+
+RUN = """
+import signal, sys, time
+from pathlib import Path
+from tmepde.config.slurm import Slurm
+from tmepde.sweep.executors import dask_slurm
+from tmepde.sweep.executors.base import Environment
+try:
+    dask_slurm.run(Path("doses.zarr").absolute(), [0, 1], Slurm(partition="nowhere"), interface="lo")
+except Environment as error:
+    print("Environment:", error)
+"""
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    """An environment with ``sbatch`` that does ``body``."""
+
+    def made(body):
+        program = tmp_path / "sbatch"
+        program.write_text(f"#!/bin/bash\n{body}\n")
+        program.chmod(0o755)
+        return {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    return made
+
+
+def test_jobs_that_slurm_refuses_are_not_waited_for(slurm, tmp_path):
+    there = slurm("echo 'sbatch: error: invalid partition specified: nowhere' >&2; exit 1")
+    said = subprocess.run(
+        [sys.executable, "-c", RUN], capture_output=True, text=True, check=True, cwd=tmp_path, timeout=60, env=there
+    )
+    assert said.stdout == "Environment: `sbatch` failed: sbatch: error: invalid partition specified: nowhere\n"
+    assert "Traceback" not in said.stderr

@@ -51,6 +51,7 @@ def run_batches(
     at_once: int,
     patience: float = 300.0,
     tell: Callable[[str], None] = print,
+    look: Callable[[], None] = lambda: None,
 ) -> Result:
     """Run ``task(batch)`` on the workers of ``client``.
 
@@ -61,6 +62,7 @@ def run_batches(
         at_once: batches given out at a time: as many as there will be workers.
         patience: seconds without any worker after which it is given up.
         tell: called with a line after each batch.
+        look: called every second; raises where no worker can come.
 
     Raises:
         Environment: if there is no worker for ``patience`` seconds, the scheduler is gone, or a worker met a full
@@ -100,6 +102,7 @@ def run_batches(
                 result.failed[batch] = f"{type(error).__name__}: {error}"
                 tell(f"batch {batch} failed: {result.failed[batch]}")
             future.release()
+        look()
         if client.scheduler_info()["workers"]:
             lonely = time.monotonic()
         elif time.monotonic() - lonely > patience:

@@ -6,19 +6,22 @@ interactive allocation or on a login node that allows it. ``slurm-array`` needs 
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import re
 import shlex
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tmepde.config.modules import code_allowed
 from tmepde.config.slurm import Slurm
 from tmepde.sweep.executors import dask_batches, queue
-from tmepde.sweep.executors.base import Result
+from tmepde.sweep.executors.base import Environment, Result
 from tmepde.sweep.executors.dask_local import task_anywhere
 from tmepde.sweep.executors.script import Script
 
@@ -44,7 +47,7 @@ def run(
         tell: called with a line after each batch.
 
     Raises:
-        Environment: without SLURM, or when no worker comes.
+        Environment: without SLURM, when it refuses the jobs, or when no worker comes.
         ImportError: without the extra ``cluster``.
     """
     _load()
@@ -54,13 +57,15 @@ def run(
     from distributed import Client
 
     jobs = min(options.max_parallel or JOBS, len(batches))
+    desk = _Desk()
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(dask_batches.SETTINGS))
-        cluster = stack.enter_context(SLURMCluster(**settings(store, options), interface=interface))
+        settled = settings(store, options)
+        cluster = stack.enter_context(SLURMCluster(job_cls=_job_of(desk), interface=interface, **settled))
         cluster.adapt(minimum_jobs=1, maximum_jobs=jobs, interval="2 s", wait_count=5)
         client = stack.enter_context(Client(cluster, timeout="60 s"))
         task = functools.partial(task_anywhere, str(store))
-        return dask_batches.run_batches(client, task, batches, at_once=jobs, patience=3600.0, tell=tell)
+        return dask_batches.run_batches(client, task, batches, at_once=jobs, patience=3600.0, tell=tell, look=desk.look)
 
 
 def job_script(store: Path, options: Slurm) -> str:
@@ -71,6 +76,37 @@ def job_script(store: Path, options: Slurm) -> str:
     given = settings(store, options)
     given.pop("scheduler_options")
     return SLURMJob(scheduler="tcp://SCHEDULER:PORT", name="worker", **given).job_script()
+
+
+@dataclass
+class _Desk:
+    """What SLURM said to the jobs that it was given."""
+
+    accepted: int = 0
+    refusal: str = ""
+
+    def look(self) -> None:
+        """Raise where it has taken none: the next would be refused as well."""
+        if self.refusal and not self.accepted:
+            raise Environment(f"`sbatch` failed: {self.refusal}")
+
+
+def _job_of(desk: _Desk) -> Any:
+    """The class of the jobs, which dask makes of itself; whether SLURM takes them is told at ``desk``."""
+    from dask_jobqueue.slurm import SLURMJob
+
+    class Job(SLURMJob):  # type: ignore[misc]
+        async def _submit_job(self, script_filename: str) -> Any:
+            try:
+                said = await super()._submit_job(script_filename)
+            except RuntimeError as error:
+                told = re.search(r"stderr:\s*(.*)", str(error), re.DOTALL)
+                desk.refusal = (told and told[1].strip()) or str(error)
+                raise asyncio.CancelledError from error  # any other error is printed with its traceback
+            desk.accepted += 1
+            return said
+
+    return Job
 
 
 def _load() -> None:
