@@ -1,12 +1,22 @@
 """Dask workers as SLURM jobs, on a machine without SLURM."""
 
 import os
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 pytest.importorskip("dask_jobqueue", reason="needs tmepde[cluster]")
+
+JOB = """
+import sys
+from pathlib import Path
+from tmepde.config.slurm import Slurm
+from tmepde.sweep.executors import dask_slurm
+sys.executable = "/my env/bin/python"
+print(dask_slurm.job_script(Path("/scratch/it's 5%/doses.zarr"), Slurm()))
+"""
 
 IMPORT = """
 import signal
@@ -22,6 +32,16 @@ assert signal.getsignal(signal.SIGINT) is before
 def test_ctrl_c_is_left_to_the_command(tmp_path):
     """`dask_jobqueue` takes it when it is imported, and ends the process with 0."""
     subprocess.run([sys.executable, "-c", IMPORT], check=True, cwd=tmp_path, timeout=60)
+
+
+def test_paths_with_blanks_quotes_and_percent_reach_the_worker_whole():
+    said = subprocess.run([sys.executable, "-c", JOB], capture_output=True, text=True, check=True, timeout=60).stdout
+    lines = [shlex.split(line.removeprefix("#SBATCH"), comments=True) for line in said.splitlines()]
+    files = [word for line in lines for word in line if word.startswith(("--error=", "--output="))]
+    assert [file.rpartition("/")[0] for file in files] == [
+        f"--{name}=/scratch/it's 5%%/doses.zarr.logs" for name in ("error", "output")
+    ]
+    assert ["/my env/bin/python", "-m"] in [line[:2] for line in lines]
 
 
 RUN = """

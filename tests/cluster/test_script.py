@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from tmepde.config.errors import ConfigError
 from tmepde.config.slurm import Slurm, seconds, with_options
+from tmepde.sweep.executors.base import BadPath
 from tmepde.sweep.executors.script import Script, job_name, ranges
 
 
@@ -86,6 +88,22 @@ def test_path_with_blanks_quotes_and_percent_reaches_the_program_whole(tmp_path)
     said = _bash(made.text, tmp_path, SLURM_ARRAY_TASK_ID="7")
     assert str(store) in said.stdout.splitlines()
     assert said.stdout.splitlines()[-6:] == ["--task", "7", "--per-task", "1", "--grace", "50"]
+
+
+@pytest.mark.parametrize("folder", ["a b", "o'brien", 'q"uote', "tab\ttab", "ha#sh", "#sh", "5% %j", "ü ñ", "do$l`"])
+def test_path_of_the_logs_reaches_slurm_whole(folder):
+    """sbatch takes quotes, escapes and comments as a shell does, and ``%%`` for a percent sign."""
+    text = script(store=f"/scratch/{folder}/doses.zarr").text
+    (line,) = (one for one in directives(text) if one.startswith("--output="))
+    assert shlex.split(line, comments=True) == [
+        f"--output=/scratch/{folder.replace('%', '%%')}/doses.zarr.logs/%A_%a.log"
+    ]
+
+
+@pytest.mark.parametrize("folder", ["back\\slash", "two\nlines"])
+def test_path_of_logs_that_slurm_cannot_take_is_refused(folder):
+    with pytest.raises(BadPath, match="cannot write logs into '/scratch/"):
+        _ = script(store=f"/scratch/{folder}/doses.zarr").text
 
 
 def _bash(text, tmp_path, **environment):

@@ -144,7 +144,7 @@ def _execute(out: Path, left: list[int], where: Where, options: Any) -> int:
 
 def _said(command: Callable[[], Any]) -> Any:
     """What ``command`` returns; what it cannot do, with its exit code."""
-    from tmepde.sweep.executors import Busy, Environment, TooManyTasks
+    from tmepde.sweep.executors import BadPath, Busy, Environment, TooManyTasks
 
     try:
         return command()
@@ -152,7 +152,7 @@ def _said(command: Callable[[], Any]) -> Any:
         raise Stop(LOCKED, str(error)) from None
     except Environment as error:
         raise Stop(ENVIRONMENT, str(error)) from None
-    except TooManyTasks as error:
+    except (BadPath, TooManyTasks) as error:
         raise Stop(BAD_INPUT, str(error)) from None
 
 

@@ -6,7 +6,19 @@ a result. The command line needs :func:`execute` (``tmepde sweep``) and :func:`r
 
 from __future__ import annotations
 
-from tmepde.sweep.executors.base import NAMES, Busy, Environment, Result, TooManyTasks
+from tmepde.sweep.executors.base import NAMES, BadPath, Busy, Environment, Result, TooManyTasks
 from tmepde.sweep.executors.execute import Sweep, execute, run_task, script, share
 
-__all__ = ["NAMES", "Busy", "Environment", "Result", "Sweep", "TooManyTasks", "execute", "run_task", "script", "share"]
+__all__ = [
+    "NAMES",
+    "BadPath",
+    "Busy",
+    "Environment",
+    "Result",
+    "Sweep",
+    "TooManyTasks",
+    "execute",
+    "run_task",
+    "script",
+    "share",
+]

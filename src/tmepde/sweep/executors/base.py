@@ -36,3 +36,7 @@ class Busy(RuntimeError):
 
 class TooManyTasks(ValueError):
     """The array would have more tasks than the cluster takes."""
+
+
+class BadPath(ValueError):
+    """A path that cannot be handed on."""

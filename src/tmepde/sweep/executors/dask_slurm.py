@@ -23,7 +23,7 @@ from tmepde.config.slurm import Slurm
 from tmepde.sweep.executors import dask_batches, queue
 from tmepde.sweep.executors.base import Environment, Result
 from tmepde.sweep.executors.dask_local import task_anywhere
-from tmepde.sweep.executors.script import Script
+from tmepde.sweep.executors.script import Script, logged
 
 #: jobs when ``max_parallel`` is left out
 JOBS = 8
@@ -57,10 +57,10 @@ def run(
     from distributed import Client
 
     jobs = min(options.max_parallel or JOBS, len(batches))
-    desk = _Desk()
+    desk, settled = _Desk(), settings(store, options)
+    Script(store, 1, (0,), options).logs.mkdir(exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(dask_batches.SETTINGS))
-        settled = settings(store, options)
         cluster = stack.enter_context(SLURMCluster(job_cls=_job_of(desk), interface=interface, **settled))
         cluster.adapt(minimum_jobs=1, maximum_jobs=jobs, interval="2 s", wait_count=5)
         client = stack.enter_context(Client(cluster, timeout="60 s"))
@@ -95,7 +95,7 @@ def _job_of(desk: _Desk) -> Any:
     """The class of the jobs, which dask makes of itself; whether SLURM takes them is told at ``desk``."""
     from dask_jobqueue.slurm import SLURMJob
 
-    class Job(SLURMJob):  # type: ignore[misc]
+    class Job(SLURMJob):
         async def _submit_job(self, script_filename: str) -> Any:
             try:
                 said = await super()._submit_job(script_filename)
@@ -121,6 +121,7 @@ def _load() -> None:
 def settings(store: Path, options: Slurm) -> dict[str, Any]:
     """Arguments of ``SLURMCluster``."""
     script = Script(store=store, batches=1, pending=(0,), options=options)
+    logs = [f"--{k}={logged(script.logs, f'{script.name}-%J.{k[:3]}')}" for k in ("error", "output")]
     extra = [f"--{k}={v}" for k in ("qos", "gres") if (v := getattr(options, k)) is not None]
     spare = max(30, options.notice)
     life = ["--lifetime", f"{options.seconds - spare}s"] if options.seconds > 2 * spare else []
@@ -134,15 +135,14 @@ def settings(store: Path, options: Slurm) -> dict[str, Any]:
         "job_mem": options.memory,
         "memory": options.memory if options.memory[-1] in "KMGT" else f"{options.memory}M",
         "worker_extra_args": ["--memory-limit", "0", "--no-dashboard", *life],
-        "job_extra_directives": [*extra, *options.extra],
+        "job_extra_directives": [*logs, *extra, *options.extra],
         "job_script_prologue": [
             f"export TMEPDE_CACHE=${{TMEPDE_CACHE:-{shlex.quote(script.cache)}}}",
             *(["export TMEPDE_ALLOW_CODE=1"] if code_allowed() else []),
             *options.setup,
         ],
-        "log_directory": str(script.logs),
-        "local_directory": "${TMPDIR:-/tmp}",
-        "python": sys.executable,
+        "local_directory": '"${TMPDIR:-/tmp}"',
+        "python": shlex.quote(sys.executable),
         "job_name": script.name,
         "death_timeout": 120,
         "scheduler_options": {"dashboard": False, "dashboard_address": "127.0.0.1:0"},

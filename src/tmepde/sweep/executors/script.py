@@ -8,6 +8,7 @@ exactly the rest.
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tmepde.config.slurm import Slurm
-from tmepde.sweep.executors.base import TooManyTasks
+from tmepde.sweep.executors.base import BadPath, TooManyTasks
 
 #: the default of SLURM's ``MaxArraySize``: a task number must be below it
 MOST_TASKS = 1001
+#: needs no quotes in a directive
+_PLAIN = re.compile(r"[\w./%+=@:,-]+")
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Script:
         lines = [
             f"--job-name={self.name}",
             f"--array={ranges(self.tasks)}{at_most}",
-            f"--output={_quoted(self.logs / '%A_%a.log')}",
+            f"--output={logged(self.logs, '%A_%a.log')}",
             "--open-mode=append",
             f"--time={o.time}",
             f"--mem={o.memory}",
@@ -155,10 +158,19 @@ def job_name(store: Path) -> str:
     return f"tmepde-{plain[:40]}-{digest}"
 
 
-def _quoted(path: Path) -> str:
-    """A path in a directive: sbatch splits at blanks outside of double quotes, and reads ``%`` and ``\\``."""
-    text = str(path.parent).replace("%", "%%") + f"/{path.name}"
-    return f'"{text}"' if " " in text else text
+def logged(folder: Path, pattern: str) -> str:
+    """A file in ``folder`` as the value of ``--output``; ``pattern`` holds ``%`` that stand for numbers.
+
+    sbatch takes quotes and escapes as a shell does. Then ``%%`` is a percent sign, unless there is a backslash
+    anywhere, for which nothing is replaced.
+
+    Raises:
+        BadPath: for a folder whose name cannot be written so.
+    """
+    if bad := next((c for c in "\\\n\r" if c in str(folder)), ""):
+        raise BadPath(f"SLURM cannot write logs into {str(folder)!r}, because of {bad!r} in it. Choose another --out.")
+    text = str(folder).replace("%", "%%") + f"/{pattern}"
+    return text if _PLAIN.fullmatch(text) else '"' + text.replace('"', '\\"') + '"'
 
 
 def ranges(numbers: Iterable[int]) -> str:
