@@ -8,8 +8,7 @@ that has lost anything is made pending again; it is computed to the same bytes. 
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,19 +44,19 @@ def look(path: Path) -> Damage:
         StoreError: if there is no sweep at ``path``, or its documents are damaged.
     """
     path = Path(path)
-    found, head = Damage(documents=documents.wrong(path, store.documents(path))), store.head(path)
+    known, head = store.documents(path), store.head(path)
+    found = Damage(documents=documents.wrong(path, known))
     if found.documents:
         return found
     fixed = {"time", "scenario", *str(head.get("coordinates", "")).split()}
     finished = set(_finished(path, found))
-    for folder in sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        for index, key in _keys(folder):
-            file = folder / key
-            name, one = f"{folder.name}/{key}", -1 if folder.name in fixed else index
-            if one >= 0 and (one not in finished or folder.name == "status"):
+    for array, document in sorted(known.items()):  # a folder that is none of them is nobody's damage
+        for index, key in _keys(document):
+            name, one = f"{array}/{key}", -1 if array in fixed else index
+            if one >= 0 and (one not in finished or array == "status"):
                 continue
             found.chunks += 1
-            if wrong := chunks.wrong(file):
+            if wrong := chunks.wrong(path / name):
                 if one < 0:
                     found.fixed[name] = wrong
                 else:
@@ -105,15 +104,9 @@ def _finished(path: Path, found: Damage) -> Iterator[int]:
             yield index
 
 
-def _keys(folder: Path) -> Iterator[tuple[int, str]]:
+def _keys(document: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     """Index along the first axis, and the name, of every chunk of an array."""
-    try:
-        document = json.loads((folder / "zarr.json").read_text("utf-8"))
-        shape, grid = document["shape"], document["chunk_grid"]["configuration"]["chunk_shape"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedError(
-            f"{folder.parent} is damaged: `{folder.name}/zarr.json` is not readable ({error}). Run the sweep again."
-        ) from error
-    counts = [range(-(-n // size)) for n, size in zip(shape, grid, strict=True)]
+    grid = document["chunk_grid"]["configuration"]["chunk_shape"]
+    counts = [range(-(-n // size)) for n, size in zip(document["shape"], grid, strict=True)]
     for index in itertools.product(*counts):
         yield (index[0] if index else 0), ".".join(map(str, ("c", *index)))
