@@ -1,9 +1,14 @@
 """Stores of sweeps that somebody else has been at; rows are made up, nothing is computed."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from tmepde.cli import integrity
+from tmepde.cli.exits import ENVIRONMENT, Stop
+from tmepde.cli.report import report
+from tmepde.io import chunks
 from tmepde.sweep import store
 from tmepde.sweep.damage import look
 from tmepde.sweep.store import Array
@@ -35,3 +40,27 @@ def test_a_foreign_folder_is_no_damage(out, capsys):
     assert look(out).good
     integrity.repair(out)
     assert "nothing to repair" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("given", "taken"), [("n_steps/c.0", "burden/c.0.0"), ("n_steps/c.0", "message/c.0")])
+def test_a_chunk_of_another_array_is_damage(out, given, taken, tmp_path):
+    """Its checksum is good; a report of it ended with a traceback."""
+    shutil.copy(out / given, out / taken)
+    assert look(out).batches == {0: f"{taken}: is a chunk of another array"}
+    with pytest.raises(Stop, match="is a chunk of another array") as stop:
+        report(out, tmp_path / "page.html")
+    assert stop.value.code == ENVIRONMENT
+    integrity.repair(out)
+    assert store.pending(out) == [0]
+
+
+def test_a_status_of_another_array_is_damage(out):
+    shutil.copy(out / "n_steps" / "c.0", out / "status" / "c.0")
+    assert list(look(out).batches) == [0]
+
+
+@pytest.mark.parametrize("count", [0, 1, 30, 32, 300, 9000, 70_000])
+def test_the_size_of_a_chunk_is_read_without_unpacking_it(count):
+    assert chunks.size(chunks.encode(np.arange(count, dtype=float))) == 8 * count
+    assert chunks.size(chunks.encode(np.random.default_rng(0).random(count))) == 8 * count
+    assert chunks.size(chunks.sealed(bytes(count))) == -1

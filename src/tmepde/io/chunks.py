@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +54,46 @@ def intact(content: bytes) -> bool:
     return bool(len(stored) == 1 and int(stored[0]) == google_crc32c.value(content[:-4]))
 
 
-def wrong(file: Path) -> str:
-    """What is wrong with the file of a chunk; empty where nothing is."""
+def wrong(file: Path, fits: Callable[[bytes], bool] = lambda _: True) -> str:
+    """What is wrong with the file of a chunk; empty where nothing is.
+
+    Args:
+        fits: whether what has a good checksum can be a chunk of its array.
+    """
     try:
         content = file.read_bytes()
     except FileNotFoundError:
         return "missing"
     except OSError as error:
         return str(error.strerror)
-    return "" if intact(content) else "does not match its checksum"
+    if not intact(content):
+        return "does not match its checksum"
+    return "" if fits(content) else "is a chunk of another array"
+
+
+def size(content: bytes) -> int:
+    """Bytes of the values of a chunk, as its Zstandard frame says (RFC 8878, 3.1.1.1); -1 where it does not.
+
+    Much faster than to unpack it.
+    """
+    if len(content) < 9 or content[:4] != b"\x28\xb5\x2f\xfd":
+        return -1
+    flags = content[4]
+    alone = flags >> 5 & 1  # no size of a window comes first
+    length = (alone, 2, 4, 8)[flags >> 6]
+    start = 6 - alone + (0, 1, 2, 4)[flags & 3]
+    found = int.from_bytes(content[start : start + length], "little") + (256 if length == 2 else 0)
+    return found if length else -1
+
+
+def texts(content: bytes) -> int:
+    """Strings of a chunk; -1 where it holds something else."""
+    import numcodecs
+
+    try:
+        return len(numcodecs.VLenUTF8().decode(numcodecs.Zstd().decode(content[:-4])))
+    except (ValueError, RuntimeError):
+        return -1
 
 
 def rows_per_chunk(row: int, planned: int) -> int:

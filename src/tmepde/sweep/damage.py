@@ -1,4 +1,4 @@
-"""What a disk has done to the store of a sweep: chunks that are missing, cut or changed.
+"""What a disk has done to the store of a sweep: chunks that are missing, cut, changed, or of another array.
 
 zarr reads a chunk that is not there as fill values, so that a batch that ended well would silently become NaN. A batch
 that has lost anything is made pending again; it is computed to the same bytes. What was written with the store
@@ -8,7 +8,8 @@ that has lost anything is made pending again; it is computed to the same bytes. 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,8 @@ class Damage:
 
 
 def look(path: Path) -> Damage:
-    """Compare every file of the finished batches, and of the coordinates, with its checksum, and every document with
-    its copy. Where a document is damaged the chunks are not looked at.
+    """Compare every file of the finished batches, and of the coordinates, with its checksum and the size of its chunk,
+    and every document with its copy. Where a document is damaged the chunks are not looked at.
 
     Raises:
         StoreError: if there is no sweep at ``path``, or its documents are damaged.
@@ -49,14 +50,15 @@ def look(path: Path) -> Damage:
     if found.documents:
         return found
     fixed = {"time", "scenario", *str(head.get("coordinates", "")).split()}
-    finished = set(_finished(path, found))
+    finished = set(_finished(path, found, _fits(known["status"])))
     for array, document in sorted(known.items()):  # a folder that is none of them is nobody's damage
+        fits = _fits(document)
         for index, key in _keys(document):
             name, one = f"{array}/{key}", -1 if array in fixed else index
             if one >= 0 and (one not in finished or array == "status"):
                 continue
             found.chunks += 1
-            if wrong := chunks.wrong(path / name):
+            if wrong := chunks.wrong(path / name, fits):
                 if one < 0:
                     found.fixed[name] = wrong
                 else:
@@ -86,7 +88,7 @@ def mend(path: Path) -> list[str]:
     return told + [f"batch {index} is pending again: {wrong}" for index, wrong in sorted(found.batches.items())]
 
 
-def _finished(path: Path, found: Damage) -> Iterator[int]:
+def _finished(path: Path, found: Damage, fits: Callable[[bytes], bool]) -> Iterator[int]:
     """Batches with a status; one that cannot be read counts as damage."""
     import zarr
 
@@ -97,11 +99,20 @@ def _finished(path: Path, found: Damage) -> Iterator[int]:
         if not file.exists():
             continue
         found.chunks += 1
-        if wrong := chunks.wrong(file):
+        if wrong := chunks.wrong(file, fits):
             found.batches[index] = f"status/c.{index}: {wrong}"
             continue
         if np.any(np.asarray(array[index * batch : (index + 1) * batch]) != store.PENDING):
             yield index
+
+
+def _fits(document: Mapping[str, Any]) -> Callable[[bytes], bool]:
+    """Whether a chunk holds as many values as those of an array."""
+    count = math.prod(document["chunk_grid"]["configuration"]["chunk_shape"])
+    if document["data_type"] == "string":
+        return lambda content: chunks.texts(content) == count
+    size = count * np.dtype(document["data_type"]).itemsize
+    return lambda content: chunks.size(content) == size
 
 
 def _keys(document: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
