@@ -9,6 +9,7 @@ from tmepde.cli import integrity
 from tmepde.cli.exits import ENVIRONMENT, Stop
 from tmepde.cli.report import report
 from tmepde.io import chunks
+from tmepde.io.root import StoreError
 from tmepde.sweep import store
 from tmepde.sweep.damage import look
 from tmepde.sweep.store import Array
@@ -52,6 +53,12 @@ def test_a_chunk_of_another_array_is_damage(out, given, taken, tmp_path):
     assert stop.value.code == ENVIRONMENT
     integrity.repair(out)
     assert store.pending(out) == [0]
+
+
+def test_a_lost_root_is_not_taken_for_that_of_a_scenario(out):
+    (out / "zarr.json").write_bytes(b"{")
+    with pytest.raises(StoreError, match="Write it again with the command that made it"):
+        integrity.verify(out, False)
 
 
 def test_a_status_of_another_array_is_damage(out):

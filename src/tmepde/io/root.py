@@ -44,7 +44,9 @@ def read(target: Path, name: str = NAME) -> dict[str, Any]:
     """
     if not target.exists():
         raise StoreError(f"There is no store at {target}. Check the path, or run a scenario first.")
-    remedy = f"Run `tmepde repair {target}`" if (target / COPY).is_file() else "Run the scenario again"
+    remedy = (
+        f"Run `tmepde repair {target}`" if (target / COPY).is_file() else "Write it again with the command that made it"
+    )
     if not target.is_dir() or not (target / name).is_file():
         if (target / COPY).is_file():
             raise DamagedError(f"{target} is damaged: `{name}` is missing. {remedy}.")

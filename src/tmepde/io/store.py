@@ -120,7 +120,9 @@ def _open_plain(target: Path, document: dict[str, Any]) -> xr.Dataset:
     try:
         dataset = xr.open_zarr(target, consolidated="consolidated_metadata" in document, chunks=None)
     except Exception as error:
-        raise DamagedError(f"{target} is damaged: {type(error).__name__}: {error} Run the scenario again.") from error
+        raise DamagedError(
+            f"{target} is damaged: {type(error).__name__}: {error} Write it again with the command that made it."
+        ) from error
     dataset.attrs.pop(MANIFEST, None)
     return dataset
 
