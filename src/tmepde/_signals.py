@@ -12,3 +12,8 @@ def stops() -> tuple[signal.Signals, ...]:
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         asked.append(signal.SIGHUP)
     return tuple(asked)
+
+
+def exit_code(number: int) -> int:
+    """The exit code of what a signal stopped: 75 where a scheduler asked for it (USR1), else 128 + n."""
+    return 75 if number == getattr(signal, "SIGUSR1", None) else 128 + number

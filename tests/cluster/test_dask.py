@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -10,19 +11,19 @@ distributed = pytest.importorskip("distributed", reason="needs tmepde[cluster]")
 
 import dask  # noqa: E402
 
-from tmepde.sweep.executors import dask_batches, slot  # noqa: E402
+from tmepde.sweep.executors import dask_batches, slot, stopping  # noqa: E402
 from tmepde.sweep.executors.base import Environment  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    with (
-        dask.config.set(dask_batches.SETTINGS),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address="127.0.0.1:0", host="127.0.0.1"
-        ) as made,
-    ):
-        yield made
+    with dask.config.set(dask_batches.SETTINGS):
+        with stopping.deaf():
+            made = distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address="127.0.0.1:0", host="127.0.0.1"
+            )
+        with made:
+            yield made
 
 
 @pytest.fixture
@@ -93,6 +94,60 @@ def test_batch_whose_worker_dies_before_anybody_asks_is_done(monkeypatch):
     ):
         found = dask_batches.run_batches(client, abs, [3], at_once=1, tell=lambda line: None)
     assert found.done == [3]
+
+
+def told_to_stop(client, folder, seconds, *signals):
+    """What comes of eight batches of some seconds on two workers, when signals come as soon as two have begun."""
+
+    def task(batch):
+        (folder / str(batch)).touch()
+        time.sleep(seconds)
+
+    def send():
+        while len(list(folder.iterdir())) < 2:
+            time.sleep(0.05)
+        began.append(time.monotonic())
+        for number in signals:
+            os.kill(os.getpid(), number)
+            time.sleep(0.2)
+
+    began = []
+    threading.Thread(target=send, daemon=True).start()
+    found = stopping.until_told(
+        lambda told: dask_batches.run_batches(client, task, range(8), at_once=8, told=told, tell=lambda line: None)
+    )
+    return found, time.monotonic() - began[0]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGUSR1, 75)])
+def test_after_a_signal_batches_under_way_end_and_no_other_is_begun(client, tmp_path, number, code):
+    found, _ = told_to_stop(client, tmp_path, 1.5, number)
+    assert found.stopped == code
+    assert len(found.done) == 2
+    assert sorted(found.done) == sorted(int(p.name) for p in tmp_path.iterdir())
+
+
+def test_a_second_signal_ends_at_once(client, tmp_path):
+    handler = signal.getsignal(signal.SIGINT)
+    found, seconds = told_to_stop(client, tmp_path, 5, signal.SIGTERM, signal.SIGINT)
+    assert found.stopped == 143
+    assert seconds < 4
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_batches_that_do_not_end_in_time_are_not_waited_for(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(stopping, "GRACE", 0.5)
+    found, seconds = told_to_stop(client, tmp_path, 8, signal.SIGUSR1)
+    assert found.stopped == 75
+    assert not found.done
+    assert seconds < 6
+
+
+def test_workers_do_not_hear_the_terminal(client):
+    """It tells all processes of a command, and a worker would end in the middle of its batch."""
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    for held in client.run(signal.pthread_sigmask, signal.SIG_BLOCK, []).values():
+        assert {signal.SIGINT, signal.SIGHUP, signal.SIGUSR1} <= held
 
 
 def test_full_disk_ends_the_sweep_and_is_not_blamed_on_a_batch(client):

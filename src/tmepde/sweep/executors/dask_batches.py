@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tmepde.sweep.executors.base import Environment, Result
+from tmepde.sweep.executors.stopping import Told
 
 #: settings of a scheduler that is ours: the death of a worker is reported, and shows within seconds
 SETTINGS = {
@@ -49,17 +50,19 @@ def run_batches(
     batches: Sequence[int],
     *,
     at_once: int,
+    told: Told | None = None,
     patience: float = 300.0,
     tell: Callable[[str], None] = print,
     look: Callable[[], None] = lambda: None,
 ) -> Result:
-    """Run ``task(batch)`` on the workers of ``client``.
+    """Run ``task(batch)`` on the workers of ``client``, until all are done or a signal came.
 
     Args:
         client: ``distributed.Client``.
         task: a function of a module that workers can import, or a partial of one.
         batches: numbers.
         at_once: batches given out at a time: as many as there will be workers.
+        told: the signals; after one only what a worker has begun is waited for.
         patience: seconds without any worker after which it is given up.
         tell: called with a line after each batch.
         look: called every second; raises where no worker can come.
@@ -70,14 +73,21 @@ def run_batches(
     """
     from distributed import KilledWorker
 
-    result = Result()
+    result, stopping = Result(), False
+    told = Told() if told is None else told
     waiting, suspects, deaths = deque(batches), deque[int](), Counter[int]()
     running: dict[Any, int] = {}
     lonely = time.monotonic()
     while waiting or suspects or running:
+        if told and not stopping:
+            waiting.extend(_taken_back(client, running))
+            stopping = True
+        if stopping and (not running or told.late):
+            result.stopped = told.code
+            break
         if suspects and not waiting and not running:
             waiting.append(suspects.popleft())  # alone
-        while waiting and len(running) < at_once:
+        while waiting and len(running) < at_once and not stopping:
             batch = waiting.popleft()
             running[client.submit(task, batch, key=f"batch-{batch}-{uuid.uuid4().hex[:6]}", pure=False)] = batch
         for future in _finished(client, running):
@@ -111,6 +121,17 @@ def run_batches(
                 "--resume."
             )
     return result
+
+
+def _taken_back(client: Any, running: dict[Any, int]) -> list[int]:
+    """Batches that no worker has begun, out of ``running``."""
+    try:
+        begun = {key for calls in client.call_stack().values() for key in calls}
+    except (OSError, TimeoutError):  # a worker has just died: its batches show it
+        return []
+    back = [future for future in running if future.key not in begun and future.status == "pending"]
+    client.cancel(back)
+    return [running.pop(future) for future in back]
 
 
 def _raise_what_it_raised(future: Any) -> None:

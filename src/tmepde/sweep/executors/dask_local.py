@@ -13,6 +13,7 @@ from tmepde.sweep import store as stores
 from tmepde.sweep import width
 from tmepde.sweep.executors import dask_batches, slot
 from tmepde.sweep.executors.base import Environment, Result
+from tmepde.sweep.executors.stopping import Told, deaf, until_told
 
 
 def run(
@@ -23,7 +24,7 @@ def run(
     scheduler: str | None = None,
     tell: Callable[[str], None] = print,
 ) -> Result:
-    """Run the batches.
+    """Run the batches, until all are done or a signal came.
 
     Args:
         store: absolute path; with ``scheduler`` it must be the same on the workers' machines.
@@ -41,11 +42,11 @@ def run(
     """
     dask_batches.require("distributed")
     if scheduler is not None:
-        return _elsewhere(store, batches, workers, scheduler, tell)
-    return _here(store, batches, workers, tell)
+        return until_told(lambda told: _elsewhere(store, batches, workers, scheduler, tell, told))
+    return until_told(lambda told: _here(store, batches, workers, tell, told))
 
 
-def _here(store: Path, batches: Sequence[int], workers: int | None, tell: Callable[[str], None]) -> Result:
+def _here(store: Path, batches: Sequence[int], workers: int | None, tell: Callable[[str], None], told: Told) -> Result:
     import dask
     from distributed import Client, LocalCluster
 
@@ -55,8 +56,8 @@ def _here(store: Path, batches: Sequence[int], workers: int | None, tell: Callab
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tmepde-workers-"))
         stack.enter_context(dask.config.set(dask_batches.SETTINGS))
-        cluster = stack.enter_context(
-            LocalCluster(
+        with deaf():
+            cluster = LocalCluster(
                 n_workers=count,
                 threads_per_worker=1,
                 processes=True,
@@ -65,14 +66,19 @@ def _here(store: Path, batches: Sequence[int], workers: int | None, tell: Callab
                 local_directory=folder,
                 host="127.0.0.1",
             )
-        )
+        stack.enter_context(cluster)
         client = stack.enter_context(Client(cluster, timeout="60 s"))
         task = functools.partial(task_here, str(store), folder, count, devices)
-        return dask_batches.run_batches(client, task, batches, at_once=count, tell=tell)
+        return dask_batches.run_batches(client, task, batches, at_once=count, tell=tell, told=told)
 
 
 def _elsewhere(
-    store: Path, batches: Sequence[int], workers: int | None, scheduler: str, tell: Callable[[str], None]
+    store: Path,
+    batches: Sequence[int],
+    workers: int | None,
+    scheduler: str,
+    tell: Callable[[str], None],
+    told: Told,
 ) -> Result:
     from distributed import Client
 
@@ -86,7 +92,7 @@ def _elsewhere(
         if not threads:
             tell(f"{scheduler} has no workers yet; waiting for the first")
         task = functools.partial(task_anywhere, str(store))
-        return dask_batches.run_batches(client, task, batches, at_once=workers or threads or 1, tell=tell)
+        return dask_batches.run_batches(client, task, batches, at_once=workers or threads or 1, tell=tell, told=told)
 
 
 def task_here(store: str, folder: str, count: int, devices: tuple[str, ...], batch: int) -> None:

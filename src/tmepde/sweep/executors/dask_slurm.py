@@ -24,6 +24,7 @@ from tmepde.sweep.executors import dask_batches, queue
 from tmepde.sweep.executors.base import Environment, Result
 from tmepde.sweep.executors.dask_local import task_anywhere
 from tmepde.sweep.executors.script import Script, logged
+from tmepde.sweep.executors.stopping import Told, deaf, until_told
 
 #: jobs when ``max_parallel`` is left out
 JOBS = 8
@@ -37,7 +38,7 @@ def run(
     interface: str | None = None,
     tell: Callable[[str], None] = print,
 ) -> Result:
-    """Run the batches on workers that come and go with the work, each a job of its own.
+    """Run the batches on workers that come and go with the work, each a job of its own, until a signal comes.
 
     Args:
         store: absolute path, the same on all nodes.
@@ -52,6 +53,17 @@ def run(
     """
     _load()
     queue.require()
+    return until_told(lambda told: _jobs(store, batches, options, interface, tell, told))
+
+
+def _jobs(
+    store: Path,
+    batches: Sequence[int],
+    options: Slurm,
+    interface: str | None,
+    tell: Callable[[str], None],
+    told: Told,
+) -> Result:
     import dask
     from dask_jobqueue import SLURMCluster
     from distributed import Client
@@ -61,11 +73,15 @@ def run(
     Script(store, 1, (0,), options).logs.mkdir(exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(dask_batches.SETTINGS))
-        cluster = stack.enter_context(SLURMCluster(job_cls=_job_of(desk), interface=interface, **settled))
+        with deaf():  # a Ctrl-C would end sbatch, too
+            cluster = SLURMCluster(job_cls=_job_of(desk), interface=interface, **settled)
+        stack.enter_context(cluster)
         cluster.adapt(minimum_jobs=1, maximum_jobs=jobs, interval="2 s", wait_count=5)
         client = stack.enter_context(Client(cluster, timeout="60 s"))
         task = functools.partial(task_anywhere, str(store))
-        return dask_batches.run_batches(client, task, batches, at_once=jobs, patience=3600.0, tell=tell, look=desk.look)
+        return dask_batches.run_batches(
+            client, task, batches, at_once=jobs, patience=3600.0, tell=tell, told=told, look=desk.look
+        )
 
 
 def job_script(store: Path, options: Slurm) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tmepde._signals import stops
+from tmepde._signals import exit_code, stops
 
 #: exit codes: in :mod:`tmepde.cli.exits` the same
 PREEMPTED = 75
@@ -37,7 +37,7 @@ class Outcome:
         """0 all done, 75 stopped by USR1 or before the end of the wall time, 128 + n stopped by signal n."""
         if not self.left:
             return 0
-        return PREEMPTED if self.signal in (0, signal.SIGUSR1) else 128 + self.signal
+        return exit_code(self.signal) if self.signal else PREEMPTED
 
 
 def run_until_told(

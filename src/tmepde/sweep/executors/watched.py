@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tmepde._signals import stops
+from tmepde._signals import exit_code, stops
 from tmepde.sweep import store as stores
 from tmepde.sweep.executors import slot
 from tmepde.sweep.executors.base import Result
@@ -123,7 +123,7 @@ class _Watch:
         found = Result([b for b in self.batches if b not in pending], self._failed, compiled=self._compiled)
         if self.stopping and pending & set(self.batches) - set(self._failed):
             number = self.told[0] if self.told else signal.SIGUSR1
-            found.stopped = self._code or (75 if number == signal.SIGUSR1 else 128 + number)
+            found.stopped = self._code or exit_code(number)
         return found
 
     def _guarded(self, number: int, cores: tuple[int, ...]) -> None:
