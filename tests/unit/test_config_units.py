@@ -89,6 +89,11 @@ def test_malformed_text_is_refused_with_a_sentence(bad: str) -> None:
         parse(bad, "um")
 
 
+def test_what_to_write_for_a_pure_number_is_no_number_that_may_be_out_of_bounds() -> None:
+    with pytest.raises(ValueError, match=r"Write a number\.$"):
+        parse("small", "1")
+
+
 def test_body_weight_is_not_a_mass_of_drug() -> None:
     assert factor("mg/kg", "1") is None
     assert factor("cells/mm^3", "1/mm^3") == 1.0  # cells are counts where a parameter does not name them

@@ -125,11 +125,11 @@ def factor(given: str, internal: str) -> float | None:
     return float(_registry().Quantity(1.0, source).to(target).magnitude)
 
 
-def examples(internal: str, number: str = "1") -> str:
+def examples(internal: str, number: str = "") -> str:
     """Texts that would do for ``internal``, for messages."""
     if internal == "1":
-        return number
-    return " or ".join(f'"{number} {unit}"' for unit in _ALIKE.get(internal, (internal,)))
+        return number or "a number"  # any one may be out of bounds
+    return " or ".join(f'"{number or 1} {unit}"' for unit in _ALIKE.get(internal, (internal,)))
 
 
 def parse(value: Any, internal: str, bare: bool = True) -> float:
