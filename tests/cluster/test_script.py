@@ -106,6 +106,17 @@ def test_path_of_logs_that_slurm_cannot_take_is_refused(folder):
         _ = script(store=f"/scratch/{folder}/doses.zarr").text
 
 
+def test_commands_that_are_printed_can_be_pasted(monkeypatch, tmp_path):
+    from tmepde.sweep.executors import queue, slurm_array
+
+    monkeypatch.setattr(queue, "require", lambda: None)
+    monkeypatch.setattr(queue, "jobs_of", lambda store: ())
+    monkeypatch.setattr(queue, "submit", lambda script: "7")
+    lines = []
+    slurm_array.submit(tmp_path / "a b.zarr", 1, (0,), Slurm(), tell=lines.append)
+    assert f"tmepde sweep status '{tmp_path}/a b.zarr'" in lines[-1]
+
+
 def _bash(text, tmp_path, **environment):
     path = tmp_path / "script.sbatch"
     path.write_text(text)

@@ -44,7 +44,7 @@ def test_a_foreign_folder_is_no_damage(out, capsys):
 
 
 @pytest.mark.parametrize(("given", "taken"), [("n_steps/c.0", "burden/c.0.0"), ("n_steps/c.0", "message/c.0")])
-def test_a_chunk_of_another_array_is_damage(out, given, taken, tmp_path):
+def test_a_chunk_of_another_array_is_damage(out, given, taken, tmp_path, capsys):
     """Its checksum is good; a report of it ended with a traceback."""
     shutil.copy(out / given, out / taken)
     assert look(out).batches == {0: f"{taken}: is a chunk of another array"}
@@ -53,12 +53,20 @@ def test_a_chunk_of_another_array_is_damage(out, given, taken, tmp_path):
     assert stop.value.code == ENVIRONMENT
     integrity.repair(out)
     assert store.pending(out) == [0]
+    assert f"`tmepde sweep CONFIG -o {out} --resume`" in capsys.readouterr().out
 
 
 def test_a_lost_root_is_not_taken_for_that_of_a_scenario(out):
     (out / "zarr.json").write_bytes(b"{")
     with pytest.raises(StoreError, match="Write it again with the command that made it"):
         integrity.verify(out, False)
+
+
+def test_a_repair_that_leaves_nothing_pending_says_nothing_of_running(out, capsys):
+    (out / "burden" / "zarr.json").unlink()
+    integrity.repair(out)
+    said = capsys.readouterr().out
+    assert "written again from its copy" in said and "--resume" not in said
 
 
 def test_a_status_of_another_array_is_damage(out):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tmepde.cli.exits import ENVIRONMENT, Stop
+from tmepde.cli.target import word
 
 if TYPE_CHECKING:
     from tmepde.sweep.damage import Damage
@@ -42,7 +43,8 @@ def repair(store: Path) -> None:
 
     if _is_sweep(store):
         told = mended(store)
-        told += ["run them with `tmepde sweep CONFIG --resume`"] if told else []
+        if any("pending again" in line for line in told):
+            told += [f"run them with `tmepde sweep CONFIG -o {word(store)} --resume`"]
     else:
         told = integrity.repair(store)
     print("\n".join(told) if told else f"{store} is as written; nothing to repair.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -54,7 +55,7 @@ def submit(
     job = queue.submit(script.path)
     each = f", {script.share} batches each" if script.share > 1 else ""
     tell(f"{script.path} submitted as job {job}: {len(script.tasks)} tasks{each}, {len(pending)} batches pending")
-    tell(f"Look at it: squeue -j {job}; tmepde sweep status {store}; logs in {script.logs}")
+    tell(f"Look at it: squeue -j {job}; tmepde sweep status {shlex.quote(str(store))}; logs in {script.logs}")
     if options.wait:
         while queue.jobs_of(store):
             time.sleep(2.0)
