@@ -15,6 +15,7 @@ import pytest
 
 from tmepde import config
 from tmepde.grid import Grid
+from tmepde.io import StoreError, open_store, verify
 
 SOURCE = Path(__file__).parents[2] / "src" / "tmepde"
 FORBIDDEN_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "yaml", "code", "pty"}
@@ -176,8 +177,6 @@ def store(tmp_path: Path) -> Path:
 
 
 def refused(store: Path) -> str:
-    from tmepde.io import StoreError, open_store
-
     with pytest.raises(StoreError) as caught:
         open_store(store)
     return str(caught.value)
@@ -194,6 +193,14 @@ def test_102_a_chunk_that_is_a_link_is_refused(store: Path) -> None:
     chunk.unlink()
     chunk.symlink_to("/etc/passwd")
     assert "is a link to /etc/passwd" in refused(store)
+    with pytest.raises(StoreError, match="is a link to /etc/passwd"):  # it was found good
+        verify(store)
+
+
+def test_102_what_is_no_store_is_not_looked_through(tmp_path: Path) -> None:
+    """`tmepde report /tmp` complained of the sockets there."""
+    os.mkfifo(tmp_path / "pipe")
+    assert "is not a zarr store" in refused(tmp_path)
 
 
 def test_102_a_pipe_in_a_store_is_refused_and_not_waited_for(store: Path) -> None:

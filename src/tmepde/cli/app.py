@@ -294,7 +294,7 @@ Store = Annotated[Path, typer.Argument(metavar="STORE", help="A store of `tmepde
 def verify(store: Store, json: Json = False) -> None:
     """Compare every chunk and checkpoint of a store with its checksum, and every document with its copy.
 
-    Exit codes: 0 as written, 2 no store, 5 damaged.
+    Exit codes: 0 as written, 2 no store or one with links, 5 damaged.
     """
     from tmepde.cli.integrity import verify as command
 

@@ -12,6 +12,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from tmepde.io.root import COPY, NAME, StoreError
+
 #: bytes of one metadata file (the resolved config is in there), of one chunk in memory and of one array
 LARGEST_METADATA, LARGEST_CHUNK, LARGEST_ARRAY = 2**28, 2**32, 2**52
 #: entries of a one-dimensional array: coordinates are read whole when a store is opened
@@ -37,6 +39,18 @@ def hazards(store: Path) -> list[str]:
             elif name == "zarr.json":
                 found += _metadata(path, str(shown))
     return found
+
+
+def refuse_hazards(store: Path) -> None:
+    """Raise for a store that is not opened; what has no root document is not looked through: it may be a whole disk.
+
+    Raises:
+        StoreError: with the first of :func:`hazards`.
+    """
+    refused = hazards(store) if any((store / name).exists() for name in (NAME, COPY)) else []
+    if refused:
+        more = f" ({len(refused)} such problems)" if len(refused) > 1 else ""
+        raise StoreError(f"{store} is not opened: {refused[0]}{more}")
 
 
 def _metadata(path: Path, shown: str) -> list[str]:

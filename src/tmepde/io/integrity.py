@@ -10,6 +10,7 @@ from typing import Any
 
 from tmepde.io import checkpoint, chunks, documents, parity, root
 from tmepde.io.durable import make_folders, sweep_temporaries, write_files
+from tmepde.io.guard import refuse_hazards
 from tmepde.io.layout import grown
 from tmepde.io.lock import Lock
 from tmepde.io.root import MARK, DamagedError, StoreError
@@ -53,9 +54,10 @@ def verify(path: str | os.PathLike[str]) -> Finding:
     those that were committed at their places, and the document of every array with its copy in the root.
 
     Raises:
-        StoreError: if the root document is missing or damaged.
+        StoreError: if the root document is missing or damaged, or there are links in the store.
     """
     target = Path(path)
+    refuse_hazards(target)
     document = root.read(target)
     mark = document["attributes"].get(MARK)
     if document["attributes"].get("tmepde_kind") == "sweep":

@@ -22,7 +22,7 @@ import xarray as xr
 from tmepde.io import root
 from tmepde.io.chunks import space_chunks
 from tmepde.io.durable import make_folder, replace_folder, sync_tree
-from tmepde.io.guard import hazards
+from tmepde.io.guard import refuse_hazards
 from tmepde.io.layout import codecs
 from tmepde.io.root import FORMAT, MARK, DamagedError, StoreError
 
@@ -71,10 +71,7 @@ def open_store(path: str | os.PathLike[str]) -> xr.Dataset:
         StoreError: if it is not there, not a zarr store, of other software, incomplete or damaged.
     """
     target = Path(path)
-    refused = hazards(target) if target.is_dir() else []
-    if refused:
-        more = f" ({len(refused)} such problems)" if len(refused) > 1 else ""
-        raise StoreError(f"{target} is not opened: {refused[0]}{more}")
+    refuse_hazards(target)
     document = root.read(target)
     mark = document["attributes"].get(MARK)
     if mark is None:
