@@ -240,6 +240,25 @@ def test_an_interrupt_that_a_library_swallows_is_heeded_before_a_run(monkeypatch
         signal.signal(signal.SIGINT, before)
 
 
+EARLY = """
+import os, signal, sys
+class Importing:
+    def find_spec(self, name, *_):
+        if name == "tmepde.cli.app":
+            os.kill(os.getpid(), signal.{name})
+sys.meta_path.insert(0, Importing())
+from tmepde.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGUSR1", 75)])
+def test_a_signal_is_heard_from_the_beginning(name: str, code: int) -> None:
+    """The first ended with a traceback, the second with 138, which is no code of a command."""
+    done = subprocess.run([sys.executable, "-c", EARLY.format(name=name)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
 def test_what_the_machine_refuses_is_told_with_the_file(folder: Path) -> None:
     one_line(shell("tmepde new radial_1d /proc/x", folder), 5, "/proc/x cannot be used: no such file", "Check the path")
     one_line(shell("tmepde sweep batch nope 0", folder), 2, "There is no store at nope")

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 def main() -> None:
     """Entry point; exits with the codes of :mod:`tmepde.cli.exits`."""
-    from tmepde.cli.app import app
-    from tmepde.cli.exits import guarded
+    from tmepde.cli import interrupts
 
+    interrupts.listen()  # before anything that takes time
+    try:
+        from tmepde.cli.app import app
+        from tmepde.cli.exits import guarded
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     guarded(app)
 
 

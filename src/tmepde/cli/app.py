@@ -229,7 +229,7 @@ def sweep_run(
     """Make the store and run all batches.
 
     Exit codes: 0 ok, 1 some scenarios failed, 2 bad input, 5 memory, disk or device, 6 at work already, 75 stopped in
-    time with batches left.
+    time or by SIGUSR1, 129 terminal closed, 130 Ctrl-C, 143 SIGTERM; after the last four --resume goes on.
     """
     from tmepde.cli.sweep import Where
     from tmepde.cli.sweep import run as command
