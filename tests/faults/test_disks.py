@@ -166,12 +166,14 @@ def test_06_a_disk_that_becomes_read_only_is_said_and_the_run_goes_on_later(disk
     assert [p.name for p in disk.path.iterdir()] == ["run.zarr"]
 
 
-def test_85_the_command_line_refuses_a_read_only_disk_before_it_computes(disk):
+@pytest.mark.parametrize("name", ["run", "sweep"])
+def test_85_the_command_line_refuses_a_read_only_disk_before_it_computes(disk, name):
     config = disk.path / "a.toml"
     text = 'schema = 1\nname = "a"\n[grid]\nkind = "radial"\nradius = "400 um"\ncells = 8\n'
-    config.write_text(text + '[run]\nuntil = "1 hour"\nsave = { every = "1 hour" }\n')
+    text += '[run]\nuntil = "1 hour"\nsave = { every = "1 hour" }\n'
+    config.write_text(text + ('[sweep.grid]\n"run.rtol" = [1e-3, 1e-4]\n' if name == "sweep" else ""))
     disk.remount("ro")
-    command = [sys.executable, "-m", "tmepde.cli", "run", str(config), "-o", str(disk.path / "a.zarr")]
+    command = [sys.executable, "-m", "tmepde.cli", name, str(config), "-o", str(disk.path / "a.zarr")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and f"{disk.path} is read-only" in done.stderr, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from tmepde.cli.integrity import sound_run
 from tmepde.cli.progress import progress
 from tmepde.cli.record import BRANCHED, Recorder, check_resume, load_ahead
 from tmepde.cli.stopping import Stopping
-from tmepde.cli.target import target, word
+from tmepde.cli.target import check_place, target, word
 from tmepde.io.durable import make_folder
 from tmepde.io.lock import Lock, refuse_locked
 from tmepde.io.root import MARK
@@ -122,7 +121,6 @@ def _seconds(walltime: str | None) -> float | None:
 
 def check_target(out: Path, overwrite: bool) -> None:
     """Refuse what cannot be written before anything is computed."""
-    blocking = next((p for p in (out, *out.parents) if p.exists()), Path("."))
     if out.exists() and not out.is_dir():
         raise Stop(BAD_INPUT, f"{out} must be a store to write, but it is a file. Choose another name.")
     if out.exists() and any(out.iterdir()):
@@ -132,11 +130,7 @@ def check_target(out: Path, overwrite: bool) -> None:
             raise Stop(
                 BAD_INPUT, f"{out} exists already. Choose another name, add --resume to go on with it, or --overwrite."
             )
-    if not blocking.is_dir():
-        raise Stop(BAD_INPUT, f"{out} lies inside {blocking}, which is a file. Choose another place.")
-    parent = out.parent if out.parent.exists() else blocking
-    if not os.access(parent, os.W_OK):
-        raise Stop(BAD_INPUT, f"{out} cannot be written, because {parent} is read-only. Choose another place.")
+    check_place(out)
 
 
 def _stop_if_bad(out: Path) -> None:

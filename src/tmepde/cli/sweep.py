@@ -13,7 +13,7 @@ import numpy as np
 
 from tmepde import config as configs
 from tmepde.cli.exits import BAD_INPUT, ENVIRONMENT, LOCKED, SOME_FAILED, Stop
-from tmepde.cli.target import target
+from tmepde.cli.target import check_place, target
 from tmepde.sweep import store
 
 
@@ -64,14 +64,13 @@ def run(
                 print(lost, file=sys.stderr)
             keep_up(config, out)
         else:
+            check_place(out)
             create(config, out)
     except DamagedError:
         raise
     except ValueError as error:
         raise Stop(BAD_INPUT, str(error)) from None
     except FileExistsError as error:
-        if not out.exists():  # a file where a folder above it must be
-            raise
         raise Stop(BAD_INPUT, str(error)) from None
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)

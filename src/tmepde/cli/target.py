@@ -42,6 +42,19 @@ def target(out: Path) -> Path:
     return out
 
 
+def check_place(out: Path) -> None:
+    """Refuse a place in which no store can be made.
+
+    Raises:
+        Stop: with exit code 2.
+    """
+    above = next((p for p in out.parents if p.exists()), Path("."))
+    if not above.is_dir():
+        raise Stop(BAD_INPUT, f"{out} lies inside {above}, which is a file. Choose another place.")
+    if not os.access(above, os.W_OK):
+        raise Stop(BAD_INPUT, f"{out} cannot be written, because {above} is read-only. Choose another place.")
+
+
 def page_of(store: Path) -> Path:
     """The report of a store: ``a.zarr`` has ``a.html`` beside it, ``a.v2`` has ``a.v2.html``."""
     whole = store if store.name not in ("", "..") else real(store)
