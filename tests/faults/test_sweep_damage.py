@@ -56,7 +56,32 @@ def test_a_chunk_of_another_array_is_damage(out, given, taken, tmp_path, capsys)
     assert f"`tmepde sweep CONFIG -o {out} --resume`" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("zarr.json", None), ("zarr.json", b"{"), ("zarr.json", b'{"attributes": {}}'), (store.COPY, b"{")],
+)
+def test_of_the_root_and_its_copy_one_mends_the_other(out, name, content, tmp_path):
+    kept = (out / name).read_bytes()
+    (out / name).unlink()
+    if content is not None:
+        (out / name).write_bytes(content)
+    for command in (lambda: integrity.verify(out, False), lambda: report(out, tmp_path / "page.html")):
+        with pytest.raises(Stop, match="`tmepde repair") as stop:
+            command()
+        assert stop.value.code == ENVIRONMENT
+    integrity.repair(out)
+    assert (out / name).read_bytes() == kept
+    assert look(out).good
+
+
+def test_what_is_changed_in_the_root_is_changed_in_its_copy(out):
+    store.amend(out, title="another")
+    assert (out / store.COPY).read_bytes() == (out / "zarr.json").read_bytes()
+
+
 def test_a_lost_root_is_not_taken_for_that_of_a_scenario(out):
+    """As of stores that have no copy."""
+    (out / store.COPY).unlink()
     (out / "zarr.json").write_bytes(b"{")
     with pytest.raises(StoreError, match="Write it again with the command that made it"):
         integrity.verify(out, False)

@@ -76,13 +76,13 @@ def sound_sweep(store: Path) -> None:
 
 def _is_sweep(store: Path) -> bool:
     """Whether ``tmepde sweep`` wrote it, batch by batch; what xarray saved has neither batches nor checksums."""
-    from tmepde.sweep.store import KIND
+    from tmepde.sweep.store import COPY, KIND
 
     try:
         document = json.loads((store / "zarr.json").read_text("utf-8"))
         return bool(document["attributes"]["tmepde_kind"] == KIND and document["attributes"]["batch"])
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return (store / COPY).is_file()
 
 
 def _looked(store: Path) -> Damage:

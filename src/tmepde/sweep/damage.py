@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tmepde.io import chunks, documents
-from tmepde.io.durable import sync_folder
+from tmepde.io.durable import atomic_write, sync_folder
 from tmepde.io.root import DamagedError
 from tmepde.sweep import store
 
@@ -25,7 +25,7 @@ from tmepde.sweep import store
 @dataclass
 class Damage:
     """``chunks`` looked at; by finished batch what is wrong with the first file that is; the same by file for what was
-    written with the store, and for the documents of arrays, of which the root holds a copy."""
+    written with the store, and for documents: of arrays, of which the root holds a copy, and the copy of the root."""
 
     chunks: int = 0
     batches: dict[int, str] = field(default_factory=dict)
@@ -47,6 +47,8 @@ def look(path: Path) -> Damage:
     path = Path(path)
     known, head = store.documents(path), store.head(path)
     found = Damage(documents=documents.wrong(path, known))
+    if (path / store.COPY).is_file() and store.whole_copy(path) is None:
+        found.documents[store.COPY] = "does not match its checksum"
     if found.documents:
         return found
     fixed = {"time", "scenario", *str(head.get("coordinates", "")).split()}
@@ -67,14 +69,15 @@ def look(path: Path) -> Damage:
 
 
 def mend(path: Path) -> list[str]:
-    """Make batches that have lost something pending; returns what was done, in words.
+    """Make batches that have lost something pending, and documents as they were; returns what was done, in words.
 
     Raises:
         StoreError: where what is lost was written with the store: run the sweep again.
     """
     path = Path(path)
+    told = _mend_root(path)
     found = look(path)
-    told = [f"{name} is written again from its copy: {wrong}" for name, wrong in found.documents.items()]
+    told += [f"{name} is written again from its copy: {wrong}" for name, wrong in found.documents.items()]
     if found.documents:
         documents.restore(path, store.documents(path), found.documents)
         found = look(path)
@@ -86,6 +89,22 @@ def mend(path: Path) -> list[str]:
     if found.batches:
         sync_folder(path / "status")
     return told + [f"batch {index} is pending again: {wrong}" for index, wrong in sorted(found.batches.items())]
+
+
+def _mend_root(path: Path) -> list[str]:
+    """Of the root document and its copy, put the one that is whole in the place of the other."""
+    whole = store.whole_copy(path)
+    try:
+        store.head(path)
+    except DamagedError:
+        if whole is None:
+            raise
+        atomic_write(path / "zarr.json", whole)
+        return ["the root document was damaged and replaced by its copy"]
+    if whole is None and (path / store.COPY).is_file():
+        atomic_write(path / store.COPY, (path / "zarr.json").read_bytes())
+        return ["the copy of the root document was damaged and is written again"]
+    return []
 
 
 def _finished(path: Path, found: Damage, fits: Callable[[bytes], bool]) -> Iterator[int]:

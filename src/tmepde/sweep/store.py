@@ -41,6 +41,8 @@ from tmepde.io.root import DamagedError, StoreError
 KIND = "sweep"
 #: attribute of the root document: SHA-256 of all the rest of it (stores of earlier versions have none)
 SEAL = "sweep_checksum"
+#: a copy of the root document (stores of earlier versions have none)
+COPY = "status/.zarr.json"
 PENDING, OK, FAILED, DIVERGED = range(4)
 MEANINGS = ("pending", "ok", "failed", "diverged")
 #: bytes of a chunk of a field aimed at, within a batch
@@ -88,6 +90,7 @@ def create(path: Path, count: int, batch: int, arrays: Mapping[str, Array], attr
                 _create_array(root, name, array, count, batch)
             zarr.consolidate_metadata(partial)
         _seal(partial / "zarr.json")
+        shutil.copyfile(partial / "zarr.json", partial / COPY)
         sync_tree(partial)
         try:
             os.rename(partial, path)
@@ -148,19 +151,23 @@ def head(path: Path) -> dict[str, Any]:
     Raises:
         StoreError: if there is none, or it is something else.
     """
+    remedy = f"Run `tmepde repair {path}`." if (path / COPY).is_file() else "Run the sweep again."
     try:
         document = json.loads((path / "zarr.json").read_text("utf-8"))
         attributes = dict(document["attributes"])
         if attributes.get(SEAL, "") and attributes[SEAL] != _checksum(document):
-            raise DamagedError(f"{path} is damaged: `zarr.json` does not match its checksum. Run the sweep again.")
+            raise DamagedError(f"{path} is damaged: `zarr.json` does not match its checksum. {remedy}")
     except StoreError:
         raise
     except FileNotFoundError:
         if not path.is_dir() or not any(path.iterdir()):
             raise StoreError(f"There is no store at {path}. Check the path, or start the sweep first.") from None
-        raise StoreError(f"{path} is no sweep, or is damaged: it has no `zarr.json`. Run the sweep again.") from None
+        kind = DamagedError if (path / COPY).is_file() else StoreError
+        raise kind(f"{path} is no sweep, or is damaged: it has no `zarr.json`. {remedy}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedError(f"{path} is damaged: `zarr.json` is not readable ({error}). Run the sweep again.") from error
+        raise DamagedError(f"{path} is damaged: `zarr.json` is not readable ({error}). {remedy}") from error
+    if attributes.get("tmepde_kind") != KIND and (path / COPY).is_file():
+        raise DamagedError(f"{path} is damaged: `zarr.json` does not say what it is of. {remedy}")
     if attributes.get("tmepde_kind") != KIND:
         raise StoreError(f"{path} is not the store of a sweep. Give the folder that `tmepde sweep` wrote.")
     return attributes
@@ -190,7 +197,18 @@ def amend(path: Path, **changes: Any) -> None:
         return
     document = json.loads((path / "zarr.json").read_text("utf-8"))
     document["attributes"] |= changes
-    atomic_write(path / "zarr.json", _sealed(document))
+    for name in ("zarr.json", COPY):
+        atomic_write(path / name, _sealed(document))
+
+
+def whole_copy(path: Path) -> bytes | None:
+    """The copy of the root document, if it is there and whole."""
+    try:
+        content = (path / COPY).read_bytes()
+        document = json.loads(content)
+        return content if document["attributes"][SEAL] == _checksum(document) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _seal(file: Path) -> None:
