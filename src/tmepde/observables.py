@@ -13,6 +13,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from tmepde.parameter import param
+from tmepde.physiology.populations import TUMOUR
 from tmepde.physiology.rates import hill
 
 _CUBIC = 1e-9
@@ -213,7 +214,7 @@ class ExposureRatio(Observable):
 
 
 class KillRate(Observable):
-    """∫ λ_lysis C₊ dV: kills per hour in the simulated tissue, by the model's ``killing``."""
+    """∫ Σ λ_lysis C dV: kills per hour in the simulated tissue, by the model's ``killing``."""
 
     killing: Any
     long_name: str = eqx.field(static=True, default="Tumour cells killed by CAR-T cells per hour")
@@ -221,7 +222,8 @@ class KillRate(Observable):
     depth: Any = param("um", doc="extent of each axis that the grid does not resolve", default=1000.0, bounds=(1, 1e6))
 
     def __call__(self, clock: Any, state: Any, tissue: Any) -> Any:
-        rate = self.killing.coefficients(clock, state, tissue)["tumour.lysis"] * state["tumour"]
+        rates = self.killing.coefficients(clock, state, tissue)
+        rate = sum(rates[f"{name}.lysis"] * state[name] for name in TUMOUR if f"{name}.lysis" in rates)
         return tissue.grid.integrate(rate) * (_CUBIC * self.depth ** (3 - tissue.grid.resolved))
 
 

@@ -46,7 +46,7 @@ class Process(eqx.Module):
 
     def aftermath(self, clock: Any, state: Any, tissue: Any, deaths: Any) -> dict[str, Any]:
         """Additions to coefficients that follow from who dies; ``deaths`` holds rates (1/h) by species, and under
-        ``"tumour.lysis"`` the part of the tumour's that is by CAR-T cells.
+        ``"tumour.lysis"`` the part of such a rate that is by CAR-T cells.
 
         Rates of death are complete, therapies included, and what is returned here changes none of them, so that order
         cannot matter. Default: none.

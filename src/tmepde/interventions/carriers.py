@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from tmepde.interventions.base import Effects, Intervention, choice, dose
 from tmepde.interventions.delivery import drug_kinetics, interstitial, plasma, volume_parameter
 from tmepde.parameter import param
+from tmepde.physiology.populations import ROAMING, TUMOUR, dying, total
 from tmepde.physiology.rates import inhibition, positive, saturation
-from tmepde.physiology.tumour import TUMOUR
 from tmepde.species import Species
 
 #: cells/mm³ at which the stated number of sites is met
@@ -59,13 +59,13 @@ class TargetedCarrier(Intervention):
     association: Any = _association()
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
-        tumour = sum(state[name] for name in TUMOUR)
+        tumour = total(TUMOUR, state)
         if self.ligand == "folate":
             cells = tumour
         elif self.ligand == "antibody":
             cells = state["tumour"]
         elif self.ligand == "hyaluronic_acid":
-            cells = tumour + state["car_t"] + state["car_t_exhausted"]
+            cells = tumour + total(ROAMING, state)
         else:
             cells = tissue["host_cells"]
         return Effects(add=capture(self.association, self.sites * cells / _DENSE, state))
@@ -119,7 +119,7 @@ class Glycoengineering(Intervention):
         return {**drug, "azide.source": fed, "azide.loss": fed + self.turnover}
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
-        cells = sum(state[name] for name in TUMOUR)
+        cells = total(TUMOUR, state)
         sites = self.sites * state["azide"] * cells / _DENSE
         entry = {"mannaz_plasma.source": clock.rate(self.dose) / self.volume}
         return Effects(add={**capture(self.association, sites, state), **entry})
@@ -171,7 +171,7 @@ class DrugCarrier(Intervention):
 
     def trigger(self, state: Any, tissue: Any) -> Any:
         """k_rel in 1/h."""
-        cells = sum(state[name] for name in TUMOUR)
+        cells = total(TUMOUR, state)
         found = self.acid * saturation(positive(tissue["acidity"]), self.acid_half)
         found = found + self.glutathione * saturation(cells, self.glutathione_half)
         found = found + self.peroxide * saturation(tissue["peroxide_production"], self.peroxide_half)
@@ -192,8 +192,7 @@ class DrugCarrier(Intervention):
         level = state["payload"]
         if self.drug == "cytotoxic":
             death = self.kill_rate * saturation(level, self.half)
-            killed = {f"{n}.death": death for n in TUMOUR}
-            killed |= {f"{n}.death": self.lymphocyte_share * death for n in ("car_t", "car_t_exhausted")}
+            killed = dying(TUMOUR, death, state) | dying(ROAMING, self.lymphocyte_share * death, state)
             return Effects(add={**entry, **killed})
         signal = {
             "checkpoint": "pd1_engagement",

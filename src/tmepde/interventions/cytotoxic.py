@@ -10,11 +10,10 @@ from tmepde.interventions.base import Effects, Intervention, dose
 from tmepde.interventions.delivery import drug_kinetics, interstitial, plasma
 from tmepde.interventions.drugs import distribution_parameter, elimination_parameter
 from tmepde.parameter import param
+from tmepde.physiology.populations import ROAMING, TUMOUR, dying, present
 from tmepde.physiology.rates import saturation
 from tmepde.species import Species
 
-_TUMOUR = ("tumour", "tumour_negative")
-_T_CELLS = ("car_t", "car_t_exhausted")
 #: h, in which the memory of oxygen follows it
 _MEMORY = 1e-4
 
@@ -112,7 +111,7 @@ class Radiotherapy(Intervention):
                 },
             },
             add={"radiation_response.source": clock.rate(self.dose)},
-            hazard={**dict.fromkeys(_TUMOUR, tumour), **dict.fromkeys(_T_CELLS, lymphocytes)},
+            hazard=dict.fromkeys(present(TUMOUR, state), tumour) | dict.fromkeys(ROAMING, lymphocytes),
         )
 
 
@@ -160,8 +159,8 @@ class NabPaclitaxel(Intervention):
             add={
                 "nab_paclitaxel_plasma.source": clock.rate(self.dose) / self.volume,
                 "fibroblast.death": self.fibroblast_kill * local,
-                **{f"{n}.death": self.tumour_kill * local for n in _TUMOUR},
-                **{f"{n}.death": self.lymphocyte_kill * local for n in _T_CELLS},
+                **dying(TUMOUR, self.tumour_kill * local, state),
+                **dying(ROAMING, self.lymphocyte_kill * local, state),
                 "car_t_plasma.loss": blood,
                 "car_t_plasma_memory.loss": blood,
             }

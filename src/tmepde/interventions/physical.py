@@ -25,7 +25,7 @@ from tmepde.interventions.delivery import (
 from tmepde.operators import downwind
 from tmepde.parameter import param
 from tmepde.physiology.oxygen import SOLUBILITY
-from tmepde.physiology.tumour import T_CELLS, TUMOUR
+from tmepde.physiology.populations import ROAMING, TUMOUR, dying
 
 #: who dies of radicals beside tumour and T cells, where a model has them: suppressors and stroma
 _BYSTANDERS = ("mdsc", "macrophage", "macrophage_m1", "regulatory_t", "fibroblast", "endogenous_t")
@@ -78,12 +78,11 @@ class _Radicals(Intervention):
     def effects(self: Any, clock: Any, state: Any, tissue: Any) -> Effects:
         per_oxygen = self.radical_yield * clock.rate(self.energy) * _particles(state)
         per_oxygen = per_oxygen / (state["oxygen"] + self.oxygen_half)
-        dying = per_oxygen * state["oxygen"] / self.lethal
-        exposed = (*TUMOUR, *T_CELLS, *(n for n in _BYSTANDERS if n in state))
+        death = per_oxygen * state["oxygen"] / self.lethal
         return Effects(
             add={
                 "oxygen.loss": per_oxygen / SOLUBILITY,
-                **{f"{n}.death": dying for n in exposed},
+                **dying((*TUMOUR, *ROAMING, *_BYSTANDERS), death, state),
                 **arrival("nanoparticle", self, clock.rate(self.dose), tissue),
             }
         )

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from tmepde.interventions.base import Effects, Intervention, choice, dose
 from tmepde.interventions.delivery import interstitial
 from tmepde.parameter import param
+from tmepde.physiology.populations import ROAMING, TUMOUR, total
 from tmepde.physiology.rates import positive, saturation, secretion
-from tmepde.physiology.tumour import T_CELLS, TUMOUR
 from tmepde.species import Species
 
 #: which part of the matrix an enzyme digests, and what it is called
@@ -72,7 +72,7 @@ class EnzymeCarT(Intervention):
         return {f"{_ENZYMES[self.substrate][0]}.loss": self.clearance}
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
-        name, cells = _ENZYMES[self.substrate][0], sum(state[n] for n in T_CELLS)
+        name, cells = _ENZYMES[self.substrate][0], total(ROAMING, state)
         return Effects(
             add={
                 f"{name}.source": secretion(self.secretion, cells, tissue["interstitium"]),
@@ -109,7 +109,7 @@ class SynnotchCarT(Intervention):
         return {"synnotch_enzyme.loss": self.clearance}
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
-        primed = state["car_t"] * saturation(sum(state[n] for n in TUMOUR), self.priming_half)
+        primed = state["car_t"] * saturation(total(TUMOUR, state), self.priming_half)
         digested = self.activity * state["synnotch_enzyme"]
         return Effects(
             add={

@@ -10,8 +10,8 @@ from tmepde.interventions.base import Effects, Intervention, dose
 from tmepde.interventions.delivery import plasma, volume_parameter
 from tmepde.interventions.drugs import distribution_parameter, elimination_parameter
 from tmepde.parameter import param
+from tmepde.physiology.populations import TUMOUR, dying, total
 from tmepde.physiology.rates import hill, inhibition, saturation, secretion
-from tmepde.physiology.tumour import TUMOUR
 from tmepde.species import Species
 
 
@@ -220,15 +220,15 @@ class VascularDisruption(Intervention):
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         collapse = jnp.minimum(state["vessel_collapse"], 1.0)
-        dying = self.necrosis * collapse * inhibition(state["oxygen"], self.oxygen_half, 4)
+        death = self.necrosis * collapse * inhibition(state["oxygen"], self.oxygen_half, 4)
         made = secretion(self.chemokine, state["ischaemic_cells"], tissue["interstitium"])
         return Effects(
             scale={"perfusion": 1.0 - self.depth_of_collapse * collapse * tissue["region_tumour"]},
             add={
                 "vessel_collapse.source": clock.rate(self.dose) / self.standard,
-                "ischaemic_cells.source": dying * sum(state[n] for n in TUMOUR),
+                "ischaemic_cells.source": death * total(TUMOUR, state),
                 "chemokine.source": made,
-                **{f"{n}.death": dying for n in TUMOUR},
+                **dying(TUMOUR, death, state),
             },
         )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
+from tmepde.physiology.populations import TUMOUR, total
 from tmepde.physiology.rates import inhibition, secretion
-from tmepde.physiology.tumour import TUMOUR
 from tmepde.process import Process
 from tmepde.species import Species
 
@@ -50,7 +50,7 @@ class AdenosineKinetics(Process):
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         boost = 1.0 + self.hypoxia * inhibition(state["oxygen"], self.oxygen_half)
         interstitium = tissue["interstitium"]
-        made = secretion(self.tumour, sum(state[n] for n in TUMOUR) * boost, interstitium)
+        made = secretion(self.tumour, total(TUMOUR, state) * boost, interstitium)
         made = made + secretion(self.suppressor, tissue["suppressor_signal"] * boost, interstitium)
         if "dead_cells" in state:
             made = made + secretion(self.dead, state["dead_cells"], interstitium)

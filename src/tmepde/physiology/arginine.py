@@ -11,8 +11,8 @@ from typing import Any
 from tmepde.parameter import param
 from tmepde.physiology.glycolysis import vessel_share
 from tmepde.physiology.oxygen import UPTAKE
+from tmepde.physiology.populations import TUMOUR, total
 from tmepde.physiology.rates import inhibition, saturation, secretion
-from tmepde.physiology.tumour import TUMOUR
 from tmepde.process import Process
 from tmepde.species import Species
 
@@ -99,7 +99,7 @@ class ArginineMetabolism(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         arginine, suppressors = state["arginine"], tissue["suppressor_signal"]
-        demand = UPTAKE * (self.suppressor * suppressors + self.tumour * sum(state[n] for n in TUMOUR))
+        demand = UPTAKE * (self.suppressor * suppressors + self.tumour * total(TUMOUR, state))
         exchange = self.exchange * vessel_share(state, tissue, self.reference)
         making = suppressors * saturation(arginine, self.uptake_half)
         return {

@@ -15,8 +15,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from tmepde.parameter import param
+from tmepde.physiology.populations import ROAMING, TUMOUR, dying, total
 from tmepde.physiology.rates import hill, inhibition, secretion
-from tmepde.physiology.tumour import T_CELLS, TUMOUR
 from tmepde.process import Process
 from tmepde.species import Species
 
@@ -116,19 +116,16 @@ class Bioheat(Process):
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         rise, response = state["temperature"], state["heat_response"]
         onset = self.onset * hill(jnp.minimum(rise, _RESPONSE_LIMIT), self.mild, 4)
-        dying = thermal_dose_rate(rise) / self.lethal_dose
+        death = thermal_dose_rate(rise) / self.lethal_dose
         blood = self.perfusion * tissue["perfusion"] * state["vessel_surface"] / self.reference
-        exposed = (*TUMOUR, *T_CELLS, *(n for n in ("fibroblast",) if n in state))
         loosened = self.matrix_loss * response
         return {
             "temperature.loss": blood + self.surroundings,
             "heat_response.source": onset,
             "heat_response.loss": onset + 1.0 / self.memory,
-            "vessel_surface.loss": dying,
+            "vessel_surface.loss": death,
             "collagen.loss": loosened,
             "hyaluronan.loss": loosened,
-            "chemokine.source": secretion(
-                self.chemokine * response, sum(state[n] for n in TUMOUR), tissue["interstitium"]
-            ),
-            **{f"{name}.death": dying for name in exposed},
+            "chemokine.source": secretion(self.chemokine * response, total(TUMOUR, state), tissue["interstitium"]),
+            **dying((*TUMOUR, *ROAMING, "fibroblast"), death, state),
         }

@@ -10,9 +10,9 @@ from typing import Any
 from tmepde.operators import downwind
 from tmepde.parameter import param
 from tmepde.physiology.lymphocytes import taxis
+from tmepde.physiology.populations import ROAMING, TUMOUR, total
 from tmepde.physiology.rates import positive, saturation
-from tmepde.physiology.soluble import Soluble, decay, diffusivity, half, rate, tumour_cells
-from tmepde.physiology.tumour import T_CELLS
+from tmepde.physiology.soluble import Soluble, decay, diffusivity, half, rate
 
 _CYCLE = ("uptake and decay (5e-4/s)", "CCR2 cycling, Volpe 2012 (SPQSP PDAC)")
 #: as ``chemotaxis`` of the core: speed (µm/h), share arrested on antigen, full tissue (cells/mm³), R (µm) and θ
@@ -23,7 +23,7 @@ def attraction(ligand: Any, index: Any, ligand_half: Any, state: Any, tissue: An
     """Velocity of CAR-T cells up (``index`` > 0) a ``ligand``, arrested by antigen and stopped by full tissue."""
     pace = index * SPEED * tissue["motility"] * (1.0 - ARREST * tissue["antigen_contact"])
     velocity = taxis(tissue.grid, ligand, pace, ligand_half, CELL_SIZE, THRESHOLD)
-    room = positive(1.0 - sum(state[name] for name in T_CELLS) / FULL)
+    room = positive(1.0 - total(ROAMING, state) / FULL)
     return downwind(tissue.grid, velocity, room)
 
 
@@ -42,7 +42,7 @@ class Ccl2(Soluble):
     macrophage: Any = rate("M2 macrophage", 0.5)
 
     def made(self, state: Any, tissue: Any) -> Any:
-        made = self.tumour * tumour_cells(state) + self.host * tissue["host_cells"] * tissue["fibroblast_activity"]
+        made = self.tumour * total(TUMOUR, state) + self.host * tissue["host_cells"] * tissue["fibroblast_activity"]
         return made + self.macrophage * state["macrophage"] if "macrophage" in state else made
 
 
@@ -58,7 +58,7 @@ class Ccl5(Soluble):
     m1: Any = rate("M1 macrophage", 0.5)
 
     def made(self, state: Any, tissue: Any) -> Any:
-        made = self.tumour * tumour_cells(state) + self.effector * tissue["antigen_contact"] * state["car_t"]
+        made = self.tumour * total(TUMOUR, state) + self.effector * tissue["antigen_contact"] * state["car_t"]
         return made + self.m1 * state["macrophage_m1"] if "macrophage_m1" in state else made
 
 
@@ -83,7 +83,7 @@ class Cxcl10(Soluble):
 
     def made(self, state: Any, tissue: Any) -> Any:
         induced = saturation(state["ifn_gamma"], self.interferon_half)
-        return induced * (self.tumour * tumour_cells(state) + self.host * tissue["host_cells"])
+        return induced * (self.tumour * total(TUMOUR, state) + self.host * tissue["host_cells"])
 
     def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         return {"car_t_entry": self.entry_gain * saturation(state["cxcl10"], self.half)}

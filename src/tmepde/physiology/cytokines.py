@@ -10,15 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
+from tmepde.physiology.populations import ROAMING, TUMOUR, total
 from tmepde.physiology.rates import inhibition, positive, saturation, secretion
-from tmepde.physiology.tumour import T_CELLS, TUMOUR
 from tmepde.process import Process
 
 _SECOND = 3600.0
-
-
-def _tumour(state: Any) -> Any:
-    return sum(state[name] for name in TUMOUR)
 
 
 class Chemokine(Process):
@@ -45,7 +41,7 @@ class Chemokine(Process):
     )
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        made = secretion(self.tumour, _tumour(state), tissue["interstitium"])
+        made = secretion(self.tumour, total(TUMOUR, state), tissue["interstitium"])
         made = made + secretion(self.effector, tissue["antigen_contact"] * state["car_t"], tissue["interstitium"])
         return {"chemokine.source": made, "chemokine.loss": self.decay}
 
@@ -69,7 +65,7 @@ class GrowthFactor(Process):
     )
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        return {"growth_factor.loss": self.decay + self.uptake * sum(state[name] for name in T_CELLS)}
+        return {"growth_factor.loss": self.decay + self.uptake * total(ROAMING, state)}
 
 
 class InterferonGamma(Process):
@@ -123,7 +119,7 @@ class InterferonGamma(Process):
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         active = tissue["antigen_contact"] * saturation(state["oxygen"], self.oxygen_half) * state["car_t"]
         active = active * positive(tissue["car_t_secretion"]) * inhibition(tissue["acidity"], self.acid_half, 2)
-        everyone = _tumour(state) + sum(state[name] for name in T_CELLS) + tissue["host_cells"]
+        everyone = total(TUMOUR, state) + total(ROAMING, state) + tissue["host_cells"]
         return {
             "ifn_gamma.source": secretion(self.secretion, active, tissue["interstitium"]),
             "ifn_gamma.loss": self.decay + self.uptake * everyone,
@@ -149,7 +145,7 @@ class TgfBeta(Process):
     )
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        made = secretion(self.tumour, _tumour(state), tissue["interstitium"])
+        made = secretion(self.tumour, total(TUMOUR, state), tissue["interstitium"])
         made = made + secretion(self.host, tissue["host_cells"] * tissue["fibroblast_activity"], tissue["interstitium"])
         return {"tgf_beta.source": made, "tgf_beta.loss": self.decay}
 
@@ -181,6 +177,6 @@ class Vegf(Process):
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         boost = 1.0 + (self.hypoxia - 1.0) * inhibition(state["oxygen"], self.oxygen_half)
         return {
-            "vegf.source": secretion(self.tumour, _tumour(state) * boost, tissue["interstitium"]),
+            "vegf.source": secretion(self.tumour, total(TUMOUR, state) * boost, tissue["interstitium"]),
             "vegf.loss": self.decay,
         }

@@ -8,12 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
+from tmepde.physiology.populations import TUMOUR
 from tmepde.process import Process
 from tmepde.species import Species
 from tmepde.units import SECRETION
-
-#: whose death leaves debris, where a model has them
-_DYING = ("tumour", "tumour_negative", "tumour_infected")
 
 
 class Debris(Process):
@@ -61,6 +59,6 @@ class Debris(Process):
         return {"dead_cells.loss": self.clearance, "damp.loss": self.decay}
 
     def aftermath(self, clock: Any, state: Any, tissue: Any, deaths: Any) -> dict[str, Any]:
-        died = sum(deaths[name] * state[name] for name in _DYING if name in deaths)
+        died = sum(deaths[name] * state[name] for name in TUMOUR if name in deaths)
         released = self.content * (SECRETION / 3600.0) / tissue["interstitium"]
         return {"dead_cells.source": died, "damp.source": released * died}

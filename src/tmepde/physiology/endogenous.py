@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
+from tmepde.physiology.populations import TUMOUR, dying, total
 from tmepde.physiology.rates import inhibition, positive, saturation, secretion
-from tmepde.physiology.tumour import TUMOUR
 from tmepde.process import Process
 from tmepde.species import Species
 
@@ -192,7 +192,7 @@ class EndogenousImmunity(Process):
         return {"priming_signal": self.spontaneous}
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        cells, tumour = state["endogenous_t"], sum(state[name] for name in TUMOUR)
+        cells, tumour = state["endogenous_t"], total(TUMOUR, state)
         contact = saturation(tumour, self.contact_half)
         room = positive(1.0 - cells / self.full)
         drive = self.baseline + (1.0 - self.baseline) * saturation(state["growth_factor"], self.cytokine_half)
@@ -210,7 +210,7 @@ class EndogenousImmunity(Process):
             "endogenous_t.loss": self.egress * (1.0 - contact),
             "endogenous_t.death": self.death,
             "ifn_gamma.source": secretion(self.interferon, contact * cells, tissue["interstitium"]),
-            **{f"{name}.death": pressure for name in TUMOUR},
+            **dying(TUMOUR, pressure, state),
         }
 
     def primed(self, state: Any, tissue: Any) -> Any:

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 from tmepde.parameter import param
 from tmepde.physiology.oxygen import UPTAKE
+from tmepde.physiology.populations import ROAMING, TUMOUR, total
 from tmepde.physiology.rates import inhibition, saturation
-from tmepde.physiology.tumour import T_CELLS, TUMOUR
 from tmepde.process import Process
 from tmepde.species import Species
 
@@ -159,8 +159,8 @@ class Glycolysis(Process):
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         glucose, oxygen = state["glucose"], state["oxygen"]
         hungry = 1.0 + (self.hypoxia - 1.0) * inhibition(oxygen, self.oxygen_half)
-        tumour = self.tumour * hungry * tissue["tumour_glycolysis"] * sum(state[n] for n in TUMOUR)
-        lymphocytes = self.lymphocyte * tissue["car_t_glycolysis"] * sum(state[n] for n in T_CELLS)
+        tumour = self.tumour * hungry * tissue["tumour_glycolysis"] * total(TUMOUR, state)
+        lymphocytes = self.lymphocyte * tissue["car_t_glycolysis"] * total(ROAMING, state)
         demand = _MILLIMOLAR * (tumour + lymphocytes + self.host * tissue["host_cells"])
         fermented = tumour * (1.0 - self.oxidised * saturation(oxygen, self.oxygen_half)) + lymphocytes
         share = vessel_share(state, tissue, self.reference)

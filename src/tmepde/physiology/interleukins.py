@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
+from tmepde.physiology.populations import ROAMING, TUMOUR, total
 from tmepde.physiology.rates import saturation, secretion
-from tmepde.physiology.soluble import Soluble, decay, diffusivity, half, rate, tumour_cells
-from tmepde.physiology.tumour import T_CELLS
+from tmepde.physiology.soluble import Soluble, decay, diffusivity, half, rate
 
 _PDAC = "SPQSP PDAC"
 
@@ -42,7 +42,7 @@ class Il2(Soluble):
         return self.effector * tissue["antigen_contact"] * state["car_t"]
 
     def cleared(self, state: Any) -> Any:
-        return self.uptake * sum(state[name] for name in T_CELLS)
+        return self.uptake * total(ROAMING, state)
 
     def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         return {"car_t_division": self.gain * saturation(state["il2"], self.half)}
@@ -104,7 +104,7 @@ class Il6(Soluble):
     il1_half: Any = half("IL-1 of half effect", 0.01, _PDAC, "seen")
 
     def made(self, state: Any, tissue: Any) -> Any:
-        made = self.tumour * tumour_cells(state) + self.host * tissue["host_cells"] * tissue["fibroblast_activity"]
+        made = self.tumour * total(TUMOUR, state) + self.host * tissue["host_cells"] * tissue["fibroblast_activity"]
         made = made + self.macrophage * _macrophages(state)
         return made * (1.0 + self.il1_gain * saturation(state["il1"], self.il1_half)) if "il1" in state else made
 
@@ -128,7 +128,7 @@ class Il1(Soluble):
 
     def made(self, state: Any, tissue: Any) -> Any:
         excited = 1.0 + self.interferon_gain * saturation(state["ifn_gamma"], self.interferon_half)
-        return self.tumour * tumour_cells(state) + self.macrophage * _macrophages(state) * excited
+        return self.tumour * total(TUMOUR, state) + self.macrophage * _macrophages(state) * excited
 
 
 def _macrophages(state: Any) -> Any:

@@ -11,12 +11,16 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
+from tmepde.physiology.populations import antigen_positive, antigen_share
 from tmepde.physiology.rates import hill, inhibition, saturation
 from tmepde.process import Process
 
 
 class AntigenContact(Process):
-    """A = C₊/(K + C₊): the share of CAR-T cells that touch an antigen-positive cell, tissue ``antigen_contact``."""
+    """A = C/(K + C), C = C₊ + p I: the share of CAR-T cells that touch antigen, tissue ``antigen_contact``.
+
+    Of infected cells I, where a model has them, p = C₊/(C₊ + C₋) show it.
+    """
 
     half: Any = param(
         "cells/mm^3",
@@ -28,7 +32,7 @@ class AntigenContact(Process):
     )
 
     def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        return {"antigen_contact": saturation(state["tumour"], self.half)}
+        return {"antigen_contact": saturation(antigen_positive(state), self.half)}
 
 
 class CheckpointEngagement(Process):
@@ -77,8 +81,8 @@ class Killing(Process):
     Cytolysis survives hypoxia: f_O = 0.7 + 0.3 O/(O + 8 mmHg) (Berahovich 2019). At low densities the law is mass
     action with k/h. f_milieu = 1/((1 + A/K_A)(1 + Y/K_Y)(1 + S/K_S)) · (w + (1 − w)/(1 + (H/K_H)²)) with adenosine A,
     kynurenine Y, suppressor cells S and acid H = 7.4 − pH: acid takes half of the killing (Fischer 2007), and what acts
-    is acid, not lactate (Mendler 2012). Engineering scales ``car_t_cytolysis`` (base 1). Infected cells that show a
-    ``delivered_antigen`` are targets too.
+    is acid, not lactate (Mendler 2012). Engineering scales ``car_t_cytolysis`` (base 1). Infected
+    cells are targets as far as they show antigen: the share p = C₊/(C₊ + C₋), the rest by ``delivered_antigen``.
     """
 
     rate: Any = param(
@@ -168,14 +172,14 @@ class Killing(Process):
         suppression = suppression * inhibition(tissue["pd1_engagement"], self.pd1_half, 2)
         suppression = suppression * self.milieu(tissue) * tissue["car_t_cytolysis"]
         oxygen = self.anoxic_share + (1.0 - self.anoxic_share) * saturation(state["oxygen"], self.oxygen_half)
-        effectors, targets = state["car_t"], state["tumour"]
-        infected = "tumour_infected" in state
-        if infected:
-            targets = targets + tissue["delivered_antigen"] * state["tumour_infected"]
-        pressure = effectors / (self.half + effectors + targets)
-        death = self.rate * suppression * oxygen * pressure
-        shown = {"tumour_infected.death": tissue["delivered_antigen"] * death} if infected else {}
-        return {"tumour.death": death, "tumour.lysis": death, **shown}
+        seen = {"tumour": 1.0}
+        if "tumour_infected" in state:
+            native = antigen_share(state)
+            seen["tumour_infected"] = native + (1.0 - native) * tissue["delivered_antigen"]
+        effectors, targets = state["car_t"], sum(share * state[name] for name, share in seen.items())
+        death = self.rate * suppression * oxygen * (effectors / (self.half + effectors + targets))
+        killed = {name: share * death for name, share in seen.items()}
+        return {f"{name}.{channel}": one for name, one in killed.items() for channel in ("death", "lysis")}
 
 
 class BystanderKilling(Process):

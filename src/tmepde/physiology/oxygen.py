@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
-from tmepde.physiology.tumour import T_CELLS, TUMOUR
+from tmepde.physiology.populations import ROAMING, TUMOUR, total
 from tmepde.process import Process
 
 #: amol/cell/s × cells/mm³ → nM/h: 1e-18 mol · 1e9 nmol/mol · 1e6 mm³/L · 3600 s/h
@@ -19,7 +19,7 @@ SOLUBILITY = 1380.0
 
 
 class OxygenUptake(Process):
-    """λ_O = (q_C f (C₊ + C₋) + q_T (E + X) + q_H N_host)/(α (K + O)): Michaelis–Menten, 9.5 mmHg/s at 2.3e5 cells/mm³.
+    """λ_O = (q_C f C + q_T (E + X) + q_H N_host)/(α (K + O)): Michaelis–Menten, 9.5 mmHg/s at 2.3e5 cells/mm³.
 
     f is ``tumour_respiration`` (base 1), which drugs scale.
     """
@@ -43,10 +43,9 @@ class OxygenUptake(Process):
     )
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        demand = self.tumour * tissue["tumour_respiration"] * sum(state[n] for n in TUMOUR) + self.lymphocyte * sum(
-            state[n] for n in T_CELLS
-        )
-        demand = (demand + self.host * tissue["host_cells"]) * (UPTAKE / SOLUBILITY)
+        demand = self.tumour * tissue["tumour_respiration"] * total(TUMOUR, state)
+        demand = demand + self.lymphocyte * total(ROAMING, state) + self.host * tissue["host_cells"]
+        demand = demand * (UPTAKE / SOLUBILITY)
         return {"oxygen.loss": demand / (self.half + state["oxygen"])}
 
 
@@ -80,7 +79,7 @@ class OxygenSupply(Process):
 
 
 class PeroxideProduction(Process):
-    """P_H = p (C₊ + C₋)/N₀: hydrogen peroxide made by tumour cells, tissue ``peroxide_production`` (nM/h).
+    """P_H = p C/N₀: hydrogen peroxide made by tumour cells, tissue ``peroxide_production`` (nM/h).
 
     A pool of 100 µM would only be 36 mmHg of oxygen, gone in seconds: what a catalyst can release is limited by this
     *production*. The default raises oxygen in a 1.2 mm nodule by 45 % when all of it is turned over (Prasad 2014); it
@@ -105,4 +104,4 @@ class PeroxideProduction(Process):
     )
 
     def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        return {"peroxide_production": self.rate / self.reference * sum(state[n] for n in TUMOUR)}
+        return {"peroxide_production": self.rate / self.reference * total(TUMOUR, state)}

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from tmepde.parameter import param
 from tmepde.physiology.rates import secretion
-from tmepde.physiology.tumour import TUMOUR
 from tmepde.process import Process
 from tmepde.species import Species
 
@@ -35,11 +34,6 @@ def rate(who: str, default: float, ref: str = "") -> Any:
 def half(what: str, default: float, ref: str = "", status: str = "assumed") -> Any:
     """Declare a half-saturation in nM."""
     return param("nM", doc=what, default=default, bounds=(1e-5, 1e3), ref=ref, status=status)
-
-
-def tumour_cells(state: Any) -> Any:
-    """C₊ + C₋."""
-    return sum(state[name] for name in TUMOUR)
 
 
 class Soluble(Process):

@@ -20,6 +20,7 @@ from typing import Any
 
 from tmepde.parameter import param
 from tmepde.physiology.plasma import compartment, per_nest, plasma_volume_parameter, tumour_volume_parameter
+from tmepde.physiology.populations import TUMOUR
 from tmepde.physiology.rates import hill, positive, saturation
 from tmepde.process import Process
 
@@ -170,9 +171,10 @@ class CytokineRelease(Process):
         )
 
     def aftermath(self, clock: Any, state: Any, tissue: Any, deaths: Any) -> dict[str, Any]:
-        if "tumour.lysis" not in deaths:
+        lysed = [deaths[f"{name}.lysis"] * state[name] for name in TUMOUR if f"{name}.lysis" in deaths]
+        if not lysed:
             return {}
-        killed = self.tumour_volume * per_nest(deaths["tumour.lysis"] * state["tumour"], tissue)
+        killed = self.tumour_volume * per_nest(sum(lysed), tissue)
         millilitres = 1e3 * self.volume
         return {
             "ifn_gamma_plasma.source": self.interferon_yield * killed / millilitres,

@@ -1,6 +1,6 @@
 """Tryptophan catabolism: IDO, which IFN-γ induces, makes kynurenine Y, which disarms T cells.
 
-0 = ∇·(D ∇Y) + q H(I) (C₊ + C₋)/φ_i − (k f_p ν/ν₀ + k₀) Y        H = I/(I + K)
+0 = ∇·(D ∇Y) + q H(I) C/φ_i − (k f_p ν/ν₀ + k₀) Y        H = I/(I + K)
 
 Y follows IFN-γ, which is in balance itself, within minutes: perfused vessels wash it out in 100 s, and it diffuses out
 of a nodule of R = 450 µm within R²/π²D = 51 s. Hence it is in balance too, like adenosine and lactate. (As a dynamic
@@ -14,8 +14,8 @@ from typing import Any
 
 from tmepde.parameter import param
 from tmepde.physiology.glycolysis import vessel_share
+from tmepde.physiology.populations import TUMOUR, total
 from tmepde.physiology.rates import saturation, secretion
-from tmepde.physiology.tumour import TUMOUR
 from tmepde.process import Process
 from tmepde.species import Species
 
@@ -23,7 +23,7 @@ _SECOND = 3600.0
 
 
 class TryptophanCatabolism(Process):
-    """s_Y = q ω (C₊ + C₋)/φ_i, λ_Y = k f_p ν/ν₀ + k₀; ω = I/(I + K) is ``ido_activity``, which inhibitors scale.
+    """s_Y = q ω C/φ_i, λ_Y = k f_p ν/ν₀ + k₀; ω = I/(I + K) is ``ido_activity``, which inhibitors scale.
 
     A negative feedback: T cells that work make IFN-γ, IFN-γ makes IDO, and kynurenine (above that of plasma,
     ``kynurenine_signal``) weakens killing and division. Starvation of tryptophan itself is left out.
@@ -67,7 +67,7 @@ class TryptophanCatabolism(Process):
         return {"ido_activity": activity, "kynurenine_signal": state["kynurenine"]}
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        made = tissue["ido_activity"] * sum(state[n] for n in TUMOUR)
+        made = tissue["ido_activity"] * total(TUMOUR, state)
         return {
             "kynurenine.source": secretion(self.tumour, made, tissue["interstitium"]),
             "kynurenine.loss": self.exchange * vessel_share(state, tissue, self.reference) + self.decay,

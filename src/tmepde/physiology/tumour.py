@@ -8,16 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
+from tmepde.physiology.populations import ANTIGEN_CLASSES, ROAMING, TUMOUR, dying, total
 from tmepde.physiology.rates import inhibition, positive, saturation
 from tmepde.process import Process
 
-#: the two antigen classes, antigen-positive first
-TUMOUR = ("tumour", "tumour_negative")
-T_CELLS = ("car_t", "car_t_exhausted")
-
 
 class Crowding(Process):
-    """φ = v_C (C₊ + C₋) + v_T (E + X): the volume fraction of cells, tissue quantity ``crowding``."""
+    """φ = v_C C + v_T (E + X): the volume fraction of cells, tissue quantity ``crowding``."""
 
     tumour_volume: Any = param(
         "um^3",
@@ -32,9 +29,8 @@ class Crowding(Process):
     )
 
     def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        tumour = sum(state[name] for name in TUMOUR)
-        lymphocytes = sum(state[name] for name in T_CELLS)
-        return {"crowding": 1e-9 * (self.tumour_volume * tumour + self.lymphocyte_volume * lymphocytes)}
+        tumour = self.tumour_volume * total(TUMOUR, state)
+        return {"crowding": 1e-9 * (tumour + self.lymphocyte_volume * total(ROAMING, state))}
 
 
 class Growth(Process):
@@ -66,7 +62,7 @@ class Growth(Process):
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         room = positive(1.0 - tissue["crowding"] / self.packing_limit)
         rate = self.rate * saturation(state["oxygen"], self.oxygen_half) * room * positive(tissue["tumour_division"])
-        return {f"{name}.source": rate * state[name] for name in TUMOUR}
+        return {f"{name}.source": rate * state[name] for name in ANTIGEN_CLASSES}
 
 
 class Necrosis(Process):
@@ -86,7 +82,7 @@ class Necrosis(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         rate = self.rate * inhibition(state["oxygen"], self.oxygen_half, 4)
-        return {f"{name}.death": rate for name in TUMOUR}
+        return dying(TUMOUR, rate, state)
 
 
 class AntigenLoss(Process):

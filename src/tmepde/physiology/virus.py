@@ -9,26 +9,25 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
+from tmepde.physiology.populations import ANTIGEN_CLASSES, antigen_share, total
 from tmepde.physiology.pores import interstitial_diffusivity
 from tmepde.physiology.rates import inhibition
-from tmepde.physiology.tumour import TUMOUR
 from tmepde.process import Process
 from tmepde.species import Species
 
 #: fibre radius and mesh (nm) and tortuosity of ``nanoparticle_diffusion``
 _FIBRE, _MESH, _TORTUOSITY = 20.0, 6.1, 0.37
-#: mm³ of a tumour cell
-_CELL = 2572e-9
 
 
 class ViralInfection(Process):
     """∂I/∂t = b V C − (λ + ρ) I, ∂V/∂t = ∇·(D ∇V) + n λ I − (c + b C) V, b = β K/(K + IFN-γ): infected cells burst.
 
-    λ counts every death of an infected cell, by the virus (δ) or by T cells, which set it free as well (Park 2020).
+    λ counts every death of an infected cell, by the virus (δ), T cells (Park 2020) or therapy: each sets virus free.
     Most infections abort: the cell recovers at ρ, unless a T cell comes first. IFN-γ guards cells against infection:
     CAR-T cells and virus hamper each other. D falls with the matrix, steeply for large virions.
-    Limits: infected cells do not divide; those that recover share the antigen of their neighbours; no antibodies; no
-    interferon but that of T cells.
+    Infected cells do not divide; in all else (breath, fuel, secretion, room, what kills them) they are taken to be as
+    their neighbours, whose antigen they share: host proteins are not shut off. Limits: no antibodies; no interferon but
+    that of T cells.
     """
 
     infection: Any = param(
@@ -72,13 +71,10 @@ class ViralInfection(Process):
             "tumour_infected": Species(0.0, 0.0, None, 100.0, "local", "cells/mm^3", "Infected tumour cells"),
         }
 
-    def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        return {"crowding": _CELL * state["tumour_infected"]}
-
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         rate = self.infection * inhibition(state["ifn_gamma"], self.interferon_half)
-        targets = sum(state[name] for name in TUMOUR)
-        back, positive = self.recovery * state["tumour_infected"], state["tumour"] / (targets + 1.0)
+        targets, positive = total(ANTIGEN_CLASSES, state), antigen_share(state)
+        back = self.recovery * state["tumour_infected"]
         return {
             "virus.diffusivity": interstitial_diffusivity(self.diameter, tissue["matrix"], _FIBRE, _MESH, _TORTUOSITY),
             "virus.loss": self.clearance + rate * targets,
@@ -87,7 +83,7 @@ class ViralInfection(Process):
             "tumour_infected.death": self.lysis,
             "tumour.source": back * positive,
             "tumour_negative.source": back * (1.0 - positive),
-            **{f"{name}.loss": rate * state["virus"] for name in TUMOUR},
+            **{f"{name}.loss": rate * state["virus"] for name in ANTIGEN_CLASSES},
         }
 
     def aftermath(self, clock: Any, state: Any, tissue: Any, deaths: Any) -> dict[str, Any]:

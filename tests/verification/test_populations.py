@@ -1,0 +1,126 @@
+"""Who dies, breathes and takes up room: every population that is of a kind, wherever it comes from."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tmepde as tme
+from tmepde.model import System
+from tmepde.physiology.populations import ANTIGEN_CLASSES
+from tmepde.schedule import Clock
+
+CLOCK = Clock(*(jnp.asarray(v) for v in (0.0, 0.0, 0.0, 1.0)))
+LATER = tme.Bolus(1e3, 1.0)
+PLAN = {
+    "rays": tme.Radiotherapy(dose=tme.Bolus(0.0, 2.0)),
+    "light": tme.Photodynamic(energy=tme.Infusion(0.0, 1.0, 1.0), dose=LATER),
+    "sound": tme.Sonodynamic(energy=tme.Infusion(0.0, 1.0, 1.0), dose=LATER),
+    "nab": tme.NabPaclitaxel(dose=LATER),
+    "carrier": tme.DrugCarrier(dose=LATER, drug="cytotoxic"),
+    "disruption": tme.VascularDisruption(dose=LATER),
+    "virus": tme.OncolyticVirus(dose=LATER, antigen="delivered"),
+}
+#: what a therapy, or the model itself, needs to kill
+ACTS: dict = {
+    "rays": {},
+    "light": {"nanoparticle": 1.0},
+    "sound": {"nanoparticle": 1.0},
+    "nab": {"nab_paclitaxel": 1e5, "nab_paclitaxel_plasma": 1e5},
+    "carrier": {"payload": 1e5},
+    "disruption": {"vessel_collapse": 1.0, "oxygen": 0.0},
+    "heat": {"temperature": 10.0},
+    "anoxia": {"oxygen": 0.0},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def model(float64):
+    return tme.library.solid_tumour(tme.Grid.radial(800.0, 4), radius=400.0, stroma="inflamed", milieu="full")
+
+
+class Instant:
+    """Coefficients, tissue and log-kill at one instant: 1e3 of every population, and ``levels``."""
+
+    def __init__(self, model, on=(), **levels):
+        system = System(model, {name: PLAN[name] for name in on if name in PLAN})
+        self.state = system.initial_state(jnp.float64)
+        cells = {n: 1e3 for n, s in system.species.items() if s.unit in ("cells/mm^3", "cells/uL")}
+        for name, value in {**cells, "oxygen": 20.0, "dead_cells": 0.0, **levels}.items():
+            if name in self.state:
+                self.state[name] = jnp.full_like(self.state[name], value)
+        self.found = system.coefficients(CLOCK, self.state)
+        self.quantities = system.tissue(CLOCK, self.state)[0]
+        self.hazards = system.hazards(CLOCK, self.state)
+
+    def loss(self, name):
+        """λ and log-kill of the step of an hour, in the centre."""
+        both = np.asarray(self.found.loss.get(name, 0.0)) + np.asarray(self.hazards.get(name, 0.0))
+        return float(np.ravel(both)[0])
+
+
+def extra(model, cause, *names):
+    """What ``cause`` adds to the death of each population."""
+    calm = dict(car_t=0.0, endogenous_t=0.0)  # killers need oxygen
+    with_it, without = Instant(model, [cause], **calm, **ACTS[cause]), Instant(model, **calm)
+    return [with_it.loss(name) - without.loss(name) for name in names]
+
+
+@pytest.mark.parametrize("cause", ACTS)
+def test_infected_cells_die_of_what_kills_their_neighbours(model, cause):
+    neighbour, infected = extra(model, cause, "tumour_negative", "tumour_infected")
+    assert neighbour > 1e-3
+    np.testing.assert_allclose(infected, neighbour, rtol=1e-9)
+
+
+def test_infected_cells_live_as_tumour_cells_but_do_not_divide(model):
+    """A cell that changes class changes no field but those of the classes, and what the virus kills leaves."""
+    there = dict(tumour=0.0, tumour_negative=1e5, tumour_infected=0.0, virus=0.0, car_t=0.0, endogenous_t=0.0)
+    well = Instant(model, **there)
+    ill = Instant(model, **{**there, "tumour_negative": 0.0, "tumour_infected": 1e5})
+    none = Instant(model, **{**there, "tumour_negative": 0.0})
+    moved = {"virus", "dead_cells", "damp", *ANTIGEN_CLASSES, "tumour_infected"}
+    felt = 0
+    for channel in ("source", "loss"):
+        a, b, c = (getattr(one.found, channel) for one in (ill, well, none))
+        for name in set(a) - moved:
+            np.testing.assert_allclose(a[name], b[name], rtol=1e-9, err_msg=f"{name}.{channel}")
+            felt += not np.allclose(b[name], c[name], rtol=1e-9)
+    assert felt > 10, "fields that tumour cells make or take up"
+    np.testing.assert_allclose(ill.quantities["crowding"], well.quantities["crowding"], rtol=1e-12)
+    assert float(well.found.source["tumour_negative"][0]) > 0
+    recovered = float(model.processes["viral_infection"].recovery) * 1e5
+    np.testing.assert_allclose(ill.found.source["tumour_negative"], recovered, rtol=1e-9)
+
+
+def test_car_t_cells_find_infected_cells_by_their_antigen(model):
+    """The share of the neighbours without a delivered antigen, all of them with it."""
+    found = {}
+    for label, on, classes in (
+        ("positive", [], (1e5, 0.0)),
+        ("negative", [], (0.0, 1e5)),
+        ("delivered", ["virus"], (0.0, 1e5)),
+    ):
+        cells = dict(zip(ANTIGEN_CLASSES, classes, strict=True), tumour_infected=1e4)
+        on_target, off_target = (Instant(model, on, car_t=n, **cells) for n in (1e3, 0.0))
+        contact = float(on_target.quantities["antigen_contact"][0])
+        found[label] = on_target.loss("tumour_infected") - off_target.loss("tumour_infected"), contact
+    half = float(model.processes["antigen_contact"].half)
+    assert found["negative"] == pytest.approx((0.0, 0.0), abs=1e-12)
+    assert found["positive"][0] > 1e-4 and found["delivered"][0] > 1e-4
+    assert found["positive"][1] == pytest.approx(1.1e5 / (1.1e5 + half), rel=1e-4)
+    assert found["delivered"][1] == pytest.approx(1e4 / (1e4 + half), rel=1e-9)
+
+
+def test_killed_infected_cells_count_as_kills(model):
+    cells = dict(tumour=0.0, tumour_negative=1e5, tumour_infected=1e4)
+    killed = [Instant(model, on, **cells).found.source["killed_cells"] for on in ([], ["virus"])]
+    assert float(killed[0]) == 0.0 and float(killed[1]) > 0.0
