@@ -9,7 +9,15 @@ import pytest
 
 import tmepde as tme
 from tmepde.model import System
-from tmepde.physiology.populations import ANTIGEN_CLASSES
+from tmepde.physiology.populations import (
+    ANTIGEN_CLASSES,
+    ANY_T_CELL,
+    ANY_T_CELL_BLOOD,
+    CAR_T,
+    CAR_T_BLOOD,
+    LIVING,
+    WAITING,
+)
 from tmepde.schedule import Clock
 
 CLOCK = Clock(*(jnp.asarray(v) for v in (0.0, 0.0, 0.0, 1.0)))
@@ -22,6 +30,17 @@ PLAN = {
     "carrier": tme.DrugCarrier(dose=LATER, drug="cytotoxic"),
     "disruption": tme.VascularDisruption(dose=LATER),
     "virus": tme.OncolyticVirus(dose=LATER, antigen="delivered"),
+    "switch": tme.SuicideSwitch(dose=LATER),
+    "steroid": tme.Corticosteroid(dose=LATER),
+    "programming": tme.InSituProgramming(dose=LATER),
+}
+#: therapies that bring populations of their own; they give none here
+BRINGING = {
+    "fap": tme.FapCarT(dose=LATER),
+    "scaffold": tme.CellScaffold(dose=LATER),
+    "film": tme.ThinFilm(dose=LATER),
+    "cavity": tme.RegionalInfusion(dose=LATER),
+    "needles": tme.MicroneedleArray(dose=LATER),
 }
 #: what a therapy, or the model itself, needs to kill
 ACTS: dict = {
@@ -33,6 +52,13 @@ ACTS: dict = {
     "disruption": {"vessel_collapse": 1.0, "oxygen": 0.0},
     "heat": {"temperature": 10.0},
     "anoxia": {"oxygen": 0.0},
+}
+#: tumour cells die of all of these
+TO_TUMOUR = tuple(ACTS)
+ACTS |= {
+    "switch": {"dimeriser_plasma": 1e5},
+    "steroid": {"dexamethasone_plasma": 1e5},
+    "programming": {"programmed": 1.0},
 }
 
 
@@ -51,9 +77,9 @@ class Instant:
     """Coefficients, tissue and log-kill at one instant: 1e3 of every population, and ``levels``."""
 
     def __init__(self, model, on=(), **levels):
-        system = System(model, {name: PLAN[name] for name in on if name in PLAN})
+        system = System(model, BRINGING | {name: PLAN[name] for name in on if name in PLAN})
         self.state = system.initial_state(jnp.float64)
-        cells = {n: 1e3 for n, s in system.species.items() if s.unit in ("cells/mm^3", "cells/uL")}
+        cells = {n: 1e3 for n, s in system.species.items() if s.unit in ("cells", "cells/mm^3", "cells/uL")}
         for name, value in {**cells, "oxygen": 20.0, "dead_cells": 0.0, **levels}.items():
             if name in self.state:
                 self.state[name] = jnp.full_like(self.state[name], value)
@@ -74,11 +100,47 @@ def extra(model, cause, *names):
     return [with_it.loss(name) - without.loss(name) for name in names]
 
 
-@pytest.mark.parametrize("cause", ACTS)
+@pytest.mark.parametrize("cause", TO_TUMOUR)
 def test_infected_cells_die_of_what_kills_their_neighbours(model, cause):
     neighbour, infected = extra(model, cause, "tumour_negative", "tumour_infected")
     assert neighbour > 1e-3
     np.testing.assert_allclose(infected, neighbour, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("cause", "group", "spared"),
+    [
+        ("heat", LIVING, ()),
+        ("light", LIVING, ()),
+        ("sound", LIVING, ()),
+        ("rays", ANY_T_CELL, ("mdsc", "fibroblast", *CAR_T_BLOOD)),
+        ("nab", ANY_T_CELL, ("mdsc", "macrophage")),
+        ("nab", ANY_T_CELL_BLOOD, ()),
+        ("carrier", ANY_T_CELL, ("mdsc", "fibroblast")),
+        (
+            "switch",
+            (*CAR_T, "fap_car_t", *CAR_T_BLOOD, "fap_car_t_plasma", *WAITING),
+            ("endogenous_t", "host_t_plasma"),
+        ),
+        ("steroid", (*CAR_T, "fap_car_t", "endogenous_t"), ("regulatory_t", *CAR_T_BLOOD)),
+        ("programming", (*CAR_T, *CAR_T_BLOOD), ("fap_car_t", "endogenous_t")),
+    ],
+)
+def test_what_is_aimed_at_a_kind_of_cell_meets_all_of_it_alike(model, cause, group, spared):
+    first, *others = extra(model, cause, *group)
+    assert first > 1e-3
+    np.testing.assert_allclose(others, first, rtol=1e-6)
+    np.testing.assert_allclose(extra(model, cause, *spared), 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["car_t_memory", "endogenous_t", "regulatory_t"])
+def test_every_t_cell_breathes_feeds_and_takes_up_room(model, kind):
+    none = dict.fromkeys((*CAR_T, "endogenous_t", "regulatory_t"), 0.0)
+    empty, known, one = (Instant(model, **{**none, **more}) for more in ({}, {"car_t_exhausted": 1e4}, {kind: 1e4}))
+    for field in ("oxygen", "glucose", "ifn_gamma"):
+        assert known.loss(field) > empty.loss(field)
+        assert one.loss(field) == pytest.approx(known.loss(field), rel=1e-9)
+    np.testing.assert_allclose(one.quantities["crowding"], known.quantities["crowding"], rtol=1e-12)
 
 
 def test_infected_cells_live_as_tumour_cells_but_do_not_divide(model):

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from tmepde.interventions.base import Effects, Intervention, choice, dose
 from tmepde.interventions.delivery import drug_kinetics, interstitial, plasma, volume_parameter
 from tmepde.parameter import param
-from tmepde.physiology.populations import ROAMING, TUMOUR, dying, total
+from tmepde.physiology.populations import ANY_T_CELL, T_CELLS, TUMOUR, dying, total
 from tmepde.physiology.rates import inhibition, positive, saturation
 from tmepde.species import Species
 
@@ -65,7 +65,7 @@ class TargetedCarrier(Intervention):
         elif self.ligand == "antibody":
             cells = state["tumour"]
         elif self.ligand == "hyaluronic_acid":
-            cells = tumour + total(ROAMING, state)
+            cells = tumour + total(T_CELLS, state)
         else:
             cells = tissue["host_cells"]
         return Effects(add=capture(self.association, self.sites * cells / _DENSE, state))
@@ -192,7 +192,7 @@ class DrugCarrier(Intervention):
         level = state["payload"]
         if self.drug == "cytotoxic":
             death = self.kill_rate * saturation(level, self.half)
-            killed = dying(TUMOUR, death, state) | dying(ROAMING, self.lymphocyte_share * death, state)
+            killed = dying(TUMOUR, death, state) | dying(ANY_T_CELL, self.lymphocyte_share * death, state)
             return Effects(add={**entry, **killed})
         signal = {
             "checkpoint": "pd1_engagement",

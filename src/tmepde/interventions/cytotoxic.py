@@ -10,7 +10,7 @@ from tmepde.interventions.base import Effects, Intervention, dose
 from tmepde.interventions.delivery import drug_kinetics, interstitial, plasma
 from tmepde.interventions.drugs import distribution_parameter, elimination_parameter
 from tmepde.parameter import param
-from tmepde.physiology.populations import ROAMING, TUMOUR, dying, present
+from tmepde.physiology.populations import ANY_T_CELL, ANY_T_CELL_BLOOD, TUMOUR, dying, losing, present
 from tmepde.physiology.rates import saturation
 from tmepde.species import Species
 
@@ -23,9 +23,10 @@ class Radiotherapy(Intervention):
 
     The law is applied per fraction and in proportion to the part of the fraction that falls into a step, with the
     oxygen O that there was before the fraction (dz/dt = (O − z)/τ between fractions, 0 during one): cells that will die
-    still breathe, so that the kill does not depend on the step. T cells in the field die with their own α; those in
-    blood are spared. For days after, dx/dt = dose rate − x/τ, endothelium holds T cells better and the tumour calls
-    them: adhesion and chemokine × (1 + g x/(x + x_h)), which low doses already do.
+    still breathe, so that the kill does not depend on the step. T cells of any kind in the field die with their own α;
+    those in blood are spared, and so are myeloid cells and fibroblasts. For days after, dx/dt = dose rate − x/τ,
+    endothelium holds T cells better and the tumour calls them: adhesion and chemokine × (1 + g x/(x + x_h)), which low
+    doses already do.
     """
 
     reviews: ClassVar[tuple[int, ...]] = (16, 37)
@@ -111,7 +112,10 @@ class Radiotherapy(Intervention):
                 },
             },
             add={"radiation_response.source": clock.rate(self.dose)},
-            hazard=dict.fromkeys(present(TUMOUR, state), tumour) | dict.fromkeys(ROAMING, lymphocytes),
+            hazard={
+                **dict.fromkeys(present(TUMOUR, state), tumour),
+                **dict.fromkeys(present(ANY_T_CELL, state), lymphocytes),
+            },
         )
 
 
@@ -120,7 +124,8 @@ class NabPaclitaxel(Intervention):
 
     Chemotherapy on albumin kills tumour cells and the fibroblasts that keep vessels compressed: within days hyaluronan
     falls, perfusion rises. T cells die too while the drug lasts, 1–3 days: give it before CAR-T cells, not with them.
-    Where no vessel is perfused there is no drug. Limits: SPARC is not resolved, resistance does not arise.
+    That goes for every kind of T cell, in blood too. Where no vessel is perfused there is no drug. Limits: SPARC is not
+    resolved, resistance does not arise, myeloid cells are spared.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("fibroblasts",)
@@ -160,8 +165,7 @@ class NabPaclitaxel(Intervention):
                 "nab_paclitaxel_plasma.source": clock.rate(self.dose) / self.volume,
                 "fibroblast.death": self.fibroblast_kill * local,
                 **dying(TUMOUR, self.tumour_kill * local, state),
-                **dying(ROAMING, self.lymphocyte_kill * local, state),
-                "car_t_plasma.loss": blood,
-                "car_t_plasma_memory.loss": blood,
+                **dying(ANY_T_CELL, self.lymphocyte_kill * local, state),
+                **losing(ANY_T_CELL_BLOOD, blood, state),
             }
         )

@@ -25,10 +25,7 @@ from tmepde.interventions.delivery import (
 from tmepde.operators import downwind
 from tmepde.parameter import param
 from tmepde.physiology.oxygen import SOLUBILITY
-from tmepde.physiology.populations import ROAMING, TUMOUR, dying
-
-#: who dies of radicals beside tumour and T cells, where a model has them: suppressors and stroma
-_BYSTANDERS = ("mdsc", "macrophage", "macrophage_m1", "regulatory_t", "fibroblast", "endogenous_t")
+from tmepde.physiology.populations import LIVING, dying
 
 
 def _particles(state: Any) -> Any:
@@ -82,7 +79,7 @@ class _Radicals(Intervention):
         return Effects(
             add={
                 "oxygen.loss": per_oxygen / SOLUBILITY,
-                **dying((*TUMOUR, *ROAMING, *_BYSTANDERS), death, state),
+                **dying(LIVING, death, state),
                 **arrival("nanoparticle", self, clock.rate(self.dose), tissue),
             }
         )

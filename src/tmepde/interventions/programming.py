@@ -8,6 +8,7 @@ from typing import Any
 from tmepde.interventions.base import Effects, Intervention, choice, dose
 from tmepde.interventions.delivery import plasma, volume_parameter
 from tmepde.parameter import param
+from tmepde.physiology.populations import CAR_T, CAR_T_BLOOD, losing
 from tmepde.physiology.rates import positive
 from tmepde.species import Species
 
@@ -79,6 +80,6 @@ class InSituProgramming(Intervention):
                 "car_t_plasma.source": made,
                 "programmed.source": transient * fresh,
                 "programmed.loss": fresh + dilution * positive(1.0 - share),
-                **{f"{n}.loss": lost for n in ("car_t", "car_t_exhausted", "car_t_plasma", "car_t_plasma_memory")},
+                **losing((*CAR_T, *CAR_T_BLOOD), lost, state),
             }
         )

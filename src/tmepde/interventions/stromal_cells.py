@@ -127,7 +127,7 @@ class FapCarT(Intervention):
     their own, which removes fibroblasts. With turnover alone matrix would outlive its makers by months; dying
     fibroblasts release proteases, so that it goes in a week or two. Pericytes carry some FAP: a little perfusion is
     lost. Where there are no fibroblasts, matrix stays. Limits: FAP-CAR-T
-    cells neither crowd nor tire, and FAP outside the tumour (bone marrow, muscle) is not in the model.
+    cells neither crowd nor breathe nor tire, and FAP outside the tumour (bone marrow, muscle) is not in the model.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("fibroblasts",)

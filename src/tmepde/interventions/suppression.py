@@ -21,6 +21,7 @@ from tmepde.interventions.drugs import (
 )
 from tmepde.parameter import param
 from tmepde.physiology.oxygen import UPTAKE
+from tmepde.physiology.populations import ROAMING, total
 from tmepde.physiology.rates import inhibition
 from tmepde.species import Species
 
@@ -144,7 +145,7 @@ class AdenosineBackpack(Intervention):
         return {**found, "adenosine_backpack.loss": self.release + self.dilution}
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
-        carriers = state["car_t"] + state["car_t_exhausted"]
+        carriers = total(ROAMING, state)
         amol = self.release * state["adenosine_backpack"] * carriers  # amol/h per mm³
         return Effects(
             scale={"adenosine_signal": inhibition(state["adenosine_antagonist"], self.half)},

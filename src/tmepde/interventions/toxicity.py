@@ -11,6 +11,7 @@ from typing import Any
 from tmepde.interventions.base import Effects, Intervention, dose
 from tmepde.interventions.delivery import plasma
 from tmepde.parameter import param
+from tmepde.physiology.populations import CAR_T, CAR_T_BLOOD, FAP_CAR_T, FAP_CAR_T_BLOOD, WAITING, dying, losing
 from tmepde.physiology.rates import inhibition, saturation
 
 
@@ -121,8 +122,9 @@ class CytokineScavenger(Intervention):
 class Corticosteroid(Intervention):
     """f ← 1 − w P/(K + P) for the cytokines of macrophages, and less division and more death of CAR-T cells.
 
-    Dexamethasone calms at the price of CAR-T cells. How high the price is, is disputed: expansion in blood did not
-    differ in Stein 2019, so that only cells in tissue pay here.
+    Dexamethasone calms at the price of CAR-T cells, memory among them, and of endogenous T cells; regulatory ones are
+    spared. How high the price is, is disputed: expansion in blood did not differ in Stein 2019, so that only cells in
+    tissue pay here.
     """
 
     requires = ("cytokine_release",)
@@ -134,7 +136,7 @@ class Corticosteroid(Intervention):
     division_loss: Any = param("1", doc="division lost at most", default=0.5, bounds=(0, 1), status="assumed")
     secretion_loss: Any = param("1", doc="IFN-gamma lost at most", default=0.7, bounds=(0, 1), status="assumed")
     death: Any = param(
-        "1/h", doc="death of CAR-T cells at most (0.2/day)", default=0.2 / 24, bounds=(0, 1), status="assumed"
+        "1/h", doc="death of T cells at most (0.2/day)", default=0.2 / 24, bounds=(0, 1), status="assumed"
     )
     elimination: Any = _elimination(36.0, "biological half-life 36-54 h")
     volume: Any = _volume(50.0)
@@ -154,8 +156,7 @@ class Corticosteroid(Intervention):
                 "car_t_secretion": 1.0 - self.secretion_loss * taken,
             },
             add={
-                "car_t.death": self.death * taken,
-                "car_t_exhausted.death": self.death * taken,
+                **dying((*CAR_T, FAP_CAR_T, "endogenous_t"), self.death * taken, state),
                 "dexamethasone_plasma.source": clock.rate(self.dose) / self.volume,
             },
         )
@@ -164,7 +165,9 @@ class Corticosteroid(Intervention):
 class SuicideSwitch(Intervention):
     """λ_T += k P/(K + P) for all CAR-T cells: a dimeriser sets off inducible caspase 9.
 
-    Nine tenths are gone within an hour, in blood and tissue alike; the anti-tumour effect goes with them.
+    Nine tenths are gone within an hour, in blood and tissue alike, memory and exhausted cells among them; the effect on
+    the tumour goes with them. The switch is taken to be in every CAR-T cell given, FAP-CAR-T cells too, and the drug to
+    soak a scaffold, a film, needles or a cavity as it does tissue.
     """
 
     reviews = (45,)
@@ -192,10 +195,8 @@ class SuicideSwitch(Intervention):
         rate = self.rate * saturation(state["dimeriser_plasma"], self.half)
         return Effects(
             add={
-                "car_t.death": rate,
-                "car_t_exhausted.death": rate,
-                "car_t_plasma.loss": rate,
-                "car_t_plasma_memory.loss": rate,
+                **dying((*CAR_T, FAP_CAR_T), rate, state),
+                **losing((*CAR_T_BLOOD, FAP_CAR_T_BLOOD, *WAITING), rate, state),
                 "dimeriser_plasma.source": clock.rate(self.dose) / self.volume,
             }
         )

@@ -15,7 +15,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from tmepde.parameter import param
-from tmepde.physiology.populations import ROAMING, TUMOUR, dying, total
+from tmepde.physiology.populations import LIVING, TUMOUR, dying, total
 from tmepde.physiology.rates import hill, inhibition, secretion
 from tmepde.process import Process
 from tmepde.species import Species
@@ -39,7 +39,7 @@ class Bioheat(Process):
     """0 = ∇·(κ∇T) − (w f_p ν/ν₀ + w₀)T + S: mild heat opens vessels for a day, a hot focus kills and shuts them.
 
     40–43 °C: perfusion × (1 + 0.75 h), wall × (1 + h), matrix −30 % per session, chemokine of tumour cells doubled.
-    Above 48 °C blood stops at once, and every cell and vessel dies by the thermal dose, T cells and fibroblasts alike.
+    Above 48 °C blood stops at once, and every cell and vessel dies by the thermal dose, whatever its kind.
     The source S is what therapies bring; without them T = 0 and nothing changes. Limits: no heat shock, no tolerance.
     """
 
@@ -127,5 +127,5 @@ class Bioheat(Process):
             "collagen.loss": loosened,
             "hyaluronan.loss": loosened,
             "chemokine.source": secretion(self.chemokine * response, total(TUMOUR, state), tissue["interstitium"]),
-            **dying((*TUMOUR, *ROAMING, "fibroblast"), death, state),
+            **dying(LIVING, death, state),
         }

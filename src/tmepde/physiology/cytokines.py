@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
-from tmepde.physiology.populations import ROAMING, TUMOUR, total
+from tmepde.physiology.populations import ROAMING, T_CELLS, TUMOUR, total
 from tmepde.physiology.rates import inhibition, positive, saturation, secretion
 from tmepde.process import Process
 
@@ -69,10 +69,10 @@ class GrowthFactor(Process):
 
 
 class InterferonGamma(Process):
-    """IFN-γ, quasi-steady: s = q A h_O f E/φ_i, λ = k₀ + u N, N all cells; f ``car_t_secretion`` and acid.
+    """IFN-γ, quasi-steady: s = q A h_O f E/φ_i, λ = k₀ + u N; f ``car_t_secretion`` and acid.
 
-    Consumption in proportion to the local cell density gives the range √(D/λ) = 35 µm at 2.3e5 cells/mm³ (measured
-    30–40 µm); cell-free decay alone would give 440 µm.
+    Consumption in proportion to the local density N of tumour, T and stroma cells gives the range √(D/λ) = 35 µm at
+    2.3e5 cells/mm³ (measured 30–40 µm); cell-free decay alone would give 440 µm.
     """
 
     secretion: Any = param(
@@ -119,7 +119,7 @@ class InterferonGamma(Process):
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         active = tissue["antigen_contact"] * saturation(state["oxygen"], self.oxygen_half) * state["car_t"]
         active = active * positive(tissue["car_t_secretion"]) * inhibition(tissue["acidity"], self.acid_half, 2)
-        everyone = total(TUMOUR, state) + total(ROAMING, state) + tissue["host_cells"]
+        everyone = total(TUMOUR, state) + total(T_CELLS, state) + tissue["host_cells"]
         return {
             "ifn_gamma.source": secretion(self.secretion, active, tissue["interstitium"]),
             "ifn_gamma.loss": self.decay + self.uptake * everyone,

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from tmepde.parameter import param
 from tmepde.physiology.oxygen import UPTAKE
-from tmepde.physiology.populations import ROAMING, TUMOUR, total
+from tmepde.physiology.populations import T_CELLS, TUMOUR, total
 from tmepde.physiology.rates import inhibition, saturation
 from tmepde.process import Process
 from tmepde.species import Species
@@ -160,7 +160,7 @@ class Glycolysis(Process):
         glucose, oxygen = state["glucose"], state["oxygen"]
         hungry = 1.0 + (self.hypoxia - 1.0) * inhibition(oxygen, self.oxygen_half)
         tumour = self.tumour * hungry * tissue["tumour_glycolysis"] * total(TUMOUR, state)
-        lymphocytes = self.lymphocyte * tissue["car_t_glycolysis"] * total(ROAMING, state)
+        lymphocytes = self.lymphocyte * tissue["car_t_glycolysis"] * total(T_CELLS, state)
         demand = _MILLIMOLAR * (tumour + lymphocytes + self.host * tissue["host_cells"])
         fermented = tumour * (1.0 - self.oxidised * saturation(oxygen, self.oxygen_half)) + lymphocytes
         share = vessel_share(state, tissue, self.reference)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
-from tmepde.physiology.populations import ROAMING, TUMOUR, total
+from tmepde.physiology.populations import T_CELLS, TUMOUR, total
 from tmepde.process import Process
 
 #: amol/cell/s × cells/mm³ → nM/h: 1e-18 mol · 1e9 nmol/mol · 1e6 mm³/L · 3600 s/h
@@ -19,7 +19,7 @@ SOLUBILITY = 1380.0
 
 
 class OxygenUptake(Process):
-    """λ_O = (q_C f C + q_T (E + X) + q_H N_host)/(α (K + O)): Michaelis–Menten, 9.5 mmHg/s at 2.3e5 cells/mm³.
+    """λ_O = (q_C f C + q_T T + q_H N_host)/(α (K + O)): Michaelis–Menten, 9.5 mmHg/s at 2.3e5 cells/mm³.
 
     f is ``tumour_respiration`` (base 1), which drugs scale.
     """
@@ -44,7 +44,7 @@ class OxygenUptake(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         demand = self.tumour * tissue["tumour_respiration"] * total(TUMOUR, state)
-        demand = demand + self.lymphocyte * total(ROAMING, state) + self.host * tissue["host_cells"]
+        demand = demand + self.lymphocyte * total(T_CELLS, state) + self.host * tissue["host_cells"]
         demand = demand * (UPTAKE / SOLUBILITY)
         return {"oxygen.loss": demand / (self.half + state["oxygen"])}
 

@@ -15,10 +15,20 @@ ANTIGEN_CLASSES = ("tumour", "tumour_negative")
 TUMOUR = (*ANTIGEN_CLASSES, "tumour_infected")
 #: CAR-T cells that move: effector and exhausted
 ROAMING = ("car_t", "car_t_exhausted")
-#: CAR-T cells of the tumour's antigen in tissue
+#: CAR-T cells of the model in tissue, and in blood
 CAR_T = (*ROAMING, "car_t_memory")
-#: T cells of a model in tissue
+CAR_T_BLOOD = ("car_t_plasma", "car_t_plasma_memory")
+#: T cells of the model in tissue
 T_CELLS = (*CAR_T, "endogenous_t", "regulatory_t")
+#: CAR-T cells that therapies bring: their own population, and those that wait in a scaffold, film, cavity or needle.
+#: No process counts them, so that a model is the same without the therapy; what kills their kind kills them
+FAP_CAR_T, FAP_CAR_T_BLOOD = "fap_car_t", "fap_car_t_plasma"
+WAITING = ("scaffold_cells", "film_cells", "cavity_cells", "needle_cells")
+#: every T cell in tissue, and in blood
+ANY_T_CELL = (*T_CELLS, FAP_CAR_T)
+ANY_T_CELL_BLOOD = (*CAR_T_BLOOD, FAP_CAR_T_BLOOD, "endogenous_t_plasma", "host_t_plasma")
+#: all that lives in tissue
+LIVING = (*TUMOUR, *ANY_T_CELL, "mdsc", "macrophage", "macrophage_m1", "fibroblast")
 
 
 def present(group: Iterable[str], state: Any) -> tuple[str, ...]:
@@ -34,6 +44,11 @@ def total(group: Iterable[str], state: Any) -> Any:
 def dying(group: Iterable[str], rate: Any, state: Any) -> dict[str, Any]:
     """Death of every population of ``group`` at ``rate`` (1/h)."""
     return {f"{name}.death": rate for name in present(group, state)}
+
+
+def losing(group: Iterable[str], rate: Any, state: Any) -> dict[str, Any]:
+    """Loss of every population of ``group`` at ``rate`` (1/h), where it is no death in tissue."""
+    return {f"{name}.loss": rate for name in present(group, state)}
 
 
 def antigen_share(state: Any) -> Any:

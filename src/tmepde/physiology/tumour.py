@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
-from tmepde.physiology.populations import ANTIGEN_CLASSES, ROAMING, TUMOUR, dying, total
+from tmepde.physiology.populations import ANTIGEN_CLASSES, T_CELLS, TUMOUR, dying, total
 from tmepde.physiology.rates import inhibition, positive, saturation
 from tmepde.process import Process
 
 
 class Crowding(Process):
-    """φ = v_C C + v_T (E + X): the volume fraction of cells, tissue quantity ``crowding``."""
+    """φ = v_C C + v_T T: the volume fraction of cells, tissue quantity ``crowding``."""
 
     tumour_volume: Any = param(
         "um^3",
@@ -30,7 +30,7 @@ class Crowding(Process):
 
     def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         tumour = self.tumour_volume * total(TUMOUR, state)
-        return {"crowding": 1e-9 * (tumour + self.lymphocyte_volume * total(ROAMING, state))}
+        return {"crowding": 1e-9 * (tumour + self.lymphocyte_volume * total(T_CELLS, state))}
 
 
 class Growth(Process):
