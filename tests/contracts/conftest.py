@@ -19,7 +19,7 @@ import tmepde as tme
 from tmepde.interventions import REGISTRY
 from tmepde.model import System
 from tmepde.physiology import OPTIONAL
-from tmepde.schedule import Clock
+from tmepde.schedule import Clock, Schedule
 
 
 def _load(path: Path):
@@ -94,6 +94,10 @@ def with_drugs(system, state, level=3.0):
     return {k: v + level if k in raised else v for k, v in state.items()}
 
 
+def _schedule(leaf):
+    return isinstance(leaf, Schedule)
+
+
 class Registry(eqx.Module):
     """Every case at once on the full model, with a strength for each."""
 
@@ -104,20 +108,29 @@ class Registry(eqx.Module):
         self.labels = tuple(sorted(labels))
         self.system = System(model, {label: CASES[label][1] for label in self.labels})
 
-    def at(self, strengths):
-        """The system with these strengths, in the order of ``labels``."""
-        return eqx.tree_at(
+    def at(self, strengths, doses=1.0):
+        """The system with these strengths, in the order of ``labels``, and every dose times ``doses``."""
+        system = eqx.tree_at(
             lambda s: [s.interventions[n].strength for n in self.labels],
             self.system,
             [strengths[i] for i in range(len(self.labels))],
         )
 
+        def given(leaf):
+            return eqx.tree_at(lambda s: s.amount, leaf, leaf.amount * doses) if _schedule(leaf) else leaf
+
+        return jax.tree.map(given, system, is_leaf=_schedule)
+
     def only(self, *labels, value=1.0):
         """Strengths: ``value`` for these, 0 for all others."""
         return np.asarray([value if n in labels else 0.0 for n in self.labels])
 
-    def terms(self, strengths, clock, state):
-        system = self.at(strengths)
+    def dosed(self):
+        """Labels of the therapies that are given in doses."""
+        return [n for n in self.labels if any(map(_schedule, vars(self.system.interventions[n]).values()))]
+
+    def terms(self, strengths, clock, state, doses=1.0):
+        system = self.at(strengths, doses)
         return system.coefficients(clock, state), system.hazards(clock, state)
 
 

@@ -23,11 +23,12 @@ def _terms(system, clock, state):
 
 @pytest.fixture(scope="module")
 def compiled(registry):
-    """(strengths, clock, state) → terms, compiled once."""
-    return jax.jit(lambda *arguments: registry.terms(*arguments))
+    """(strengths, clock, state, doses) → terms, compiled once."""
+    program = jax.jit(lambda *arguments: registry.terms(*arguments))
+    return lambda strengths, clock, state, doses=1.0: program(strengths, clock, state, jnp.asarray(doses))
 
 
-def _assert_same(found, wanted, species, rtol=0.0):
+def _assert_same(found, wanted, species, rtol=0.0, what=""):
     """Terms of ``species`` agree; a term that is absent is 0."""
     for channel in CHANNELS:
         a, b = getattr(found[0], channel), getattr(wanted[0], channel)
@@ -36,9 +37,9 @@ def _assert_same(found, wanted, species, rtol=0.0):
             count = max(len(x), len(y))
             for p, q in zip(x * (count // len(x)), y * (count // len(y)), strict=True):
                 p, q = np.broadcast_arrays(np.asarray(p), np.asarray(q))
-                np.testing.assert_allclose(p, q, rtol=rtol, atol=0.0, err_msg=f"{name}.{channel}")
+                np.testing.assert_allclose(p, q, rtol=rtol, atol=0.0, err_msg=f"{what} {name}.{channel}")
     for name, value in found[1].items():
-        np.testing.assert_allclose(value, np.zeros_like(value) + wanted[1].get(name, 0.0), rtol=rtol)
+        np.testing.assert_allclose(value, np.zeros_like(value) + wanted[1].get(name, 0.0), rtol=rtol, err_msg=what)
 
 
 def _differs(found, wanted):
@@ -54,6 +55,18 @@ def test_off_is_absent_bitwise(registry, compiled, full, clock, populated_regist
     _assert_same(registry.terms(off, clock, populated_registry), _terms(absent, clock, bare), full.species)
     found = compiled(off, clock, populated_registry)
     _assert_same(found, jax.jit(_terms)(absent, clock, bare), full.species, rtol=1e-13)
+
+
+def test_dose_zero_is_the_control(registry, compiled, full, clock, populated_registry):
+    """Where there is nothing yet of what a dose brings. Of particles a model has one kind, and of viruses: who brings
+    none acts on those of others. So does the armour of a cell infusion, which belongs to all CAR-T cells."""
+    shared = ("nanoparticle", "nanoparticle_bound", "nanoparticle_plasma", "payload", "virus", "tumour_infected")
+    brought = {n for n in populated_registry if n not in full.species}
+    state = {n: jnp.zeros_like(v) if n in brought.union(shared) else v for n, v in populated_registry.items()}
+    untreated = compiled(registry.only(), clock, state)
+    for label in (n for n in registry.dosed() if not n.startswith("cell_infusion")):
+        found = compiled(registry.only(label), clock, state, 0.0)
+        _assert_same(found, untreated, set(full.species).difference(shared), rtol=1e-13, what=label)
 
 
 def test_on_does_something(registry, compiled, clock, populated_registry):

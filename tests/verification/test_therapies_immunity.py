@@ -250,6 +250,19 @@ def test_carried_il12_is_set_free_once_and_where_the_cells_are(model):
 
 
 #: followed for two days
+def test_il12_passes_the_wall_until_levels_agree(model):
+    """Net exchange is 0 at equal levels and in proportion to their difference otherwise, whoever made the IL-12."""
+
+    def net(tissue_level, plasma_level):
+        found = instant(model, [], il12=tissue_level, il12_plasma=plasma_level, macrophage_m1=0.0)[0]
+        decay = float(model.processes["il12_kinetics"].decay)
+        return np.asarray(found.source["il12"] - (found.loss["il12"] - decay) * tissue_level)
+
+    np.testing.assert_allclose(net(1.0, 1.0), 0.0, atol=1e-12)
+    assert np.all(net(0.0, 1.0) > 0)
+    np.testing.assert_allclose(net(1.0, 0.0), -net(0.0, 1.0), rtol=1e-9)
+
+
 RUN = ("thioguanine", "csf1r", "anti_ccl2", "ccr2b", "amd3100", "il12", "scfv", "tnf", "cd137", "sting", "virus")
 
 

@@ -15,11 +15,9 @@ from tmepde.interventions.delivery import (
     depot_nanomolar,
     depth_parameter,
     payload,
-    plasma,
     site_parameter,
     targeting_parameter,
     volume_parameter,
-    wall_exchange,
     whole,
     width_parameter,
 )
@@ -31,8 +29,8 @@ class Il12Therapy(Intervention):
     """s_IL12 += B (k₀ + k A) w/φ_i, w = E/∫E dV: IL-12 on a nanochaperone that CAR-T cells carry, or injected freely.
 
     Carried, it is set free where CAR-T cells meet antigen and acts there (Luo 2022); in plasma it is everywhere and
-    toxic. IL-12 raises IFN-γ and chemokine and turns macrophages to M1 (``il12_kinetics``). Limits: the payload is one
-    number, spread as the CAR-T cells are now; it does not thin out as cells divide.
+    toxic. What IL-12 does, and how it passes the vessel wall and is cleared, is ``il12_kinetics``. Limits: the payload
+    is one number, spread as the CAR-T cells are now; it does not thin out as cells divide.
     """
 
     requires = ("il12_kinetics",)
@@ -43,41 +41,19 @@ class Il12Therapy(Intervention):
     targeting: Any = targeting_parameter()
     leak: Any = param("1/h", doc="release without antigen", default=0.005, bounds=(0, 10), status="assumed")
     release: Any = param("1/h", doc="release on antigen contact", default=0.05, bounds=(0, 10), status="assumed")
-    diameter: Any = param(
-        "nm", doc="hydrodynamic diameter", default=7.0, bounds=(1, 200), ref="70 kDa", status="assumed"
-    )
-    elimination: Any = param(
-        "1/h",
-        doc="clearance from plasma (half-life 8 h)",
-        default=0.6931471805599453 / 8,
-        bounds=(0, 10),
-        ref="5-10 h",
-        status="from memory",
-    )
     volume: Any = volume_parameter()
     site: Any = site_parameter()
     width: Any = width_parameter()
     depth: Any = depth_parameter()
 
     def species(self, grid: Any) -> dict[str, Any]:
-        if self.route == "carried":
-            return {"il12_payload": payload("IL-12 carried by CAR-T cells")}
-        return {"il12_plasma": plasma("IL-12 in plasma")}
-
-    def kinetics(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        if self.route == "carried":
-            return {}
-        return {"il12_plasma.loss": self.elimination}
+        return {"il12_payload": payload("IL-12 carried by CAR-T cells")} if self.route == "carried" else {}
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         rate = clock.rate(self.dose)
         if self.route == "carried":
             return Effects(add=self._carried(rate, state, tissue))
-        exchange = wall_exchange(self.diameter, state, tissue)
-        add = arrival("il12", self, rate, tissue)
-        add["il12.loss"] = exchange
-        add["il12.source"] = add.get("il12.source", 0.0) + exchange * state["il12_plasma"]
-        return Effects(add=add)
+        return Effects(add=arrival("il12", self, rate, tissue))
 
     def _carried(self, rate: Any, state: Any, tissue: Any) -> dict[str, Any]:
         freed = carriers(state["car_t"], tissue, self.depth) * (self.leak + self.release * tissue["antigen_contact"])

@@ -32,7 +32,8 @@ class OxygenGenerator(Intervention):
     s P_H can be released. Where the model carries peroxide as a field H, the turnover is k e H. Manganese dioxide
     dissolves (MnO₂ + H₂O₂ + 2 H⁺ → Mn²⁺ + O₂ + 2 H₂O): a particle is spent after ``capacity`` turnovers, and where the
     model carries pH each leaves a base of two charges. Catalase yields half the oxygen and is neither spent nor a base.
-    Particles travel as the model's nanoparticle. Oxygen feeds T cells and tumour alike.
+    Particles travel as the model's nanoparticle. Oxygen feeds T cells and tumour alike. Limits: one kind of
+    nanoparticle per model, so that particles of other therapies work and are spent as well, at dose 0 too.
     """
 
     reviews = (1, 4, 16)

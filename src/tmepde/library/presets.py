@@ -61,6 +61,7 @@ SCALE: dict[str, dict[str, Any]] = {
             "forced_blood_kinetics": {"peak": 2400.0},
             "cytokine_release": {"volume": 1e-3, "blood_volume": 2e-3, "tumour_volume": 200.0},
             "growth_factor_plasma": {"volume": 1e-3, "tumour_volume": 200.0},
+            "il12_kinetics": {"volume": 1e-3, "tumour_volume": 200.0},
             "host_t_cells": {"level": 2000.0},
         }
     },

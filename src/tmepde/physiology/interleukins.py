@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tmepde.coefficients import add
 from tmepde.parameter import param
+from tmepde.physiology.plasma import compartment, plasma_volume_parameter, tumour_volume_parameter, wall_exchange
 from tmepde.physiology.populations import ROAMING, TUMOUR, total
 from tmepde.physiology.rates import saturation, secretion
 from tmepde.physiology.soluble import Soluble, decay, diffusivity, half, rate
@@ -49,10 +51,12 @@ class Il2(Soluble):
 
 
 class Il12(Soluble):
-    """∂c/∂t = ∇·(D ∇c) + q N_M1/φ_i − k c; IFN-γ × (1 + a H), M2 → M1 × (1 + b H), chemokine + q E H: IL-12.
+    """∂c/∂t = ∇·(D ∇c) + q N_M1/φ_i + w (P − c) − k c, dP/dt = (V_t/V_p) ⟨w φ_i (c − P)⟩ − k_p P: IL-12.
 
-    H = c/(c + K). CAR-T cells secrete more IFN-γ and chemokine, macrophages turn to M1 (Luo 2022). Untreated tissue has
-    none but what M1 macrophages make, where they are present.
+    IFN-γ × (1 + a H), M2 → M1 × (1 + b H), chemokine + q E H, H = c/(c + K): CAR-T cells secrete more IFN-γ and
+    chemokine, macrophages turn to M1 (Luo 2022). Untreated tissue has none but what M1 macrophages make, where they are
+    present. It passes the vessel wall (w = ν f_p P_w/φ_i) wherever it is from: most of what is made in well perfused
+    tissue is washed out into plasma.
     """
 
     name, long_name = "il12", "IL-12"
@@ -68,6 +72,22 @@ class Il12(Soluble):
         "1", doc="relative increase of M2 → M1", default=10.0, bounds=(0, 1e3), ref="handbook 20", status="assumed"
     )
     chemokine: Any = rate("CAR-T cell of chemokine in plenty of IL-12", 3.0, "handbook 20")
+    diameter: Any = param(
+        "nm", doc="hydrodynamic diameter", default=7.0, bounds=(1, 200), ref="70 kDa", status="assumed"
+    )
+    elimination: Any = param(
+        "1/h",
+        doc="clearance from plasma (half-life 8 h)",
+        default=0.6931471805599453 / 8,
+        bounds=(0, 10),
+        ref="5-10 h",
+        status="from memory",
+    )
+    volume: Any = plasma_volume_parameter()
+    tumour_volume: Any = tumour_volume_parameter()
+
+    def brings(self, tissue: Any) -> dict[str, Any]:
+        return {**super().brings(tissue), "il12_plasma": compartment("IL-12 in plasma", "nM")}
 
     def made(self, state: Any, tissue: Any) -> Any:
         return self.m1 * state["macrophage_m1"] if "macrophage_m1" in state else 0.0
@@ -81,10 +101,12 @@ class Il12(Soluble):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         called = saturation(state["il12"], self.half) * state["car_t"]
-        return {
+        terms = {
             **super().coefficients(clock, state, tissue),
             "chemokine.source": secretion(self.chemokine, called, tissue["interstitium"]),
         }
+        add(terms, wall_exchange("il12", self, state, tissue))
+        return terms
 
 
 class Il6(Soluble):

@@ -59,6 +59,23 @@ def per_nest(field: Any, tissue: Any) -> Any:
     return tissue.grid.integrate(field) / (tissue.grid.integrate(tissue["region_tumour"]) + 1e-30)
 
 
+def wall_exchange(name: str, one: Any, state: Any, tissue: Any) -> dict[str, Any]:
+    """s_c = w P, λ_c = w, s_P = (V_t/V_p) ⟨w φ_i c⟩, λ_P = (V_t/V_p) ⟨w φ_i⟩ + k: ``name`` and ``name_plasma``.
+
+    w = ν f_p P_w(d)/φ_i, ⟨ ⟩ the mean over the nests. The process ``one`` declares ``diameter`` d, ``elimination`` k,
+    ``volume`` V_p and ``tumour_volume`` V_t, for which the simulated tissue stands.
+    """
+    passage = wall_permeability(one.diameter, state["pore_diameter"], PORE_AREA, WALL) * tissue["wall_factor"]
+    passage = passage * state["vessel_surface"] * tissue["perfusion"]  # w φ_i
+    wall, share = passage / tissue["interstitium"], one.tumour_volume / (_PER_LITRE * one.volume)
+    return {
+        f"{name}.source": wall * state[f"{name}_plasma"],
+        f"{name}.loss": wall,
+        f"{name}_plasma.source": share * nest_mean(passage * state[name], tissue),
+        f"{name}_plasma.loss": share * nest_mean(passage, tissue) + one.elimination,
+    }
+
+
 class GrowthFactorPlasma(Process):
     """dP/dt = (V_t/V_p) ⟨w φ_i (c − P)⟩ − k P, s_c = w P, λ_c = w: IL-15 passes between plasma and tissue.
 
@@ -93,17 +110,10 @@ class GrowthFactorPlasma(Process):
         }
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        passage = wall_permeability(self.diameter, state["pore_diameter"], PORE_AREA, WALL) * tissue["wall_factor"]
-        passage = passage * state["vessel_surface"] * tissue["perfusion"]  # w φ_i
-        wall = passage / tissue["interstitium"]
-        level, share = state["growth_factor_plasma"], self.tumour_volume / (_PER_LITRE * self.volume)
         return {
-            "growth_factor.source": wall * level,
-            "growth_factor.loss": wall,
-            "growth_factor_plasma.source": share * nest_mean(passage * state["growth_factor"], tissue),
-            "growth_factor_plasma.loss": share * nest_mean(passage, tissue) + self.elimination,
+            **wall_exchange("growth_factor", self, state, tissue),
             "growth_factor_exposure.source": nest_mean(state["growth_factor"], tissue),
-            "growth_factor_plasma_exposure.source": level,
+            "growth_factor_plasma_exposure.source": state["growth_factor_plasma"],
         }
 
 
