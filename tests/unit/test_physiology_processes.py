@@ -11,7 +11,9 @@ from scipy.integrate import solve_ivp
 from tmepde.coefficients import Tissue
 from tmepde.grid import Grid
 from tmepde.library.tissue import SIGNALS
+from tmepde.parameter import parameters
 from tmepde.physiology import (
+    OPTIONAL,
     REGISTRY,
     AntigenContact,
     BloodKinetics,
@@ -51,6 +53,23 @@ def _state(**values):
         "growth_factor",
     )
     return {name: jnp.asarray(values.get(name, 0.0)) for name in names} | {k: jnp.asarray(v) for k, v in values.items()}
+
+
+@pytest.mark.parametrize(
+    ("process", "number", "status"),
+    [
+        ("growth", "rate", "derived"),
+        ("chemotaxis", "index", "derived"),
+        ("killing", "rate", "derived"),
+        ("endogenous_immunity", "kill", "derived"),
+        ("chemokine_kinetics", "decay", "assumed"),
+        ("ccl5_kinetics", "decay", "assumed"),
+        ("cxcl10_kinetics", "decay", "assumed"),
+        ("cxcl12_retention", "decay", "assumed"),
+    ],
+)
+def test_what_no_source_says_is_not_called_seen(process, number, status):
+    assert parameters({**REGISTRY, **OPTIONAL}[process])[number].status == status
 
 
 def test_interferon_reaches_35_um():

@@ -32,7 +32,7 @@ def test_every_range_holds_its_value_and_stays_inside_the_bounds(scenario):
 
 def test_status_sets_the_width(scenario):
     found = tme.priors(scenario)
-    seen, assumed = found["model.processes.killing.rate"], found["model.processes.killing.half"]
+    seen, assumed = (found[f"model.processes.killing.{name}"] for name in ("tgf_beta_half", "half"))
     assert (seen.parameter.status, assumed.parameter.status) == ("seen", "assumed")
     assert seen.high / seen.low == pytest.approx(1.5**2)
     assert assumed.high / assumed.low == pytest.approx(9.0)

@@ -64,7 +64,9 @@ class SolidTumour(eqx.Module):
     interstitium: Any = _fraction(
         "volume fraction of interstitial fluid, by which what cells secrete is divided", 0.2, ref="handbook 2", low=1e-3
     )
-    collagen_tumour: Any = _fraction("collagen in the nests", 0.06, "seen", "SPQSP PDAC phi_col_ref 0.12")
+    collagen_tumour: Any = _fraction(
+        "collagen in the nests", 0.06, "assumed", "half of PDAC, SPQSP PDAC phi_col_ref 0.12"
+    )
     collagen_capsule: Any = _fraction("collagen at the margin", 0.2)
     collagen_host: Any = _fraction("collagen away from the tumour", 0.02)
     hyaluronan_tumour: Any = _fraction("hyaluronan in the nests", 0.09)

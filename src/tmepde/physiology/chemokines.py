@@ -14,7 +14,7 @@ from tmepde.physiology.populations import ROAMING, TUMOUR, total
 from tmepde.physiology.rates import positive, saturation
 from tmepde.physiology.soluble import Soluble, decay, diffusivity, half, rate
 
-_CYCLE = ("uptake and decay (5e-4/s)", "CCR2 cycling, Volpe 2012 (SPQSP PDAC)")
+_CYCLE = 5e-4 * 3600, "uptake and decay (5e-4/s)"
 #: as ``chemotaxis`` of the core: speed (µm/h), share arrested on antigen, full tissue (cells/mm³), R (µm) and θ
 SPEED, ARREST, FULL, CELL_SIZE, THRESHOLD = 216.0, 0.7, 5e4, 10.0, 0.02
 
@@ -36,7 +36,7 @@ class Ccl2(Soluble):
     name, long_name = "ccl2", "CCL2"
 
     diffusivity: Any = diffusivity(2.92)
-    decay: Any = decay(5e-4 * 3600, *_CYCLE)
+    decay: Any = decay(*_CYCLE, "CCR2 cycling, Volpe 2012 (SPQSP PDAC)")
     tumour: Any = rate("tumour cell", 0.3, "as the tumour chemokine")
     host: Any = rate("stroma cell", 0.1)
     macrophage: Any = rate("M2 macrophage", 0.5)
@@ -52,7 +52,7 @@ class Ccl5(Soluble):
     name, long_name = "ccl5", "CCL5"
 
     diffusivity: Any = diffusivity(20.6)
-    decay: Any = decay(5e-4 * 3600, *_CYCLE)
+    decay: Any = decay(*_CYCLE, "uptake as that of CCL2; SPQSP PDAC has a decay of 1.5/day", "assumed")
     tumour: Any = rate("tumour cell", 0.05)
     effector: Any = rate("CAR-T cell in antigen contact", 3.0, "as the chemokine of engaged CAR-T cells")
     m1: Any = rate("M1 macrophage", 0.5)
@@ -71,7 +71,7 @@ class Cxcl10(Soluble):
     name, long_name = "cxcl10", "CXCL10"
 
     diffusivity: Any = diffusivity(13.5, "CCL21, Ramanujan 2002 (SPQSP PDAC)", "derived")
-    decay: Any = decay(5e-4 * 3600, *_CYCLE)
+    decay: Any = decay(*_CYCLE, "uptake as that of CCL2", "assumed")
     tumour: Any = rate("tumour cell in plenty of IFN-gamma", 0.5)
     host: Any = rate("stroma cell in plenty of IFN-gamma", 0.5)
     interferon_half: Any = half("IFN-gamma of half induction", 0.05, "handbook 26")

@@ -36,8 +36,8 @@ class Chemokine(Process):
         doc="uptake and decay (5e-4/s)",
         default=5e-4 * _SECOND,
         bounds=(0, 100),
-        ref="CCR2 cycling, Volpe 2012 (SPQSP PDAC)",
-        status="seen",
+        ref="as CCL2: CCR2 cycling, Volpe 2012 (SPQSP PDAC)",
+        status="assumed",
     )
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:

@@ -144,8 +144,8 @@ class EndogenousImmunity(Process):
         doc="kills per cell in plenty of targets",
         default=5 / 24,
         bounds=(0, 5),
-        ref="Halle 2016, 2-16/day",
-        status="seen",
+        ref="within 2-16/day, Halle 2016",
+        status="derived",
     )
     kill_half: Any = param(
         "cells/mm^3",

@@ -90,8 +90,8 @@ class Cxcl12Retention(Process):
         doc="uptake and decay (5e-4/s)",
         default=5e-4 * 3600,
         bounds=(1e-3, 100),
-        ref="receptor cycling, Volpe 2012 (SPQSP PDAC)",
-        status="seen",
+        ref="uptake as that of CCL2; SPQSP PDAC has a decay of 2/day",
+        status="assumed",
     )
     diffusivity: Any = param(
         "um^2/h",

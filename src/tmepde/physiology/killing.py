@@ -90,8 +90,8 @@ class Killing(Process):
         doc="kills per effector in plenty of targets",
         default=5 / 24,
         bounds=(0, 5),
-        ref="Halle 2016, 2-16/day",
-        status="seen",
+        ref="within 2-16/day, Halle 2016",
+        status="derived",
     )
     half: Any = param(
         "cells/mm^3",

@@ -147,8 +147,8 @@ class Chemotaxis(Process):
         doc="largest chemotactic index",
         default=0.15,
         bounds=(0, 1),
-        ref="SPQSP PDAC 0.17; Galeano Nino 2020",
-        status="seen",
+        ref="between 0.17 (effector) and 0.129 (cytotoxic), SPQSP PDAC; Galeano Nino 2020",
+        status="derived",
     )
     half: Any = param(
         "nM",

@@ -44,8 +44,8 @@ class Growth(Process):
         doc="proliferation rate with oxygen and space in plenty",
         default=0.02,
         bounds=(0, 0.1),
-        ref="CARRGODEX 0.045/h in vitro, PANC-1 0.013/h (SPQSP PDAC)",
-        status="seen",
+        ref="between CARRGODEX 0.045/h in vitro and PANC-1 0.013/h (SPQSP PDAC)",
+        status="derived",
     )
     oxygen_half: Any = param(
         "mmHg", doc="pO2 of half-maximal growth", default=4.0, bounds=(0.01, 50), ref="handbook 2.1", status="assumed"
