@@ -32,8 +32,9 @@ class OxygenGenerator(Intervention):
     s P_H can be released. Where the model carries peroxide as a field H, the turnover is k e H. Manganese dioxide
     dissolves (MnO₂ + H₂O₂ + 2 H⁺ → Mn²⁺ + O₂ + 2 H₂O): a particle is spent after ``capacity`` turnovers, and where the
     model carries pH each leaves a base of two charges. Catalase yields half the oxygen and is neither spent nor a base.
-    Particles travel as the model's nanoparticle. Oxygen feeds T cells and tumour alike. Limits: one kind of
-    nanoparticle per model, so that particles of other therapies work and are spent as well, at dose 0 too.
+    P_H, H and S_O are per tissue, e per interstitial fluid: k and ``capacity`` hold the fraction φ_i. Particles travel
+    as the model's nanoparticle. Oxygen feeds T cells and tumour alike. Limits: one kind of nanoparticle per model, so
+    that particles of other therapies work and are spent as well, at dose 0 too.
     """
 
     reviews = (1, 4, 16)
@@ -62,10 +63,10 @@ class OxygenGenerator(Intervention):
     )
     capacity: Any = param(
         "1",
-        doc="turnovers until a particle is spent",
+        doc="turnovers until a particle is spent, times the interstitial fraction",
         default=1e7,
         bounds=(1, 1e12),
-        ref="Mn atoms in 50-100 nm",
+        ref="Mn atoms in 50-100 nm are 2e6 to 2e7",
         status="assumed",
     )
     protons: Any = param(

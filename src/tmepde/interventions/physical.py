@@ -3,7 +3,8 @@
 heat      S_T = a I e                            radicals   R = y I e O/(O + K) ,  λ_C = R/ρ ,  oxygen falls by R/α
 magnet    v_n = μ B along an axis
 
-I is the power over the present step (1 full; doses are hours of full power), e = n + b the particles.
+I is the power over the present step (1 full; doses are hours of full power), e = n + b the particles per interstitial
+fluid; heat and radicals R are per tissue, and a and y hold the fraction φ_i between the two.
 The field of light or sound is even over the tissue: millimetres do not dim near infrared or ultrasound much.
 """
 

@@ -147,9 +147,10 @@ class EndothelialMetabolism(_Normaliser):
 class NitricOxideDonor(Intervention):
     """f_p ← f_p (1 + g e/(K + e)), de/dt = dose/V − k e: nitroglycerin class; vessels widen and more blood passes.
 
-    What is perfused brings more oxygen, T cells and particles (enhanced permeability and retention); where no vessel
-    is perfused nothing comes of it. Limits: the nitric oxide of suppressor cells is in ``arginine_metabolism``; that
-    of the drug is too little to hold T cells, and pressure in the rest of the body is not followed.
+    f_p is flow, 1 that of vessels which are all open at rest; wide vessels exceed it. What is perfused brings more
+    oxygen, T cells and particles (enhanced permeability and retention); where no vessel is perfused nothing comes of
+    it. Limits: the nitric oxide of suppressor cells is in ``arginine_metabolism``; that of the drug is too little to
+    hold T cells, and pressure in the rest of the body is not followed.
     """
 
     reviews: ClassVar[tuple[int, ...]] = (17,)

@@ -8,6 +8,9 @@
 The diameter d is the tissue quantity ``particle_diameter`` (nm). A particle that has released its m cargo molecules
 leaves the count. Exchange is diffusive, unless the optional ``interstitial_flow`` computes the pressure that convection
 through the wall needs.
+
+What particles do to tissue (heat, radicals, peroxide turned over) is stated by their level in interstitial fluid, so
+that φ_i is in those rate constants; what a depot or gel of oxygen gives is counted off its load, and multiplied by φ_i.
 """
 
 from __future__ import annotations

@@ -30,7 +30,11 @@ class VegfSignal(Process):
 
 
 class Perfusion(Process):
-    """f_p = f_leak f_comp, tissue ``perfusion`` (base 1): 0.27 × compression for 200 nm pores, 0.93 for 35 nm."""
+    """f_p = f_leak f_comp, tissue ``perfusion`` (base 1): 0.27 × compression for 200 nm pores, 0.93 for 35 nm.
+
+    The flow of blood relative to that of vessels which are all open at rest: what widens vessels (mild heat, a donor of
+    nitric oxide) multiplies it and may take it above 1.
+    """
 
     leak_half: Any = param(
         "1/(mmHg h)",
@@ -53,7 +57,7 @@ class Perfusion(Process):
         leakiness = hydraulic_conductivity(state["pore_diameter"], PORE_AREA, WALL) * state["vessel_surface"]
         compression = hill(state["collagen"] + state["hyaluronan"], self.compression_half, 2)
         fraction = inhibition(leakiness, self.leak_half) * (1.0 - compression)
-        return {"perfusion": fraction - 1.0}  # the base is 1: every vessel perfused
+        return {"perfusion": fraction - 1.0}  # the base is 1: every vessel open, at rest
 
 
 class PoreRelaxation(Process):
