@@ -23,7 +23,8 @@ class Solution(eqx.Module):
         fields: by species, shape ``(n, *grid.shape)`` (compartments ``(n,)``).
         observables: by name, shape ``(n,)``.
         budgets: by species the totals ``initial``, ``final``, ``produced``, ``lost``, ``inflow``, ``killed``,
-            ``clipped``, integrated over the tissue as by ``grid.integrate``, and the relative ``error`` of the balance.
+            ``clipped``, integrated over the tissue as by ``grid.integrate``, and the relative ``error`` of the balance
+            (of a steady state NaN but for the first two: there was no run).
         statistics: ``steps``, ``rejected``, ``solver_iterations``.
         status: a :class:`Status`; ``.ok`` is true when it is ``Status.ok``.
         state: the state at the end, to go on from.
