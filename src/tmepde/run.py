@@ -41,6 +41,7 @@ from tmepde.lent import copied, lent, placed
 from tmepde.outcome import Outcome, Saved, Start, fitted
 from tmepde.runner import Runner, march_program, method_of, spans, start_program, watch_program
 from tmepde.scenario import Scenario
+from tmepde.signs import negative, refused, sentence, watched
 from tmepde.snapshot import Snapshot, check, progress_arrays, progress_from, signature
 from tmepde.solution import account_of, statistics_of
 from tmepde.steppers.structure import structure
@@ -88,6 +89,7 @@ class Run:
         self._structure = structure(self._parts[1], shapes(self._parts[0]), runner.dtype)
         self._standing, self._seen = (0.0, ""), (0, 0.0)
         self._largest: dict[str, float] = {}
+        self._negative: dict[str, tuple[float, float]] = {}
         arrays, self._frame = parted(runner)
         key = self._frame, shapes(arrays)
         self._method = method_of(*key)
@@ -98,6 +100,7 @@ class Run:
             if start is not None and snapshot is None:
                 self.state = placed(self.state | fitted(start, self.state), runner.layout)
             self._begin(snapshot, volumes)
+            refused(self._signs())
             if key not in _met:
                 self.program()
                 if scenario.observables:
@@ -160,6 +163,7 @@ class Run:
                     self._local = self._spans[self.index - 1][1]
                 if self.index & (self.index - 1) == 0:  # now and then
                     self._look()
+                    self._signs()
                 yield self._row()
         self.outcome = self._concluded(status)
 
@@ -180,6 +184,16 @@ class Run:
             self._largest[name] = max(self._largest.get(name, 0.0), most)
         found = standing([self.runner], [self._parts], self._structure, [self.state], [clock], [self._largest])
         self._standing = max(self._standing, *found)
+
+    def _signs(self) -> dict[str, float]:
+        """Coefficients that are negative here; the worst of each is told of at the end."""
+        if self.runner.layout is not None or not watched(self.scenario):
+            return {}
+        with jax.default_matmul_precision("highest"):
+            found = negative(self._arrays, self._frame, self.state, np.asarray(self.time, self.runner.dtype))
+        for label, least in found.items():
+            self._negative[label] = min(self._negative.get(label, (0.0, 0.0)), (least, self.time))
+        return found
 
     @property
     def _attempts(self) -> Any:
@@ -257,6 +271,7 @@ class Run:
         progress = self.progress
         final = self._totals(self.state)
         self._look(final)
+        self._signs()
         keep = self._snapshots or status != Status.ok
         return Outcome(
             status=status,
@@ -281,9 +296,10 @@ class Run:
         runner = replace(self.runner, layout=None)
         if status == Status.ok:
             return status.message + self._cautions(runner, state, clock, final)
+        told = self._standing[1] + sentence(self._negative)
         means = {n: abs(t) / (1.0 if self.state[n].ndim == 0 else self._volume) for n, t in self._initial.items()}
-        return explain(runner, status, state, clock, means) + self._standing[1]
+        return explain(runner, status, state, clock, means) + told
 
     def _cautions(self, runner: Runner, state: State, clock: tuple[Any, Any, Any], final: dict[str, np.ndarray]) -> str:
         drawn = caution(runner, self._structure.drifting, state, clock, self._volumes, final)
-        return drawn + self._standing[1]
+        return drawn + self._standing[1] + sentence(self._negative)
