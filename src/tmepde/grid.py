@@ -145,6 +145,8 @@ class Grid(Whole):
         if len(starts) != len(self.shape):
             raise ValueError(f"`origin` must have {len(self.shape)} entries, one per axis, but has {len(starts)}.")
         self.origin = tuple(number("origin", o, "um") for o in starts)
+        if symmetry != "slab":
+            number("origin", self.origin[-1], "um", low=0.0)  # a radius
         flags = (periodic,) * len(self.shape) if isinstance(periodic, bool) else tuple(bool(p) for p in periodic)
         if len(flags) != len(self.shape):
             raise ValueError(f"`periodic` must have {len(self.shape)} entries, one per axis, but has {len(flags)}.")

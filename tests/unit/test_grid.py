@@ -97,6 +97,7 @@ def test_arrays_are_frozen():
         (lambda: tme.Grid.radial(1.0, 4, "cone"), "symmetry"),
         (lambda: tme.Grid((np.ones(3), np.ones(3)), symmetry="sphere"), "one axis r"),
         (lambda: tme.Grid((np.ones(3),), symmetry="sphere", periodic=True), "cannot be periodic"),
+        (lambda: tme.Grid((np.ones(4),), origin=(-1.0,), symmetry="sphere"), "`origin` must be at least 0"),
         (lambda: tme.Grid.square(1.0, 3, periodic=(True,)), "one per axis"),
         (lambda: tme.Grid.square(1.0, 3, mask=np.ones((2, 3), bool)), "must have the grid's shape"),
         (lambda: tme.Grid.square(1.0, 3, mask=np.ones((3, 3))), "must be boolean"),

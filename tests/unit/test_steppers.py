@@ -207,6 +207,12 @@ def test_the_step_size_survives_a_save_time():
     assert many.statistics["steps"] <= few.statistics["steps"] + 2 * 4
 
 
+@pytest.mark.parametrize("gamma", [-1.0, 0.0, float("nan"), float("inf"), "1.71"])
+def test_a_scheme_needs_a_positive_gamma(gamma):
+    with pytest.raises(ValueError, match="`gamma` must be a positive number, but"):
+        Rosenbrock2(gamma=gamma)
+
+
 @pytest.mark.parametrize(
     ("tableau", "order"),
     [(ros2(1.0 - 0.5**0.5), 2), (ros2(1.71), 2), (EULER, 1), (ROS34PW2, 3)],

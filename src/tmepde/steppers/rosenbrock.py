@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -306,6 +307,10 @@ def Rosenbrock2(gamma: float = 1.0 - 0.5**0.5, kinetics: bool = False) -> Rosenb
         gamma: 1.71 tolerates stronger coupling left out of A, less accurately.
         kinetics: take stiff reactions among ``local`` species implicitly, with their exact Jacobian in every cell.
     """
+    if not (isinstance(gamma, int | float) and 0.0 < gamma < math.inf):
+        raise ValueError(
+            f"`gamma` must be a positive number, but {gamma!r} was given. Leave it out; 1.71 is for strong coupling."
+        )
     return RosenbrockW(ros2(gamma), True, kinetics)
 
 
