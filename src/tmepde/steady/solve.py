@@ -28,6 +28,8 @@ from tmepde.steppers import SemiDiscrete, StepControl
 _SHORT = 1e-14
 #: most growth of Δτ in a step: where something moves in time, and where all fields are quasi-steady
 _LENGTHEN, _AT_ONCE = 4.0, 10.0
+#: what may be left of the rates, relative to all that comes and goes, in tolerances (those are of corrections)
+_BALANCED = 1e3
 #: correction below which a residual that grows is round-off
 _STILL = 1e-6
 #: how often a state is left because it is unstable, the size of the push relative to the fields, and the least share
@@ -54,7 +56,7 @@ def steady_state(
         first: first pseudo time step in h; small values stay closer to the true path. From 1e6 on it is Newton's
             method alone, which goes to a state nearby whether that is stable or not.
         tolerance: relative size of the last Newton correction; ``None``: 1e-10. What is left of the rates is at most
-            its root, relative to all that comes and goes.
+            a thousand times that, relative to all that comes and goes.
         limit: most Newton steps, those taken back included.
 
     Returns:
@@ -149,7 +151,7 @@ class _Path:
                 return ended(Status.not_finite)
             steps += 1
             size = float(one.size)
-            settled = dt >= LONG and float(one.imbalance) <= np.sqrt(self.tolerance)
+            settled = dt >= LONG and float(one.imbalance) <= _BALANCED * self.tolerance
             noise = last <= size <= np.sqrt(self.tolerance)  # no step makes it better
             if settled and (size <= self.tolerance or noise):
                 state = state if noise else one.state
