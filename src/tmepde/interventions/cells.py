@@ -41,7 +41,8 @@ class CellInfusion(Intervention):
 
     Of the cells infused into blood a fraction f survives the first day's trapping in lung, liver and spleen and goes on
     to expand (:class:`~tmepde.physiology.BloodKinetics`). 1e8 cells in 5 L give the 3900-fold expansion of Stein 2019
-    up to 36 cells/µL; in mice use ``blood_volume`` 2e-3 L. ``armour`` belongs to all CAR-T cells of the model.
+    up to 36 cells/µL; in mice use ``blood_volume`` 2e-3 L. ``armour`` belongs to all CAR-T cells of the model, and that
+    of two infusions in one arm is counted twice: give such doses as one course.
     """
 
     reviews = (21, 39, 44, 47)
