@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -77,14 +76,9 @@ def test_a_strategy_is_found_by_a_word_of_it() -> None:
     assert tmepde("list", "interventions", "no such strategy").returncode == 2
 
 
-def test_help_starts_quickly_and_without_jax() -> None:
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        done = tmepde("--help")
-        times.append(time.perf_counter() - began)
+def test_help_starts_without_what_is_slow_to_import() -> None:
+    done = tmepde("--help")
     assert done.returncode == 0 and "report" in done.stdout
-    assert min(times) < 0.7
     script = (
         "import tmepde.cli.app, tmepde, sys; print([m for m in ('jax', 'xarray', 'numpy', 'pint') if m in sys.modules])"
     )
