@@ -14,6 +14,7 @@ two regimens the one that is given counts by its own numbers, and of two that di
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -132,11 +133,11 @@ class Sharing:
         told = []
         for group in sorted(set(self.group.values())):
             given = [n for n in group if not is_traced(self.interventions[n]) and _on(self.interventions[n].strength)]
-            for one, other in zip(given, given[1:], strict=False):
+            for one, other in itertools.combinations(given, 2):
                 a, b = self.interventions[one], self.interventions[other]
                 differ = _differing(a, b) if type(a) is type(b) else []
-                if differ:
-                    common = sorted(set(self.brought[one]) & set(self.brought[other]))
+                common = sorted(set(self.brought[one]) & set(self.brought[other]))
+                if differ and common:
                     told.append(
                         f"{one!r} and {other!r} are given together and bring the same ({', '.join(common)}), but "
                         f"differ in {', '.join(f'`{n}`' for n in differ)}: means of their numbers count. "

@@ -66,8 +66,8 @@ class Intervention(eqx.Module):
         """Coefficients of the species the therapy brings: what the body does to the drug. Default: none.
 
         These are not weighted by ``strength`` (half a dose is cleared as fast as a whole one) and see the treated
-        tissue, so that better perfusion brings more drug. Of therapies that bring the same the mean
-        by strength counts.
+        tissue, so that better perfusion brings more drug. Of therapies that bring the same, their means
+        by strength count.
         """
         return {}
 
