@@ -34,7 +34,7 @@ from tmepde.simulation import _check, _hosted, initial_problems, save_times, sui
 from tmepde.solution import Solution
 from tmepde.steppers import NewtonKrylov, StepControl, Stepper
 from tmepde.steppers.choice import general_stepper
-from tmepde.steppers.control import shortened
+from tmepde.steppers.control import ending, shortened
 from tmepde.steppers.structure import structure
 
 #: structures whose programs this process has: their members need not wait for a first one
@@ -102,7 +102,9 @@ def simulate_batch(
         own = cast_each(members, dtype)
         scheme, longest = _shared_stepper(own, control, stepper, solver, dtype)
         general = cast(control, dtype)
-        controls = [shortened(general, limit, dtype) for limit in longest]
+        controls = [
+            shortened(ending(general, one.until, dtype), limit, dtype) for one, limit in zip(own, longest, strict=True)
+        ]
         runners = [_Runner(m, c, scheme, kept, dtype, solver) for m, c in zip(own, controls, strict=True)]
         others = [_Runner(cast(m, dtype), general, scheme, kept, dtype, solver) for m in beside]
         _check_structure([*runners, *others])

@@ -23,7 +23,7 @@ from tmepde.snapshot import Snapshot
 from tmepde.solution import Solution
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
 from tmepde.steppers.choice import Choice, choose_steppers, general_stepper
-from tmepde.steppers.control import shortened
+from tmepde.steppers.control import ending, shortened
 from tmepde.transformed import transformed
 
 Devices = int | str | Sequence[Any] | None
@@ -158,7 +158,7 @@ def _runner(
     choice = suited(scenario, control, stepper, solver, dtype)
     return _Runner(
         scenario=scenario,
-        control=shortened(cast(control, dtype), choice.longest, dtype),
+        control=shortened(ending(cast(control, dtype), scenario.until, dtype), choice.longest, dtype),
         stepper=choice.stepper,
         solver=solver,
         fields=tuple(sorted(fields if fields is not None else scenario.system.species)),

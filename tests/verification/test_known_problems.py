@@ -258,6 +258,34 @@ def test_a_law_without_a_derivative_at_zero():
     assert found["u"][-1, 1] == pytest.approx(exact, rel=1e-3)
 
 
+@pytest.mark.parametrize("stepper", [None, tme.Rosenbrock3(), tme.NewtonKrylov()], ids=["default", "third", "newton"])
+def test_a_run_of_a_second(stepper):
+    """du/dt = k (1 + u)² from 0 until kt = ½: u = 1/(1 − kt) − 1. What an hour would bring is no measure."""
+
+    def kinetics(clock, state, tissue, k):
+        return {"u.source": k * (1 + state["u"]) ** 2}
+
+    model = tme.Model(tme.Grid.line(10.0, 2), {"u": tme.Species(0.0, 1.0)}, {"k": tme.process(kinetics, k=2e3)})
+    scenario = tme.Scenario(model, until=0.5 / 2e3)
+    for found in (
+        tme.simulate(scenario, precision="f64", stepper=stepper),
+        *tme.simulate_batch([scenario], precision="f64", stepper=stepper),
+    ):
+        assert found.ok and found.fields["u"][-1, 0] == pytest.approx(1.0, abs=5e-3)
+
+
+@pytest.mark.parametrize("until", [3.0 / 3600, 0.05])
+def test_what_is_lost_in_pairs_rises_from_nothing(until):
+    """du/dt = k (1 − u²) from 0: u = tanh(kt). At 0 nothing is lost, and the lifetime seems endless."""
+
+    def pairs(clock, state, tissue):
+        return {"u.source": 3600.0, "u.loss": 3600.0 * state["u"]}
+
+    model = tme.Model(tme.Grid.line(10.0, 2), {"u": tme.Species(0.0, 1.0)}, {"pairs": tme.process(pairs)})
+    found = run(model, until, [0.25 * until, until], rtol=1e-3)["u"][1:, 0]
+    np.testing.assert_allclose(found, np.tanh(3600.0 * until * np.array([0.25, 1.0])), rtol=5e-3)
+
+
 class Drug(tme.Intervention):
     """dc₁/dt = dose/V + k₂₁ c₂ − (k₁₀ + k₁₂) c₁, dc₂/dt = k₁₂ c₁ − k₂₁ c₂."""
 

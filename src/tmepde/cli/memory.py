@@ -22,7 +22,7 @@ def compiled(scenario: Any, precision: str, control: Any = None, fields: Any = N
     from tmepde.runner import DTYPES, Runner, march_program, start_program
     from tmepde.simulation import suited
     from tmepde.steppers import StepControl
-    from tmepde.steppers.control import shortened
+    from tmepde.steppers.control import ending, shortened
 
     keep_programs()
     dtype = DTYPES[precision]
@@ -30,7 +30,7 @@ def compiled(scenario: Any, precision: str, control: Any = None, fields: Any = N
     choice = suited(scenario, control, None, "auto", dtype)
     runner = Runner(
         scenario=scenario,
-        control=shortened(cast(control, dtype), choice.longest, dtype),
+        control=shortened(ending(cast(control, dtype), scenario.until, dtype), choice.longest, dtype),
         stepper=choice.stepper,
         fields=tuple(sorted(scenario.system.species if fields is None else fields)),
         dtype=dtype,

@@ -188,22 +188,22 @@ def means(problem: SemiDiscrete, values: Mapping[Any, Any]) -> Any:
 
 
 def expected(problem: SemiDiscrete, stage: Evaluation) -> Any:
-    """|mean tendency| of each dynamic species, unit/h."""
-    return jnp.abs(means(problem, {n: stage.tendency[n] for n in problem.dynamic}))
+    """|mean tendency| (unit/h) and |mean loss rate| (1/h) of each dynamic species, in two rows."""
+    given = (stage.tendency, {n: stage.rates.rate(n) for n in problem.dynamic})
+    return jnp.stack([jnp.abs(means(problem, {n: one[n] for n in problem.dynamic})) for one in given])
 
 
-def scales(
-    problem: SemiDiscrete, control: StepControl, old: State, new: State, first: Evaluation, coming: Any
-) -> State:
+def scales(problem: SemiDiscrete, control: StepControl, old: State, new: State, coming: Any) -> State:
     """Acceptable local error: rtol·max(|u| + typical, negligible).
 
     Typical is the field's root mean square, or what its mean tendency will make of it within its lifetime or the
     control's horizon, |F̄|/(λ̄ + 1/horizon), if that is more: a field that rises from zero need not be resolved while it
-    is still next to nothing (a chain of two such fields grows as t², which no relative tolerance can start).
+    is still next to nothing (a chain of two such fields grows as t², which no relative tolerance can start). What is
+    lost faster the more of it there is (pairs that annihilate) has no end to its lifetime at zero, so that the shortest
+    of all stages counts.
 
     Args:
-        first: the evaluation at the start of the step (lifetimes).
-        coming: largest |F̄| of the stages so far, from :func:`expected`.
+        coming: largest |F̄| and |λ̄| of the stages so far, from :func:`expected`.
     """
     every, sizes = groups({n: old[n] for n in problem.dynamic}), []
     out: State = {}
@@ -213,9 +213,8 @@ def scales(
         sizes.append(jnp.maximum(u, jnp.abs(joined(new, names))) if changed else u)
     order, horizon = problem.dynamic, 1.0 / control.horizon
     for names, u, root in zip(every, sizes, _roots(problem, sizes), strict=True):
-        rate = _mean(problem, jnp.stack([first.rates.rate(n) for n in names]))
-        arriving = coming[np.asarray([order.index(n) for n in names])]
-        typical = jnp.maximum(root, arriving / (jnp.abs(rate) + horizon))
+        arriving, rate = coming[:, np.asarray([order.index(n) for n in names])]
+        typical = jnp.maximum(root, arriving / (rate + horizon))
         least = _along(_least(problem, names, u.dtype), u)
         found = freeze(control.rtol * jnp.maximum(u + _along(typical, u), least))
         out |= {n: found[i] for i, n in enumerate(names)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -41,7 +42,8 @@ class StepControl(eqx.Module):
         shortest: below this the run ends with a named status, h.
         longest: largest step, h.
         courant: largest |v|·Δt/(w + 2D/|v|) of the explicit drift flux.
-        horizon: a field that rises from nothing is judged by what it will be after this time (h) or its own lifetime.
+        horizon: a field that rises from nothing is judged by what it will be after this time (h), its own lifetime, or
+            the run if that is shorter.
         linear: error allowed in a linear solve, as a fraction of the step tolerance.
         algebraic: the same for quasi-steady fields.
         adjoint: relative error allowed in the linear solves that carry derivatives, as a fraction of `rtol`.
@@ -142,6 +144,13 @@ def shortened(control: StepControl, longest: Any, dtype: Any) -> StepControl:
     numpy: Any = jnp if is_traced((control, longest)) else np
     limits = [numpy.asarray(numpy.minimum(getattr(control, n), longest), dtype) for n in ("first", "longest")]
     return eqx.tree_at(lambda c: (c.first, c.longest), control, limits)
+
+
+def ending(control: StepControl, until: Any, dtype: Any) -> StepControl:
+    """``control`` for a run that ends after ``until`` hours: what a field would be later is no measure of it."""
+    numpy: Any = jnp if is_traced((control, until)) else np
+    horizon = numpy.asarray(numpy.minimum(control.horizon, until), dtype)
+    return eqx.tree_at(lambda c: c.horizon, control, jax.lax.stop_gradient(horizon) if numpy is jnp else horizon)
 
 
 def over(change: Any, scale: Any) -> Any:

@@ -237,7 +237,7 @@ def judged(
     """The weighted error of an ``estimate``, on the scales that all steppers share; ``first`` and ``then`` are
     :class:`Terms` at the start and the end."""
     coming = jnp.maximum(expected(problem, first), expected(problem, then))
-    scale = scales(problem, control, old, new, first, coming)
+    scale = scales(problem, control, old, new, coming)
     return weighted_error(problem, new, estimate, scale, jnp.asarray(dt).dtype)
 
 

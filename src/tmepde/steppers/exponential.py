@@ -264,7 +264,7 @@ class Exponential2(Stepper):
         change = {n: dt * k1[n] + estimate[n] for n in k1}
         budget = budget_of(_amounts(problem, dt, tools, (first, second), (state, middle), change))
         coming = jnp.maximum(expected(problem, first), expected(problem, second))
-        scale = scales(problem, control, state, new, first, coming)
+        scale = scales(problem, control, state, new, coming)
         error = weighted_error(problem, new, estimate, scale, jnp.asarray(dt).dtype)
         new, budget = positive(problem, new, budget)
         new, budget = hazards(problem, clock, state, new, budget)

@@ -206,7 +206,7 @@ class NewtonKrylov(Stepper):
             control = control.sharpened(0.5, _ROUND_OFF * eps / control.algebraic)
         full = SemiDiscrete(problem.system, all_dynamic=True, solver=problem.solver)
         first = full.evaluate(clock, state)
-        scale = scales(full, control, state, state, first, expected(full, first))
+        scale = scales(full, control, state, state, expected(full, first))
         allowed = jnp.maximum(control.algebraic, _ROUND_OFF * eps / control.rtol)
         frame = _Frame(full, clock, state, scale, allowed, problem.quasi_steady, scheme)
         masses = {n: frame.mass(n) for n in full.dynamic}
@@ -221,7 +221,7 @@ class NewtonKrylov(Stepper):
         filtered, more = inverse(freeze({**{n: jnp.zeros_like(state[n]) for n in frame.steady}, **raw}))
         rows = np.asarray([full.dynamic.index(n) for n in dynamic])
         budget = budget_of(dt * amounts[rows])
-        scale = scales(full, control, state, {**state, **new}, first, _coming(full, first, slopes, scheme.stages))
+        scale = scales(full, control, state, {**state, **new}, _coming(full, first, slopes, scheme.stages))
         error = weighted_error(problem, new, {n: filtered[n] for n in dynamic}, scale, jnp.asarray(dt).dtype)
         new, budget = positive(problem, new, budget)
         new, budget = hazards(problem, clock, state, new, budget)
@@ -231,11 +231,11 @@ class NewtonKrylov(Stepper):
 
 def _coming(problem: SemiDiscrete, first: Evaluation, slopes: State, stages: int) -> Any:
     """Largest |mean tendency| over the stages: the third of a chain that starts from nothing has none at the start."""
-    out = expected(problem, first)
+    arriving, rate = expected(problem, first)
     for i in range(1, stages + 1):
         later = means(problem, {n: slopes[n][i] if n in slopes else first.tendency[n] for n in problem.dynamic})
-        out = jnp.maximum(out, jnp.abs(later))
-    return out
+        arriving = jnp.maximum(arriving, jnp.abs(later))
+    return jnp.stack([arriving, rate])
 
 
 def _stages(

@@ -205,7 +205,7 @@ class RosenbrockW(Stepper):
         else:
             first = problem.evaluate(clock, state)
         coming = expected(problem, first)
-        scale = scales(problem, control, state, state, first, coming)
+        scale = scales(problem, control, state, state, coming)
         begun = (clock, state) if self.coupled else None
         solver = StageSolver(problem, first, table.gamma * dt, dt, scale, control, differentiable, begun)
         if self.coupled:
@@ -229,7 +229,7 @@ class RosenbrockW(Stepper):
         new = together(lambda d, u: u + d, change, state)
         estimate = together(lambda *k: dt * _combine(table.errors, k), *slopes)
         budget = budget_of(dt * carry.amounts)
-        scale = scales(problem, control, state, new, first, carry.coming)
+        scale = scales(problem, control, state, new, carry.coming)
         error = weighted_error(problem, new, estimate, scale, jnp.asarray(dt).dtype)
         new, budget = positive(problem, new, budget)
         new, budget = hazards(problem, clock, state, new, budget)
