@@ -7,6 +7,7 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import tmepde as tme
 from tmepde.process import process
@@ -20,8 +21,8 @@ def barenblatt(r, t, m, dimension):
     return t**-k * np.maximum(1.0 - b * (r / t**a) ** 2, 0.0) ** (1 / (m - 1)), t**a / np.sqrt(b)
 
 
-def porous(clock, state, tissue, m):
-    return {"u.diffusivity": m * jnp.maximum(state["u"], 0.0) ** (m - 1)}
+def porous(clock, state, tissue, m, scale=1.0):
+    return {"u.diffusivity": scale * m * jnp.maximum(state["u"], 0.0) ** (m - 1)}
 
 
 @functools.cache
@@ -65,3 +66,35 @@ def test_a_harmonic_mean_would_not_let_the_front_enter_empty_cells():
     r, found = spread(2.0, 1, 50, 14.0, "harmonic")
     start, now = found.fields["u"][0], found.fields["u"][-1]
     assert np.all(now[start == 0.0] == 0.0)
+
+
+#: front x/√t and flux √t u u_x of a half space kept at u = 1 (shooting from the front)
+FRONT, FLUX = 1.616125, 0.443747
+
+
+def test_the_similarity_solution_of_a_half_space():
+    """u = f(x/√t), (f f')' = −½ η f', f(0) = 1: shooting from the front gives its place and the flux at the side."""
+    begin = FRONT * (1 - 1e-5)
+    slope = -FRONT / 2
+    start = [slope * (begin - FRONT), slope * slope * (begin - FRONT)]
+    f, flux = solve_ivp(
+        lambda eta, y: [y[1] / y[0], -0.5 * eta * y[1] / y[0]], (begin, 0), start, rtol=1e-9, atol=1e-12
+    ).y[:, -1]
+    assert f == pytest.approx(1.0, abs=1e-5) and -flux == pytest.approx(FLUX, rel=1e-5)
+
+
+@pytest.mark.parametrize("stepper", [None, tme.NewtonKrylov()], ids=["default", "newton"])
+@pytest.mark.parametrize("kept", ["side", "cell"])
+def test_a_front_enters_an_empty_half_space_that_is_kept_at_a_value(kept, stepper):
+    """D = u: an empty cell has none of its own, and what comes in needs that of the value which is kept."""
+    n, until = 40, 2.0
+    grid = tme.Grid([np.full(n, 0.1)], origin=(-0.1,)) if kept == "cell" else tme.Grid.line(0.1 * n, n)
+    x = grid.centers(0)
+    held, sides = (x < 0, None) if kept == "cell" else (None, {"x-": tme.Dirichlet(1.0)})
+    u = tme.Species(1.0 * (x < 0), 0.0, sides, held=held, mean="arithmetic")
+    model = tme.Model(grid, {"u": u}, {"p": process(porous, m=2.0, scale=0.5)})
+    found = tme.simulate(tme.Scenario(model, until=until), precision="f64", stepper=stepper)
+    last = found.fields["u"][-1]
+    assert found.ok and last[x > 0][0] > 0.9
+    assert abs(x[last > 1e-3].max() - FRONT * np.sqrt(until)) < 0.15  # a cell and a half
+    assert float(found.budgets["u"]["inflow"]) == pytest.approx(2 * FLUX * np.sqrt(until), rel=3e-3)

@@ -2,9 +2,10 @@
 
 A held cell keeps its value U; for its free neighbours its face is a Dirichlet side,
 
-    q_in = D_i/(w_i/2) (U − u_i)          and over a link   q_in = L (U − u_i)
+    q_in = D_f/(w_i/2) (U − u_i)          and over a link   q_in = L (U − u_i)
 
-which enters their balance as a source and a loss rate, like the sides of the box, so that budgets see it as inflow.
+with D_f = D_i, or the arithmetic mean of the two cells where the species says so. It enters their balance as a source
+and a loss rate, like the sides of the box, so that budgets see it as inflow.
 """
 
 from __future__ import annotations
@@ -68,12 +69,14 @@ def stack_flows(flows: Sequence[Flow]) -> tuple[tuple[Any, ...], tuple[Any, ...]
     return faces, links, offsets
 
 
-def held_terms(grid: Grid, diffusivity: Any, held: Any, value: Any) -> tuple[Field, Field]:
+def held_terms(grid: Grid, diffusivity: Any, held: Any, value: Any, mean: str = "harmonic") -> tuple[Field, Field]:
     """Source (unit/h) and loss rate (1/h) by which held cells act on their free neighbours.
 
     Args:
         held: boolean, the grid's shape.
         value: U, a number or field; read in held cells alone.
+        mean: of D between a held cell's face and its neighbour's centre: ``"harmonic"``, the neighbour's own, or
+            ``"arithmetic"``.
     """
     dtype = along(diffusivity, 0).dtype
     held = jnp.asarray(held).astype(dtype)
@@ -81,13 +84,14 @@ def held_terms(grid: Grid, diffusivity: Any, held: Any, value: Any) -> tuple[Fie
     source, loss = jnp.zeros(grid.shape, dtype), jnp.zeros(grid.shape, dtype)
     for k in range(grid.ndim):
         axis = axis_of(grid, k)
-        own = along(diffusivity, k) / jnp.asarray(grid.half_widths(k)).astype(dtype)
+        own, half = along(diffusivity, k), jnp.asarray(grid.half_widths(k)).astype(dtype)
         area = face_areas(grid, k, dtype) * open_parts(grid, k, dtype)
         for low in (True, False):
             faces = take(area, 0, -1, axis) if low else take(area, 1, None, axis)
             step = tuple((-1 if low else 1) if j == k else 0 for j in range(grid.ndim))
-            source = source + faces * own * shift(amount, step, grid.periodic)
-            loss = loss + faces * own * shift(held, step, grid.periodic)
+            between = own if mean == "harmonic" else 0.5 * (own + shift(own, step, grid.periodic))
+            source = source + faces * between / half * shift(amount, step, grid.periodic)
+            loss = loss + faces * between / half * shift(held, step, grid.periodic)
     if is_tensor(diffusivity):
         for offset, link in tensor_parts(grid, diffusivity)[2].items():
             back = tuple(-o for o in offset)

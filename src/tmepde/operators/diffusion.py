@@ -5,11 +5,13 @@
 
 An arithmetic mean instead is 22 times the tolerance off in a two-layer slab; a Robin flux taken from the cell-centre
 value 3.6 times. Where D vanishes with u itself (porous media) a harmonic mean would never let a front enter an empty
-cell: ``mean="arithmetic"`` interpolates D to the face instead. Cut faces conduct with their open part.
+cell: ``mean="arithmetic"`` interpolates D to the face instead, and takes for D_i at a side kept at U the mean of D(U)
+and D(u_i). Cut faces conduct with their open part.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -81,8 +83,15 @@ def face_areas(grid: Grid, k: int, dtype: Any) -> Any:
     return area * take(transverse, 0, 1, axis_of(grid, k))
 
 
-def boundary_terms(grid: Grid, sides: Sides, diffusivity: Any, clock: Any, state: State) -> tuple[Field, Field] | None:
-    """Source (unit/h) and loss rate (1/h) that the sides impose on the edge cells; ``None`` if all are closed."""
+def boundary_terms(
+    grid: Grid, sides: Sides, diffusivity: Any, clock: Any, state: State, reached: Callable[[Any], Any] | None = None
+) -> tuple[Field, Field] | None:
+    """Source (unit/h) and loss rate (1/h) that the sides impose on the edge cells; ``None`` if all are closed.
+
+    Args:
+        reached: the diffusivity that the cells would have at a given value (the grid's shape). Between a side kept at U
+            and the centre of its cell D is then the mean of D(U) and D(u_i); ``None``: D(u_i).
+    """
     dtype = along(diffusivity, 0).dtype
     source = loss = jnp.asarray(0.0, dtype)
     closed = True
@@ -97,7 +106,11 @@ def boundary_terms(grid: Grid, sides: Sides, diffusivity: Any, clock: Any, state
             cell, face = (slice(0, 1), slice(0, 1)) if low else (slice(-1, None), slice(-1, None))
             transfer, outside, flux = condition.terms(clock, state)
             half = take(jnp.asarray(grid.half_widths(k)), cell.start, cell.stop, axis)
-            inner = take(along(diffusivity, k), cell.start, cell.stop, axis) / half
+            inner = take(along(diffusivity, k), cell.start, cell.stop, axis)
+            if reached is not None and transfer is None:
+                there = reached(jnp.broadcast_to(_side(outside, k, grid), grid.shape))
+                inner = 0.5 * (inner + take(along(there, k), cell.start, cell.stop, axis))
+            inner = inner / half
             barrier = None if transfer is None else _side(transfer, k, grid)
             effective = inner if barrier is None else inner * _ratio(barrier, barrier + inner)
             area = take(jnp.asarray(grid.areas(k)), face.start, face.stop, axis)

@@ -9,6 +9,7 @@ Open sides of the box act as a source and a loss rate of the edge cells and are 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import equinox as eqx
@@ -132,19 +133,27 @@ class SemiDiscrete(Whole):
             loss[name] = self._field(coefficients.loss.get(name, 0.0), state[name])
             if species[name].kind in ("transported", "quasi_steady"):
                 d = self._diffusivity(coefficients, name, state[name])
-                terms = boundary_terms(self.grid, boundary[name], d, clock, state)
+                varying = species[name].mean == "arithmetic"
+                reached = functools.partial(self._reached, name, clock, state) if varying else None
+                terms = boundary_terms(self.grid, boundary[name], d, clock, state, reached)
                 if terms is not None:
                     side_source[name], side_loss[name] = terms
                 if species[name].held is not None:
                     source[name], loss[name] = self._free(name, source[name]), self._free(name, loss[name])
                     terms = self._free(name, (0.0, 0.0) if terms is None else terms)
-                    more = held_terms(self.grid, d, species[name].held, species[name].initial)
+                    more = held_terms(self.grid, d, species[name].held, species[name].initial, species[name].mean)
                     side_source[name], side_loss[name] = (self.inside(a + b) for a, b in zip(terms, more, strict=True))
         return Rates(source, loss, side_source, side_loss, coefficients)
 
     def _diffusivity(self, coefficients: Any, name: str, like: Any) -> Any:
         """D as a field, a tuple of fields per axis, or rows of fields."""
         return jax.tree.map(lambda d: self._field(d, like), coefficients.diffusivity[name])
+
+    def _reached(self, name: str, clock: Any, state: State, value: Any) -> Any:
+        """D of ``name`` where it has this ``value`` and all else is as it is."""
+        like = state[name]
+        there = self.system.coefficients(clock, {**state, name: self._field(value, like)})
+        return self._diffusivity(there, name, like)
 
     def _free(self, name: str, values: Any) -> Any:
         """Zero in the cells where ``name`` is held at a value."""
