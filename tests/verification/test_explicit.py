@@ -195,6 +195,25 @@ def test_adaptive_errors_follow_the_tolerance(stepper, power):
         assert np.abs(solution.fields["u"][-1] - exact_heat(scenario)).max() < rtol ** ((power - 1) / power)
 
 
+def test_errors_of_chebyshev_fall_in_proportion_to_the_tolerance():
+    """As those of the implicit schemes: prey and predators, which damp no error."""
+
+    def kinetics(clock, state, tissue):
+        return {"u.source": state["u"], "u.loss": state["v"], "v.source": state["u"] * state["v"], "v.loss": 1.0}
+
+    species = {"u": tme.Species(1.5), "v": tme.Species(1.0)}
+    scenario = tme.Scenario(tme.Model(tme.Grid.line(1.0, 2), species, {"k": tme.process(kinetics)}), until=5.0)
+    exact = scipy.integrate.solve_ivp(
+        lambda t, y: [y[0] * (1 - y[1]), y[1] * (y[0] - 1)], (0, 5), [1.5, 1.0], rtol=1e-10, atol=1e-12
+    )
+    errors = []
+    for rtol in (1e-3, 1e-4, 1e-5):
+        control = tme.StepControl(rtol=rtol)
+        found = tme.simulate(scenario, precision="f64", control=control, stepper=tme.RungeKuttaChebyshev())
+        errors.append(max(abs(found.fields[n][-1, 0] - e) for n, e in zip("uv", exact.y[:, -1], strict=True)))
+    assert errors[0] > 7 * errors[1] > 49 * errors[2]
+
+
 def test_long_fixed_steps_are_divided_and_stay_stable():
     """Δt = 0.05 h is 41 times Euler's limit of 2/ρ = 1.2e-3 h: one step, divided."""
     solution = tme.simulate(
