@@ -29,7 +29,7 @@ from tmepde.layout import members_mesh, platform, to_host
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
 from tmepde.runner import spans as _spans
-from tmepde.scenario import Scenario, mixtures
+from tmepde.scenario import Scenario, reservations
 from tmepde.simulation import _check, _hosted, initial_problems, save_times, suited_each
 from tmepde.solution import Solution
 from tmepde.steppers import NewtonKrylov, StepControl, Stepper
@@ -90,7 +90,7 @@ def simulate_batch(
     for name, number in (("block", block), ("threads", threads)):
         if number is not None and not number >= 1:
             raise ValueError(f"`{name}` must be at least 1, but {number} was given. Leave it out to have it chosen.")
-    for told in sorted({text for one in members for text in mixtures(one)}):
+    for told in sorted({text for one in members for text in reservations(one)}):
         warnings.warn(told, stacklevel=2)
     bad = [f"member {i}: {text}" for i, m in enumerate(members) for text in initial_problems(m)]
     if bad:

@@ -10,12 +10,16 @@ import equinox as eqx
 import jax.tree_util as jtu
 import numpy as np
 
-from tmepde._types import as_number, not_a_number, number
+from tmepde._types import as_number, is_traced, not_a_number, number
 from tmepde.coefficients import unknown
 from tmepde.model import Model, System
+from tmepde.operators.anisotropy import is_tensor, reduced
 from tmepde.parameter import parameters
 from tmepde.schedule import schedules
 from tmepde.sharing import Sharing
+
+#: part of an off-diagonal entry of a tensor whose loss is told of
+_REDUCED = 0.01
 
 
 class Scenario(eqx.Module):
@@ -119,6 +123,27 @@ class Scenario(eqx.Module):
 def mixtures(scenario: Scenario) -> list[str]:
     """Sentences for therapies that are given together, bring the same and differ in what it does."""
     return Sharing(scenario.interventions, scenario.model.grid).mixtures()
+
+
+def reservations(scenario: Scenario) -> list[str]:
+    """Sentences for what a run will not be quite as asked for: therapies that mix, tensors that are too steep."""
+    return mixtures(scenario) + _steep(scenario)
+
+
+def _steep(scenario: Scenario) -> list[str]:
+    """Sentences for tensor diffusivities whose off-diagonal entries are reduced (those of species; not traced ones)."""
+    grid, found = scenario.model.grid, []
+    for name, one in scenario.system.species.items():
+        if not is_tensor(one.diffusivity) or grid.ndim == 1 or is_traced((one.diffusivity, grid)):
+            continue
+        lost = float(reduced(grid, one.diffusivity))
+        if lost > _REDUCED:
+            found.append(
+                f"`{name}.diffusivity` is more anisotropic than a monotone scheme can be on these cells: off-diagonal "
+                f"entries are reduced by up to {lost:.0%}. Every direction is met up to D_∥/D_⊥ = 17.9 in the plane, "
+                "3.7 in space, on cells of equal sides. Lay an axis of the grid along the fibres, or lower the ratio."
+            )
+    return found
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from tmepde.outcome import Start
 from tmepde.run import Run
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
-from tmepde.scenario import Scenario, check_fields, check_save, mixtures
+from tmepde.scenario import Scenario, check_fields, check_save, reservations
 from tmepde.snapshot import Snapshot
 from tmepde.solution import Solution
 from tmepde.steppers import SemiDiscrete, StepControl, Stepper
@@ -72,7 +72,7 @@ def simulate(
     control = StepControl() if control is None else control
     times = save_times(scenario, save)
     _check(scenario, fields, precision, control, gradient, record)
-    for told in mixtures(scenario):
+    for told in reservations(scenario):
         warnings.warn(told, stacklevel=2)
     runner = _runner(scenario, control, stepper, solver, fields, precision, devices)
     with jax.default_matmul_precision("highest"):

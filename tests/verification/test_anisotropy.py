@@ -16,6 +16,7 @@ from tmepde.elliptic.solve import LinearControl
 from tmepde.operators import fibres, field_flow, stack_flows, tensor
 from tmepde.operators.anisotropy import lattice
 from tmepde.process import process
+from tmepde.scenario import reservations
 
 L = 20.0
 
@@ -248,6 +249,19 @@ def test_gradients_with_respect_to_a_tensor_are_those_of_differences():
 def test_bad_diffusivities_are_refused(grid, diffusivity, words):
     with pytest.raises(ValueError, match=words):
         tme.Model(grid, {"u": tme.Species(1.0, diffusivity)})
+
+
+@pytest.mark.parametrize(
+    ("dimension", "ratio", "share"), [(2, 17.0, None), (2, 100.0, "31%"), (3, 3.0, None), (3, 10.0, "33%")]
+)
+def test_a_tensor_that_is_too_steep_is_told_of(dimension, ratio, share):
+    """Its spread would be that of another tensor: along (0.3, 1) the cross term is 19 instead of 28 after N(0, 4)."""
+    direction = (np.sin(0.3), np.cos(0.3)) if dimension == 2 else (1.0, 1.0, 1.0)
+    full = np.asarray(fibres(direction, ratio, 1.0), np.float32)
+    given = tuple(tuple(float(v) for v in row) for row in full)
+    grid = tme.Grid.box((4.0,) * dimension, (4,) * dimension)
+    told = reservations(tme.Scenario(tme.Model(grid, {"u": tme.Species(1.0, given)}), until=1.0))
+    assert told == [] if share is None else share in told[0]
 
 
 def test_a_tensor_needs_equal_cells():

@@ -102,6 +102,24 @@ def _space(d: tuple[tuple[Any, ...], ...]) -> tuple[list[Any], Weights]:
     return [jnp.maximum(a, 0.0) for a in axes], weights
 
 
+def reduced(grid: Grid, diffusivity: Any) -> Any:
+    """The largest part of an off-diagonal entry of a tensor that its weights leave out, over the tissue.
+
+    What is small beside the diagonal entries does not count.
+    """
+    n = grid.ndim
+    widths = [2.0 * jnp.broadcast_to(jnp.asarray(grid.half_widths(k)), grid.shape) for k in range(n)]
+    wanted = tuple(tuple(d / (widths[k] * widths[j]) for j, d in enumerate(row)) for k, row in enumerate(diffusivity))
+    _, weights = lattice(wanted)
+    inside = jnp.ones(grid.shape, bool) if grid.mask is None else jnp.asarray(grid.mask)
+    lost = []
+    for k, j in combinations(range(n), 2):
+        carried = sum(o[k] * o[j] * w for o, w in weights.items())
+        matters = inside & (jnp.abs(wanted[k][j]) > 1e-2 * jnp.sqrt(wanted[k][k] * wanted[j][j]))
+        lost.append(jnp.max(jnp.where(matters, 1.0 - carried / jnp.where(matters, wanted[k][j], 1.0), 0.0)))
+    return jnp.max(jnp.stack(lost))
+
+
 def tensor_parts(grid: Grid, diffusivity: Any) -> tuple[tuple[Any, ...], Any, Weights]:
     """Axis diffusivities and a measure Σ_k d_kk (fields of the grid's shape), and link conductances of a tensor.
 
