@@ -55,6 +55,25 @@ def test_text_with_a_unit_is_converted(given_text: str, unit: str, value: float)
     assert parse(given_text, unit) == pytest.approx(value, rel=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("given_text", "unit", "advice"),
+    [
+        ("5 mg/kg", "nmol", "Divide by the molar mass and multiply by the body weight"),
+        ("1 ng/mL", "nM", "Divide by the molar mass"),
+        ("4.3 day", "1/h", 'Write "0.1612 1/day" if it is one'),
+        ("0 day", "1/h", 'Write "0 1/s"'),
+        ("3 um", "nmol", 'Write "3 nmol"'),
+    ],
+)
+def test_a_mass_or_half_life_is_not_told_to_be_written_as_an_amount_or_rate(
+    given_text: str, unit: str, advice: str
+) -> None:
+    """Who wrote ``"5 mg/kg"`` was told to write ``"5 nmol"``, a four-hundredth of it; for 4.3 days 4.3 per second."""
+    with pytest.raises(ValueError, match="has the dimension") as refused:
+        parse(given_text, unit)
+    assert advice in str(refused.value)
+
+
 def test_a_bare_number_is_in_the_internal_unit() -> None:
     assert parse(5, "um") == parse(5.0, "um") == parse("5 um", "um") == 5.0
 

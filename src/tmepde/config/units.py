@@ -192,10 +192,23 @@ def _from_text(text: str, internal: str, wanted: str) -> float:
     if scale is None:
         raise ValueError(
             f'must be {wanted}, but "{text}" has the dimension {_unit(unit).dimensionality}. '
-            f"Write {examples(internal, match.group())}."
+            f"{_remedy(match.group(), unit, internal)}"
         )
     # 15 digits are exact in float64 and drop the rounding of the conversion: 1.75e-5 cm^2/s is 6.3e6 um^2/h
     return number if scale == 1.0 else float(f"{number * scale:.15g}")
+
+
+def _remedy(number: str, unit: str, internal: str) -> str:
+    """What to write for a quantity of another dimension: masses and half-lives are no amounts and rates yet."""
+    given, wanted = (dict(_unit(u).dimensionality) if u != "1" else {} for u in (unit, internal))
+    if "[mass]" in given and "[amount]" in wanted:
+        weight = " and multiply by the body weight" if "[body_weight]" in given else ""
+        return f"Divide by the molar mass{weight} (1 mg of 150 kDa is 6.67 nmol). Write {examples(internal)}."
+    if given == {"[time]": 1} and wanted == {"[time]": -1} and float(number) > 0:
+        return (
+            f'A half-life is a rate of ln 2 over it. Write "{math.log(2.0) / float(number):.4g} 1/{unit}" if it is one.'
+        )
+    return f"Write {examples(internal, number)}."
 
 
 def _finite(number: float, given: Any) -> float:
