@@ -282,6 +282,22 @@ VALUES: dict[str, tuple[dict[str, object], str, str]] = {
         "interventions.car_t.site",
         "inside the grid",
     ),
+    "depot outside of a radial grid": (
+        {
+            "grid": {"kind": "radial", "radius": "800 um", "cells": 8},
+            "interventions__car_t__site": ["3 mm"],
+        },
+        "interventions.car_t.site",
+        "inside the grid",
+    ),
+    "depot with two places on a radial grid": (
+        {
+            "grid": {"kind": "radial", "radius": "800 um", "cells": 8},
+            "interventions__car_t__site": ["100 um", "0 um"],
+        },
+        "interventions.car_t.site",
+        "must have 1 entries",
+    ),
     "72 nodule smaller than a cell": ({"tissue__radius": "0.001 um"}, "tissue.radius", "large enough"),
     "76 therapy twice in an arm": ({"arms": {"a": ["rt", "rt"]}}, "arms.a", "once"),
     "78 arm without a name": ({"arms": {" ": ["rt"]}}, 'arms." "', "must not be blank"),
@@ -326,6 +342,13 @@ def test_77_a_dose_after_the_end_is_a_warning() -> None:
     assert len(told) == 1 and "interventions.car_t.dose" in told[0] and "after the run stops" in told[0]
 
 
+def test_77_a_course_that_begins_after_the_end_says_when_it_begins() -> None:
+    """It said when it ends: a course from day 20 on, with its last dose on day 24, "begins at 576 h"."""
+    course = {"kind": "course", "start": "20 day", "every": "2 day", "doses": 3, "amount": 1e8}
+    (told,) = config.loads(BASE, {"interventions.car_t.dose": course}).warnings
+    assert "begins at 480 h" in told and "Nothing of it is given" in told
+
+
 #: id: (overrides, path, plausible range) of what is legal but hardly meant
 ABSURD: dict[str, tuple[dict[str, object], str, str]] = {
     "33 um^2/s for cm^2/s": (
@@ -351,7 +374,25 @@ ABSURD: dict[str, tuple[dict[str, object], str, str]] = {
         "interventions.car_t.dose",
         "Only the part before is given",
     ),
+    "light of a quick injection": (
+        {
+            "interventions__light": {
+                "kind": "photothermal",
+                "dose": {"kind": "bolus", "at": "1 h", "amount": "3 nmol"},
+                "light": {"kind": "bolus", "at": ["1 h", "2 h"], "amount": "10 min"},
+            }
+        },
+        "interventions.light.light",
+        "10 times full power",
+    ),
 }
+
+
+def test_light_of_full_power_is_no_warning() -> None:
+    light = {"kind": "course", "start": "1 h", "every": "1 h", "doses": 3, "amount": "10 min", "over": "10 min"}
+    dose = {"kind": "bolus", "at": "1 h", "amount": "3 nmol"}
+    given = {"interventions.light": {"kind": "photothermal", "dose": dose, "light": light}}
+    assert not any("full power" in told for told in config.loads(BASE, given).warnings)
 
 
 @pytest.mark.parametrize("name", ABSURD)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import tmepde as tme
 from tmepde.interventions.base import dose
+from tmepde.interventions.delivery import deposit
 
 CONTROLS = [{"dt": d} for d in (0.01, 0.1, 0.37, 1.0, 5.0)] + [{"rtol": 1e-2}, {"rtol": 1e-6}, {"longest": 0.3}]
 IDS = [str(c) for c in CONTROLS]
@@ -79,3 +81,35 @@ def test_steps_land_on_dose_times():
     scenario = tme.Scenario(model, {"drip": Drip(dose=tme.Bolus(5.0, 7.0, 1e-4))}, until=10.0)
     solution = tme.simulate(scenario, save=[5.0, 5.0001, 10.0], precision="f64")
     np.testing.assert_allclose(solution.fields["p"], [0.0, 0.0, 7.0, 7.0], atol=1e-9)
+
+
+def _square_with_a_lumen():
+    """1 mm square of 20 µm cells around a round lumen of 300 µm."""
+    grid = tme.Grid.square(1000.0, 50)
+    y, x = np.meshgrid(*(np.asarray(grid.centers(k)) - 500.0 for k in (0, 1)), indexing="ij")
+    return tme.Grid.square(1000.0, 50, mask=np.hypot(x, y) > 300.0)
+
+
+@pytest.mark.parametrize("width", [5.0, 20.0, 100.0])
+@pytest.mark.parametrize("site", [None, [500.0, 480.0], [0.0, 0.0]], ids=["centre", "lumen", "corner"])
+def test_a_dose_into_a_lumen_arrives_in_the_nearest_tissue(site, width):
+    """All of it was lost in lumens wider than the depot: the cell that kept its weight was a masked one."""
+    grid = _square_with_a_lumen()
+    shape = deposit(grid, site, width, 1000.0)
+    assert float(grid.integrate(shape)) * 1000.0 * 1e-9 == pytest.approx(1.0, rel=1e-5)
+    assert np.all(np.asarray(shape)[~np.asarray(grid.mask)] == 0)
+
+
+def test_needles_over_a_lumen_let_all_their_cells_go():
+    needles = tme.MicroneedleArray(dose=tme.Bolus(0.0, 1e4), site=[500.0, 500.0], width=5.0, extent=200.0)
+    grid = _square_with_a_lumen()
+    assert float(grid.integrate(needles.shape(grid))) * 1000.0 * 1e-9 == pytest.approx(1.0, rel=1e-5)
+
+
+def test_the_place_of_a_dose_has_a_derivative_on_masked_grids():
+    grid = _square_with_a_lumen()
+
+    def reach(width):
+        return jnp.sum(deposit(grid, [500.0, 500.0], width, 1000.0) ** 2)
+
+    assert np.isfinite(jax.grad(reach)(20.0)) and jax.grad(reach)(20.0) < 0

@@ -131,11 +131,12 @@ def _reaches(radius: float, nearest: float, width: float) -> list[Problem]:
 
 
 def _inside(path: str, place: Any, grid: Any) -> list[Problem]:
-    """A place in a box, one entry per axis."""
-    if len(place) != len(grid.extent):
-        message = f"must have {len(grid.extent)} entries like the grid, but {len(place)} were given. Write all."
+    """A place in the grid, one entry per axis."""
+    ends = [(grid.inner, grid.radius)] if grid.kind == "radial" else [(0.0, e) for e in grid.extent]
+    if len(place) != len(ends):
+        message = f"must have {len(ends)} entries like the grid, but {len(place)} were given. Write all."
         return [Problem(path, message)]
-    outside = [c for c, e in zip(place, grid.extent, strict=True) if not 0 <= c <= e]
+    outside = [c for c, (low, high) in zip(place, ends, strict=True) if not low <= c <= high]
     return (
         [Problem(path, f"must lie inside the grid, but {outside[0]:g} um does not. Move it inside.")] if outside else []
     )
@@ -228,9 +229,9 @@ def _sides(path: str, boundary: Any, grid: Any) -> list[Problem]:
 
 
 def _sites(parts: Mapping[str, Any]) -> list[Problem]:
-    """A depot must lie inside the box."""
+    """A depot must lie inside the grid."""
     grid, found = parts.get("grid"), []
-    if grid is None or grid.kind == "radial":
+    if grid is None:
         return []
     for name, section in (parts.get("interventions") or {}).items():
         site = getattr(section, "site", None)

@@ -277,10 +277,14 @@ def _warnings(config: Config) -> list[str]:
             dose = getattr(section, key)
             if not hasattr(dose, "ends"):
                 continue
-            if dose.ends() >= until:
-                when = "begins" if dose.begins() >= until else "ends"
+            if dose.begins() >= until:
                 found.append(
-                    f"`interventions.{name}.{key}` {when} at {dose.ends():g} h, after the run stops at {until:g} h. "
+                    f"`interventions.{name}.{key}` begins at {dose.begins():g} h, after the run stops at {until:g} h. "
+                    "Nothing of it is given."
+                )
+            elif dose.ends() >= until:
+                found.append(
+                    f"`interventions.{name}.{key}` ends at {dose.ends():g} h, after the run stops at {until:g} h. "
                     "Doses after that are not given."
                 )
             elif dose.stops() > until * (1 + 1e-9):

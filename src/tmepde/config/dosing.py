@@ -21,6 +21,14 @@ def _count(value: Any) -> int:
     return len(value) if isinstance(value, tuple) else 1
 
 
+def _pairs(one: Any, other: Any) -> list[tuple[float, float]]:
+    """Of two values, one for each dose or one for all, those that go together."""
+    many = [v if isinstance(v, tuple) else (v,) for v in (one, other)]
+    count = max(map(len, many))
+    left, right = (v * (count if len(v) == 1 else 1) for v in many)
+    return list(zip(left, right, strict=True))
+
+
 class _Doses(Section):
     """Common checks: as many amounts and durations as times, or one for all."""
 
@@ -45,10 +53,11 @@ class _Doses(Section):
 
     def stops(self) -> float:
         """When the last dose has been given, in h."""
-        at, over = (v if isinstance(v, tuple) else (v,) for v in (self.at, self.over))  # type: ignore[attr-defined]
-        count = max(len(at), len(over))
-        every = zip(at * (count if len(at) == 1 else 1), over * (count if len(over) == 1 else 1), strict=True)
-        return float(max(a + o for a, o in every))
+        return float(max(a + o for a, o in _pairs(self.at, self.over)))  # type: ignore[attr-defined]
+
+    def power(self) -> float:
+        """The largest amount in an hour."""
+        return float(max(a / o for a, o in _pairs(self.amount, self.over)))  # type: ignore[attr-defined]
 
 
 class _Course(Section):
@@ -60,6 +69,9 @@ class _Course(Section):
 
     def stops(self) -> float:
         return self.ends() + float(self.over)  # type: ignore[attr-defined]
+
+    def power(self) -> float:
+        return float(self.amount / self.over)  # type: ignore[attr-defined]
 
 
 class _Continuous(Section):
@@ -78,6 +90,9 @@ class _Continuous(Section):
 
     def stops(self) -> float:
         return self.begins()  # a rate until further notice: that the run ends first is usual
+
+    def power(self) -> float:
+        return float(self.rate)  # type: ignore[attr-defined]
 
 
 @functools.cache

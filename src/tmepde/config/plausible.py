@@ -28,7 +28,7 @@ def warnings_of(config: Any) -> list[str]:
     if config.run.until > DURATION:
         found.append(f"`run.until` is {config.run.until:g} h. Plausible: up to {DURATION:g} h (20 years).")
     for name, section in config.interventions.items():
-        found += _doses(name, section)
+        found += _doses(name, section) + _powers(name, section)
     return found
 
 
@@ -139,4 +139,17 @@ def _doses(name: str, section: Any) -> list[str]:
         odd = [a for a in given if a and not DOSES[one["unit"]][0] <= a <= DOSES[one["unit"]][1]]
         if odd:
             found += _outside(f"interventions.{name}.{key}.amount", odd[0], one["unit"], *DOSES[one["unit"]])
+    return found
+
+
+def _powers(name: str, section: Any) -> list[str]:
+    """Light, sound and magnets: their doses are hours of full power, so that more hours than time is more power."""
+    found = []
+    for key, one in catalogue()["interventions"].get(section.kind, {}).get("schedules", {}).items():
+        power = getattr(section, key).power() if one["unit"] == "h" and getattr(section, key) is not None else 0.0
+        if power > 1 + 1e-9:
+            found.append(
+                f"`interventions.{name}.{key}` is {power:.3g} times full power: its amount is hours of full power, "
+                'given in a shorter time. Write an infusion, such as amount = "10 min" over "10 min".'
+            )
     return found

@@ -61,7 +61,8 @@ def depth_parameter() -> Any:
 def deposit(grid: Any, site: Any, width: Any, depth: Any) -> Any:
     """w(x)/∫w dV in 1/mm³: where a depot injected at ``site`` (µm per axis) lies; integrates to 1 over the tissue.
 
-    A two-dimensional grid stands for a slab of thickness ``depth``, a line for a rod of section ``depth``².
+    A two-dimensional grid stands for a slab of thickness ``depth``, a line for a rod of section ``depth``². Of a site
+    outside of the tissue (a cavity, a lumen) the dose lies where tissue is nearest.
     """
     coordinates = grid.coordinates()
     if site is None:
@@ -69,7 +70,21 @@ def deposit(grid: Any, site: Any, width: Any, depth: Any) -> Any:
         site = [0.0 if a == "r" else 0.5 * (f[0] + f[-1]) for a, f in zip(grid.axes, edges, strict=True)]
     site = jnp.broadcast_to(jnp.asarray(site), (grid.ndim,)) if not isinstance(site, list) else site
     distance2 = sum((x - site[k]) ** 2 for k, x in enumerate(coordinates))
-    weight = jnp.exp(-0.5 * (distance2 - jnp.min(distance2)) / width**2)  # the nearest cell keeps weight 1
+    return spread(bell(distance2 / width**2, grid), grid, depth)
+
+
+def bell(exponent: Any, grid: Any) -> Any:
+    """exp(−(e − e₀)/2) with e₀ the least ``exponent`` of the tissue: 1 in its nearest cell, however far; 0 beyond."""
+    if grid.mask is None:
+        return jnp.exp(-0.5 * (exponent - jnp.min(exponent)))
+    inside = jnp.asarray(grid.mask)
+    least = jnp.min(jnp.where(inside, exponent, jnp.inf))
+    # nothing infinite goes into exp, whose derivative would not be a number
+    return jnp.where(inside, jnp.exp(-0.5 * (jnp.where(inside, exponent, least) - least)), 0.0)
+
+
+def spread(weight: Any, grid: Any, depth: Any) -> Any:
+    """w/∫w dV in 1/mm³ over the tissue; a line stands for a rod, a plane for a slab (``depth``)."""
     if grid.mask is not None:
         weight = jnp.where(jnp.asarray(grid.mask), weight, 0.0)
     total = grid.integrate(weight) * depth ** (3 - grid.resolved) * _CUBIC

@@ -11,25 +11,15 @@ from typing import Any
 import jax.numpy as jnp
 
 from tmepde.interventions.base import Effects, Intervention, dose
-from tmepde.interventions.delivery import deposit, depth_parameter, site_parameter, width_parameter
+from tmepde.interventions.delivery import bell, deposit, depth_parameter, site_parameter, spread, width_parameter
 from tmepde.parameter import param
 from tmepde.physiology.rates import positive, saturation
 from tmepde.species import Species
-
-_CUBIC = 1e-9
 
 
 def waiting(name: str) -> Species:
     """Cells that are in the body but not in tissue."""
     return Species(0.0, kind="compartment", unit="cells", long_name=name, negligible=1.0)
-
-
-def spread(weight: Any, grid: Any, depth: Any) -> Any:
-    """w/∫w dV in 1/mm³ over the tissue; a line stands for a rod, a plane for a slab (``depth``)."""
-    if grid.mask is not None:
-        weight = jnp.where(jnp.asarray(grid.mask), weight, 0.0)
-    total = grid.integrate(weight) * depth ** (3 - grid.resolved) * _CUBIC
-    return weight / jnp.maximum(total, jnp.finfo(jnp.result_type(total)).tiny)
 
 
 def centre(grid: Any, site: Any) -> list[Any]:
@@ -46,7 +36,7 @@ def lining(tissue: Any, thickness: Any, depth: Any, site: Any = None, reach: Any
     if reach is not None:
         place = centre(tissue.grid, site)
         exponent = exponent + sum((x - place[k]) ** 2 for k, x in enumerate(tissue.grid.coordinates())) / reach**2
-    return spread(jnp.exp(-0.5 * (exponent - jnp.min(exponent))), tissue.grid, depth)
+    return spread(bell(exponent, tissue.grid), tissue.grid, depth)
 
 
 def _rate(doc: str, per_day: float, ref: str = "", status: str = "assumed") -> Any:
@@ -202,7 +192,7 @@ class MicroneedleArray(Intervention):
         weight: Any = 1.0
         for k, x in enumerate(grid.coordinates()):
             if grid.ndim > 1 and k == 0:
-                weight = weight * jnp.exp(-0.5 * ((x - place[k]) / self.width) ** 2)
+                weight = weight * bell(((x - place[k]) / self.width) ** 2 + jnp.zeros(grid.shape), grid)
             else:
                 weight = weight * self._row(x - place[k])
         return spread(weight, grid, self.depth)
