@@ -109,6 +109,21 @@ def test_backpack_lets_go_on_antigen_and_hardly_elsewhere(lab):
     assert not np.any(_gain(lab, "backpack", "growth_factor.source", car_t_cargo=0.0))
 
 
+def test_backpacks_of_cells_that_are_injected_arrive_with_them(lab):
+    """All went into blood, with the share of infused cells that engraft, whatever the way of the cells."""
+    place = {"route": "intratumoral", "site": [400.0], "width": 50.0}
+    plan = {
+        "cells": tme.CellInfusion(dose=tme.Infusion(0.0, 1e4, 1.0), **place),
+        "load": tme.CytokineBackpack(dose=tme.Infusion(0.0, 2e-3, 1.0), **place),
+    }
+    system = System(lab.system.model, plan)
+    clock = Clock(*(jnp.asarray(v) for v in (0.0, 0.0, 0.0, 0.5)))
+    state = system.initial_state(jnp.float64) | {"car_t": jnp.zeros(16)}
+    source = system.coefficients(clock, state).source
+    np.testing.assert_allclose(source["car_t_cargo"], 2e-3 / 1e4 * 1e6 * source["car_t"], rtol=1e-9)
+    assert not any(np.any(source.get(name, 0.0)) for name in ("car_t_cargo_plasma", "growth_factor_plasma"))
+
+
 def test_free_cytokine_comes_through_perfused_vessels_only(lab):
     """The dose enters plasma (contract tests); plasma reaches tissue through the wall."""
     assert np.all(lab(growth_factor_plasma=10.0)["growth_factor.source"] > 0)

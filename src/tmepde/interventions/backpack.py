@@ -9,13 +9,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from tmepde.interventions.base import Effects, Intervention, dose
-from tmepde.interventions.delivery import volume_parameter
+from tmepde.interventions.base import Effects, Intervention, choice, dose
+from tmepde.interventions.delivery import (
+    ROUTES,
+    deposit,
+    depth_parameter,
+    site_parameter,
+    volume_parameter,
+    width_parameter,
+)
 from tmepde.parameter import param
 from tmepde.physiology.vessels import CARGO
 from tmepde.species import Species
 
 _PLASMA = f"{CARGO}_plasma"
+#: nmol/mm³ in nM
+_PER_LITRE = 1e6
 
 
 class CytokineBackpack(Intervention):
@@ -23,17 +32,19 @@ class CytokineBackpack(Intervention):
 
     The gel lets go where the receptor is engaged (its cross-links are reduced at the surface of an activated T cell),
     so that the cytokine is where antigen is and little of it in plasma. b moves, dies and leaves with its cells;
-    division dilutes it per cell. Limits: cells that do not engraft take their load along but for ``leak``; the load
-    does not slow the cells.
+    division dilutes it per cell. Cells that are injected into the tissue bring all of it there: give ``route``,
+    ``site`` and ``width`` as for these cells. Limits: of an infusion, cells that do not engraft take their load along
+    but for ``leak``; the load does not slow the cells.
     """
 
     requires = ("growth_factor_plasma",)
     reviews = (19,)
 
     dose: Any = dose("nmol", doc="cytokine on the infused cells; 1e7 cells with 2.5e7 molecules each carry 0.4 nmol")
+    route: str = choice(*ROUTES, doc="that of the cells: into blood, or a depot in the tissue")
     engraftment: Any = param(
         "1",
-        doc="share of infused cells that goes on, as in cell_infusion",
+        doc="share of cells infused into blood that goes on, as in cell_infusion",
         default=4.6e-4,
         bounds=(0, 1),
         ref="36/3900 cells/uL x 5 L/1e8 cells",
@@ -69,6 +80,9 @@ class CytokineBackpack(Intervention):
         ref="physiology",
         status="seen",
     )
+    site: Any = site_parameter()
+    width: Any = width_parameter()
+    depth: Any = depth_parameter()
 
     def species(self, grid: Any) -> dict[str, Any]:
         return {
@@ -85,17 +99,20 @@ class CytokineBackpack(Intervention):
     def kinetics(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         return {f"{CARGO}.loss": self.release(tissue), f"{_PLASMA}.loss": self.basal + self.blood_loss}
 
-    def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
-        rate = clock.rate(self.dose)
+    def arrival(self, rate: Any, tissue: Any) -> dict[str, Any]:
+        """Where ``rate`` nmol/h on the cells goes: blood, less what stays behind with most of them, or tissue."""
+        if self.route == "intratumoral":
+            shape = deposit(tissue.grid, self.site, self.width, self.depth)
+            return {f"{CARGO}.source": _PER_LITRE * rate * shape}
         lost = self.leak * (1.0 - self.engraftment) * rate / self.volume
+        return {f"{_PLASMA}.source": self.engraftment * rate / self.blood_volume, "growth_factor_plasma.source": lost}
+
+    def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
+        add = self.arrival(clock.rate(self.dose), tissue)
         shed = self.basal * state[_PLASMA] * self.blood_volume / self.volume
-        return Effects(
-            add={
-                f"{_PLASMA}.source": self.engraftment * rate / self.blood_volume,
-                "growth_factor.source": self.release(tissue) * state[CARGO] / tissue["interstitium"],
-                "growth_factor_plasma.source": lost + shed,
-            }
-        )
+        add["growth_factor_plasma.source"] = add.get("growth_factor_plasma.source", 0.0) + shed
+        add["growth_factor.source"] = self.release(tissue) * state[CARGO] / tissue["interstitium"]
+        return Effects(add=add)
 
 
 class FreeCytokine(Intervention):
