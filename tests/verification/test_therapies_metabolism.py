@@ -127,6 +127,14 @@ def test_carriers_help_where_vessels_are_perfused(instant, scenario, untreated):
     )  # gone with the carrier
 
 
+def test_vessels_hold_one_atmosphere_however_many_carriers(instant):
+    """A hundred standard doses took the oxygen of blood to 1050 mmHg."""
+    one, plain = PLAN["carrier"], instant(None)["oxygen.source"]
+    for level, held in ((4.0, 50.0 + 10.0), (400.0, 760.0), (1e5, 760.0)):
+        loaded = instant(one, oxygen_carrier_plasma=level)["oxygen.source"]
+        np.testing.assert_allclose(loaded, plain * held / 50.0, rtol=1e-12)
+
+
 def test_a_depot_of_carriers_gives_what_it_holds_and_no_more(instant):
     """∫ S_O dt = load: the source per carrier over its loss is the load, in mmHg of oxygen."""
     one = tme.OxygenCarrier(dose=_never(), route="intratumoral")

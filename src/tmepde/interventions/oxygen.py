@@ -16,13 +16,11 @@ from tmepde.interventions.delivery import (
     width_parameter,
 )
 from tmepde.parameter import param
-from tmepde.physiology.oxygen import SOLUBILITY
+from tmepde.physiology.oxygen import ATMOSPHERE, SOLUBILITY
 from tmepde.species import Species
 
 #: mM per nM
 MILLIMOLAR = 1e-6
-#: mmHg of oxygen above which what a depot gives is gas
-_ATMOSPHERE = 760.0
 
 
 class OxygenGenerator(Intervention):
@@ -112,15 +110,15 @@ class OxygenGenerator(Intervention):
 
 def _dissolved(rate: Any) -> dict[str, Any]:
     """S_O = r (1 − O/P₀), P₀ one atmosphere (Henry): where nothing breathes and no vessel is open, O ends at P₀."""
-    return {"oxygen.source": rate, "oxygen.loss": rate / _ATMOSPHERE}
+    return {"oxygen.source": rate, "oxygen.loss": rate / ATMOSPHERE}
 
 
 class OxygenCarrier(Intervention):
     """O_v ← O_v + g P, dP/dt = dose/V − k P (into plasma); S_O = (1 − O/P₀) k_r m φ_i e/α, ∂e/∂t = −k_r e (depot).
 
     Perfluorocarbon or haemoglobin particles. In plasma they raise the oxygen in vessels, which helps only where vessels
-    are perfused; a depot in the tissue gives the oxygen it was loaded with within minutes. Transient either way: hours.
-    What would dissolve above P₀, one atmosphere, is gas and lost.
+    are perfused, to one atmosphere P₀ at most; a depot in the tissue gives the oxygen it was loaded with within
+    minutes. Transient either way: hours. What would dissolve above P₀ is gas and lost.
     """
 
     reviews: ClassVar[tuple[int, ...]] = (2, 16)

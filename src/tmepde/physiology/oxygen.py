@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from tmepde.parameter import param
 from tmepde.physiology.populations import T_CELLS, TUMOUR, total
 from tmepde.process import Process
@@ -16,6 +18,8 @@ from tmepde.process import Process
 UPTAKE = 1e-18 * 1e9 * 1e6 * 3600.0
 #: nM of dissolved oxygen per mmHg (3.1e-5 ml/ml/mmHg)
 SOLUBILITY = 1380.0
+#: mmHg of oxygen above which what is dissolved becomes gas
+ATMOSPHERE = 760.0
 
 
 class OxygenUptake(Process):
@@ -50,7 +54,10 @@ class OxygenUptake(Process):
 
 
 class OxygenSupply(Process):
-    """s_O = k f_p (ν/ν₀) (O_v + ΔO), λ_O = k f_p (ν/ν₀): exchange with perfused vessels; ΔO ``vessel_oxygen_gain``."""
+    """s_O = k f_p (ν/ν₀) min(O_v + ΔO, P₀), λ_O = k f_p (ν/ν₀): exchange with perfused vessels.
+
+    ΔO is ``vessel_oxygen_gain`` and P₀ one atmosphere: blood holds no more, however many carriers of oxygen are in it.
+    """
 
     rate: Any = param(
         "1/h",
@@ -74,7 +81,7 @@ class OxygenSupply(Process):
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         rate = self.rate * tissue["perfusion"] * state["vessel_surface"] / self.reference
-        inside = self.vessel_oxygen + tissue["vessel_oxygen_gain"]
+        inside = jnp.minimum(self.vessel_oxygen + tissue["vessel_oxygen_gain"], ATMOSPHERE)
         return {"oxygen.source": rate * inside, "oxygen.loss": rate}
 
 
