@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tmepde.physiology import pores, rates
+from tmepde.physiology import ArginineMetabolism, Glycolysis, pores, rates
 
 SECOND = 3600.0
 
@@ -106,3 +106,13 @@ def test_tanh_ratio_is_smooth_across_its_switch():
 
 def test_secretion_factor():
     assert float(rates.secretion(1.0, 1.0, 1.0)) == pytest.approx(5.98e-6, rel=1e-3)  # handbook 2
+
+
+def test_blood_short_of_fuel_slows_division():
+    """Division was relative to whatever blood held: arginine cut to a tenth was nothing to CAR-T cells near vessels."""
+    depleted = ArginineMetabolism(plasma=1e4).tissue(None, {"arginine": 1e4, "nitric_oxide": 0.0}, None)
+    assert depleted["car_t_division"] == pytest.approx((1 / 11) / (1 / 2) - 1)
+    assert Glycolysis(plasma_glucose=1.0).fuel(1.0, 0.2) == pytest.approx((0.2 + 0.8 / 1.5) / (0.2 + 0.8 * 5 / 5.5))
+    assert Glycolysis().fuel(5.0, 0.2) == pytest.approx(1.0)
+    normal = ArginineMetabolism().tissue(None, {"arginine": 1e5, "nitric_oxide": 0.0}, None)
+    assert normal["car_t_division"] == pytest.approx(0.0)

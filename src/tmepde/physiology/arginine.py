@@ -17,13 +17,15 @@ from tmepde.process import Process
 from tmepde.species import Species
 
 _SECOND = 3600.0
+#: nM of arginine in blood at which CAR-T cells divide as without this process
+_NORMAL = 1e5
 
 
 class ArginineMetabolism(Process):
-    """λ_A = (v_S S + v_C C)/(K + A) + k p, and f = H(A)/H(A_v) · K_N/(K_N + N) on CAR-T division, H = A/(A + K_T).
+    """λ_A = (v_S S + v_C C)/(K + A) + k p, and f = H(A)/H(A₀) · K_N/(K_N + N) on CAR-T division, H = A/(A + K_T).
 
-    S is ``suppressor_signal`` (myeloid cells with arginase and iNOS); tumour cells take a little. At the arginine of
-    plasma and without nitric oxide f = 1; what is supplied beyond plasma helps further, up to 1 + K_T/A_v.
+    S is ``suppressor_signal`` (myeloid cells with arginase and iNOS); tumour cells take a little. At A₀ = 0.1 mM, which
+    is normal in blood, and without nitric oxide f = 1; what is supplied beyond helps further, up to 1 + K_T/A₀.
     ``plasma_arginine`` (nM) is what a supplement raises. NO reaches 1.4 mm.
     """
 
@@ -40,7 +42,12 @@ class ArginineMetabolism(Process):
         status="from memory",
     )
     plasma: Any = param(
-        "nM", doc="arginine in blood", default=1e5, bounds=(1e3, 1e7), ref="physiology, 0.1 mM", status="from memory"
+        "nM",
+        doc="arginine in blood",
+        default=_NORMAL,
+        bounds=(1e3, 1e7),
+        ref="physiology, 0.1 mM",
+        status="from memory",
     )
     division_half: Any = param(
         "nM",
@@ -93,7 +100,7 @@ class ArginineMetabolism(Process):
         }
 
     def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        fed = saturation(state["arginine"], self.division_half) / saturation(self.plasma, self.division_half)
+        fed = saturation(state["arginine"], self.division_half) / saturation(_NORMAL, self.division_half)
         free = inhibition(state["nitric_oxide"], self.nitric_oxide_half)
         return {"plasma_arginine": self.plasma, "car_t_division": fed * free - 1.0}
 

@@ -22,6 +22,8 @@ from tmepde.species import Species
 _SECOND = 3600.0
 #: amol/cell/s × cells/mm³ → mM/h
 _MILLIMOLAR = UPTAKE * 1e-6
+#: mM of glucose in blood at which cells divide as without this process
+_NORMAL = 5.0
 
 
 def vessel_share(state: Any, tissue: Any, reference: Any) -> Any:
@@ -33,8 +35,8 @@ class Glycolysis(Process):
     """λ_G = Σ u_i N_i/(K + G) + k_G p, s_L = 2 a(O) u_C(O) N_C G/(K + G) + … + k_L p L_v, with p = f_p ν/ν₀.
 
     u_C = q_C (1 + (h − 1) K_O/(K_O + O)), a = 1 − x O/(K_O + O): hypoxia raises uptake h-fold and leaves nothing to
-    burn. Division of tumour and CAR-T cells falls with w + (1 − w) G/(G + K), relative to plasma glucose, so that a
-    glucose-hungry tumour starves its T cells. Drugs scale ``tumour_glycolysis`` and ``car_t_glycolysis`` (base 1);
+    burn. Division of tumour and CAR-T cells falls with w + (1 − w) G/(G + K), relative to 5 mM, normal in blood, so
+    that a glucose-hungry tumour starves its T cells. Drugs scale ``tumour_glycolysis``, ``car_t_glycolysis`` (base 1);
     ``tumour_glucose_share`` and ``car_t_glucose_share`` say how much of division they can take: 1 − w/(w + (1 − w) …).
     Acid follows from lactate in :class:`~tmepde.physiology.AcidBalance`.
     """
@@ -76,7 +78,7 @@ class Glycolysis(Process):
         "mM", doc="Michaelis constant of uptake", default=0.5, bounds=(1e-3, 20), ref="GLUT1", status="from memory"
     )
     plasma_glucose: Any = param(
-        "mM", doc="glucose in blood", default=5.0, bounds=(0.1, 30), ref="physiology", status="from memory"
+        "mM", doc="glucose in blood", default=_NORMAL, bounds=(0.1, 30), ref="physiology", status="from memory"
     )
     plasma_lactate: Any = param(
         "mM", doc="lactate in blood", default=1.0, bounds=(0, 30), ref="physiology", status="from memory"
@@ -133,12 +135,12 @@ class Glycolysis(Process):
         return {"glucose": field("Glucose", 2.0, 110.0), "lactate": field("Lactate", 8.0, 160.0)}
 
     def fuel(self, glucose: Any, other: Any) -> Any:
-        """w + (1 − w) G/(G + K), relative to plasma."""
+        """w + (1 − w) G/(G + K), relative to that in normal blood."""
 
         def share(g: Any) -> Any:
             return other + (1.0 - other) * saturation(g, self.division_half)
 
-        return share(glucose) / share(self.plasma_glucose)
+        return share(glucose) / share(_NORMAL)
 
     def share(self, glucose: Any, other: Any) -> Any:
         """(1 − w) G/(G + K)/(w + (1 − w) G/(G + K)): the share of division that glucose carries, 0…1."""
