@@ -29,7 +29,8 @@ def progress(arms: int, quiet: bool) -> Iterator[Callable[[float, float], None] 
     def line(arm: int, share: float, left: str) -> None:
         if time.monotonic() - last[0] >= 10.0:
             last[0] = time.monotonic()
-            print(f"{_arm(arm, arms)}: {share:.0%}, {left} left", file=sys.stderr, flush=True)
+            told = f", {left} left" if left else ""
+            print(f"{_arm(arm, arms)}: {share:.0%}{told}", file=sys.stderr, flush=True)
 
     yield _follow(arms, line)
 
@@ -39,9 +40,12 @@ def _arm(arm: int, arms: int) -> str:
 
 
 def _follow(arms: int, tell: Callable[[int, float, str], None]) -> Callable[[float, float], None]:
-    """A callback ``(time, until)`` that counts the arms: time going back means that the next one began."""
+    """A callback ``(time, until)`` that counts the arms: time going back means that the next one began.
+
+    What is left goes by the pace since the first call: before it programs are compiled, which happens once.
+    """
     state = {"arm": 0, "time": 0.0}
-    began = time.monotonic()
+    first: list[float] = []
 
     def callback(now: float, until: float) -> None:
         now, until = float(now), float(until)
@@ -50,7 +54,15 @@ def _follow(arms: int, tell: Callable[[int, float, str], None]) -> Callable[[flo
         state["time"] = now
         share = now / until if until > 0 else 1.0
         done = (state["arm"] + share) / arms
-        left = (time.monotonic() - began) * (1.0 / max(done, 1e-9) - 1.0)
-        tell(int(state["arm"]), share, f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s")
+        first.extend(() if first else (time.monotonic(), done))
+        tell(int(state["arm"]), share, _left(time.monotonic() - first[0], done - first[1], 1.0 - done))
 
     return callback
+
+
+def _left(took: float, for_share: float, rest: float) -> str:
+    """The time for the ``rest`` if ``for_share`` took so many seconds; nothing where that is not known yet."""
+    if for_share <= 0:
+        return ""
+    left = took / for_share * rest
+    return f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"
