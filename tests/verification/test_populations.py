@@ -33,6 +33,8 @@ PLAN = {
     "switch": tme.SuicideSwitch(dose=LATER),
     "steroid": tme.Corticosteroid(dose=LATER),
     "programming": tme.InSituProgramming(dose=LATER),
+    "sting": tme.StingAgonist(dose=LATER),
+    "antibody": tme.TargetedCarrier(ligand="antibody"),
 }
 #: therapies that bring populations of their own; they give none here
 BRINGING = {
@@ -131,6 +133,18 @@ def test_what_is_aimed_at_a_kind_of_cell_meets_all_of_it_alike(model, cause, gro
     assert first > 1e-3
     np.testing.assert_allclose(others, first, rtol=1e-6)
     np.testing.assert_allclose(extra(model, cause, *spared), 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("therapy", "rate"),
+    [("sting", lambda found: found.source["cxcl10"]), ("antibody", lambda found: found.loss["nanoparticle"])],
+)
+def test_infected_cells_answer_agonists_and_bind_antibodies_as_their_neighbours(model, therapy, rate):
+    """Neither counted them: a tumour in which a virus had settled made less CXCL10 and held fewer particles."""
+    level = {"tumour_negative": 0.0, "sting_agonist": 1e3, "car_t": 0.0}
+    sound = Instant(model, [therapy], tumour=1e5, tumour_infected=0.0, **level)
+    infected = Instant(model, [therapy], tumour=1e4, tumour_infected=9e4, **level)
+    np.testing.assert_allclose(rate(infected.found), rate(sound.found), rtol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["car_t_memory", "endogenous_t", "regulatory_t"])

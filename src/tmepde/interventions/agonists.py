@@ -20,6 +20,7 @@ from tmepde.interventions.delivery import (
     width_parameter,
 )
 from tmepde.parameter import param
+from tmepde.physiology.populations import TUMOUR, total
 from tmepde.physiology.rates import saturation, secretion
 
 
@@ -79,7 +80,7 @@ class StingAgonist(Intervention):
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         level = state["sting_agonist"]
-        responding = state["tumour"] + state["tumour_negative"] + tissue["host_cells"]
+        responding = total(TUMOUR, state) + tissue["host_cells"]
         made = secretion(self.cxcl10, saturation(level, self.half) * responding, tissue["interstitium"])
         entry = arrival("sting_agonist", self, clock.rate(self.dose), tissue)
         return Effects(add={"priming_signal": level / self.half, "cxcl10.source": made, **entry})

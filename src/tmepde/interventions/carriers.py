@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from tmepde.interventions.base import Effects, Intervention, choice, dose
 from tmepde.interventions.delivery import drug_kinetics, interstitial, plasma, volume_parameter
 from tmepde.parameter import param
-from tmepde.physiology.populations import ANY_T_CELL, T_CELLS, TUMOUR, dying, total
+from tmepde.physiology.populations import ANY_T_CELL, T_CELLS, TUMOUR, antigen_positive, dying, total
 from tmepde.physiology.rates import inhibition, positive, saturation
 from tmepde.species import Species
 
@@ -63,7 +63,7 @@ class TargetedCarrier(Intervention):
         if self.ligand == "folate":
             cells = tumour
         elif self.ligand == "antibody":
-            cells = state["tumour"]
+            cells = antigen_positive(state)
         elif self.ligand == "hyaluronic_acid":
             cells = tumour + total(T_CELLS, state)
         else:
