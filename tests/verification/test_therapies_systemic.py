@@ -144,6 +144,22 @@ def test_a_receptor_made_from_messenger_is_lost_and_one_from_dna_is_not(lab):
     assert not np.any(_gain(lab, "dna", "car_t.loss", programmed=0.5))
 
 
+@pytest.mark.parametrize(("carrier", "cargo"), [("generic", 1000.0), ("liposome_125nm", 1.5e4), ("peg", 1.0)])
+def test_a_triggered_carrier_lets_go_of_what_its_particle_holds(carrier, cargo):
+    """It let go of 1000 molecules of any particle, a fifteenth of what a liposome of 125 nm holds."""
+    model = library.solid_tumour(tme.Grid.point(), radius=1e4, carrier=carrier)
+    plan = {"drug": tme.DrugCarrier(dose=tme.Bolus(1e3, 1.0), acid=0.0, glutathione=0.5)}
+    clock = Clock(*(jnp.asarray(v) for v in (0.0, 0.0, 0.0, 1.0)))
+    found = []
+    for system in (System(model, plan), System(model, {})):
+        state = system.initial_state(jnp.float64)
+        state["nanoparticle"] = jnp.full_like(state["nanoparticle"], 2.0)
+        found.append(system.coefficients(clock, state))
+    gone = np.asarray(found[0].loss["nanoparticle"] - found[1].loss["nanoparticle"]) * 2.0
+    made = np.asarray(found[0].source["payload"] - found[1].source["payload"])
+    np.testing.assert_allclose(made, cargo * gone, rtol=1e-9)
+
+
 def test_ligands_bind_their_cells_and_nobody_else(lab):
     for therapy, state in (("folate", {}), ("glyco", {"azide": 1.0})):
         assert np.max(_gain(lab, therapy, "nanoparticle.loss", **state)) > 0.1

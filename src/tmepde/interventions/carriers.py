@@ -138,9 +138,9 @@ class DrugCarrier(Intervention):
 
     Triggers: acid, glutathione (GSH, which cuts disulfide bonds; in proportion to tumour cells), peroxide (its
     production), heat (where a model carries ``temperature``) and enzymes (MMP, CTSS, plasmin; in proportion to
-    hyaluronan, whose turnover they are); on top of the constant release of ``payload_release``. What
-    the drug does is a choice; ``cytotoxic`` is chemotherapy such as doxorubicin. Limits: one kind of nanoparticle per
-    model, whose cargo is that of all carriers together.
+    hyaluronan, whose turnover they are); on top of the constant release of ``payload_release``, whose ``loading`` m is
+    that of the particle. What the drug does is a choice; ``cytotoxic`` is chemotherapy such as doxorubicin. Limits: one
+    kind of nanoparticle per model, whose cargo is that of all carriers together.
     """
 
     reviews = (12, 17, 46)
@@ -151,9 +151,6 @@ class DrugCarrier(Intervention):
     )
     half: Any = param(
         "nM", doc="free cargo that halves its target, or kills at half rate", default=100.0, bounds=(1e-3, 1e7)
-    )
-    loading: Any = param(
-        "1", doc="cargo per particle, as in payload_release", default=1000.0, bounds=(0, 1e7), status="assumed"
     )
     acid: Any = _release("acid", 0.1)
     acid_half: Any = _trigger("1", "drop of pH below 7.4", 0.5, (0.01, 5))
@@ -187,7 +184,7 @@ class DrugCarrier(Intervention):
             "nanoparticle_plasma.source": clock.rate(self.dose) / self.volume,
             "nanoparticle.loss": rate,
             "nanoparticle_bound.loss": rate,
-            "payload.source": self.loading * rate * carried,
+            "payload.source": tissue["particle_cargo"] * rate * carried,
         }
         level = state["payload"]
         if self.drug == "cytotoxic":

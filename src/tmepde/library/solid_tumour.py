@@ -11,8 +11,9 @@ Species (∂u/∂t = ∇·(D∇u − v u) + s − λu, see :mod:`tmepde.coeffici
 Tissue quantities, which therapies may scale or add to
     crowding, antigen_contact, pd1_engagement (1/µm²), tgf_beta_signal, vegf_signal (nM), matrix, motility, perfusion,
     adhesion, alignment, peroxide_production (nM/h), host_cells (cells/mm³), interstitium, particle_diameter (nm),
-    collagen_base, hyaluronan_base, vessel_base, region_tumour, region_stroma, region_vessels, region_nuclei,
-    region_margin_distance (µm), region_motility (of tumour cells, where the region has it)
+    particle_cargo (molecules), collagen_base, hyaluronan_base, vessel_base, region_tumour, region_stroma,
+    region_vessels, region_nuclei, region_margin_distance (µm), region_motility (of tumour cells, where the region has
+    it)
 
 Flow, fuel and acid, suppressor cells and others are optional (``milieu``). Left out: mechanics, the cell cycle.
 """

@@ -27,6 +27,7 @@ SIGNALS = {
     "tumour_respiration": 1.0,
     "fibroblast_activity": 1.0,
     "wall_factor": 1.0,
+    "particle_cargo": 0.0,  # molecules
 }
 #: characters of a region that become static tissue quantities, read by observables and reports
 REGION_QUANTITIES = ("tumour", "stroma", "vessels", "nuclei", "margin_distance")

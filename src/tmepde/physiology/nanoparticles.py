@@ -117,11 +117,17 @@ class NanoparticleBinding(Process):
 
 
 class PayloadRelease(Process):
-    """s_c = m k_rel (n + b), λ_c = k_c, λ_n = λ_b = k_rel; what the cargo does is up to who reads ``payload``."""
+    """s_c = m k_rel (n + b), λ_c = k_c, λ_n = λ_b = k_rel; what the cargo does is up to who reads ``payload``.
+
+    m is the tissue quantity ``particle_cargo`` (base 0), which triggered release reads as well.
+    """
 
     rate: Any = param("1/h", doc="release rate per particle", default=0.01, bounds=(0, 100), status="assumed")
     loading: Any = param("1", doc="cargo molecules per particle", default=1000.0, bounds=(0, 1e7), status="assumed")
     decay: Any = param("1/h", doc="loss of free cargo", default=0.1, bounds=(0, 1e3), status="assumed")
+
+    def tissue(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
+        return {"particle_cargo": self.loading}
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         carried = state["nanoparticle"] + state["nanoparticle_bound"]
