@@ -164,6 +164,14 @@ def test_light_on_particles_heats(at):
     assert np.all(_source(at("warmth"), "temperature") == 0)
 
 
+def test_tissue_gets_no_hotter_than_boiling_water(at):
+    """A depot of 0.1 pmol of particles in full light came to 37 000 K; in balance with this loss it is 64 K."""
+    warm, hot, hotter = (_loss(at(temperature=t), "temperature") for t in (62.9, 64.0, 163.0))
+    np.testing.assert_allclose(hot - warm, 1e4, rtol=1e-5)
+    np.testing.assert_allclose(hotter - warm, 1e6, rtol=1e-5)
+    assert np.all(warm < 30.0)
+
+
 def test_mild_heat_opens_and_great_heat_shuts(at):
     off, mild, hot = at(), at(temperature=5.0, heat_response=1.0), at(temperature=15.0, heat_response=1.0)
     assert mild[1]["perfusion"] / off[1]["perfusion"] == pytest.approx(1.75, rel=1e-3)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from tmepde.parameter import param
 from tmepde.physiology.populations import LIVING, TUMOUR, dying, total
-from tmepde.physiology.rates import hill, inhibition, secretion
+from tmepde.physiology.rates import hill, inhibition, positive, secretion
 from tmepde.process import Process
 from tmepde.species import Species
 
@@ -24,6 +24,9 @@ from tmepde.species import Species
 _DOSE_LIMIT, _RESPONSE_LIMIT = 18.0, 40.0
 #: K above 37 °C at which the thermal dose counts one minute per minute
 _REFERENCE = 6.0
+#: K above 37 °C at which tissue water boils, and what steam carries off beyond, in 1/h per K: heat of vaporisation
+#: holds tissue at 100 °C, so that any steep rise will do
+_BOILING, _STEAM = 63.0, 1e4
 
 
 def thermal_dose_rate(rise: Any) -> Any:
@@ -39,7 +42,8 @@ class Bioheat(Process):
     """0 = ∇·(κ∇T) − (w f_p ν/ν₀ + w₀)T + S: mild heat opens vessels for a day, a hot focus kills and shuts them.
 
     40–43 °C: perfusion × (1 + 0.75 h), wall × (1 + h), matrix −30 % per session, chemokine of tumour cells doubled.
-    Above 48 °C blood stops at once, and every cell and vessel dies by the thermal dose, whatever its kind.
+    Above 48 °C blood stops at once, and every cell and vessel dies by the thermal dose, whatever its kind. At 100 °C
+    water boils, and tissue gets no hotter.
     The source S is what therapies bring; without them T = 0 and nothing changes. Limits: no heat shock, no tolerance.
     """
 
@@ -120,7 +124,7 @@ class Bioheat(Process):
         blood = self.perfusion * tissue["perfusion"] * state["vessel_surface"] / self.reference
         loosened = self.matrix_loss * response
         return {
-            "temperature.loss": blood + self.surroundings,
+            "temperature.loss": blood + self.surroundings + _STEAM * positive(rise - _BOILING),
             "heat_response.source": onset,
             "heat_response.loss": onset + 1.0 / self.memory,
             "vessel_surface.loss": death,
