@@ -388,6 +388,18 @@ ABSURD: dict[str, tuple[dict[str, object], str, str]] = {
 }
 
 
+def test_therapies_with_the_volumes_of_a_human_in_a_mouse_are_a_warning() -> None:
+    """5 L of blood for 1e6 cells: 2500 times as dilute as in the mouse, and nobody said so."""
+    mouse = {"model.scale": "mouse"}
+    told = config.loads(BASE, mouse).warnings
+    assert any("interventions.car_t.blood_volume` is 5 L in a mouse" in one for one in told), told
+    assert not any("in a mouse" in one for one in config.loads(BASE).warnings)
+    right = {**mouse, "interventions.car_t.blood_volume": "2 mL"}
+    assert not any("car_t.blood_volume" in one for one in config.loads(BASE, right).warnings)
+    local = {**mouse, "interventions.car_t.route": "intratumoral"}
+    assert not any("car_t.blood_volume" in one for one in config.loads(BASE, local).warnings)
+
+
 def test_light_of_full_power_is_no_warning() -> None:
     light = {"kind": "course", "start": "1 h", "every": "1 h", "doses": 3, "amount": "10 min", "over": "10 min"}
     dose = {"kind": "bolus", "at": "1 h", "amount": "3 nmol"}

@@ -16,6 +16,8 @@ FAR = 1e5
 DOSES = {"cells": (1.0, 1e13), "Gy": (1e-3, 200.0)}
 #: plausible diffusivities in um^2/h (assumed): 1e-3 is 2 um a month, heat has 5e8
 DIFFUSIVITIES = (1e-3, 1e10)
+#: litres that no volume of distribution in a mouse reaches (one of 40 g)
+MOUSE = 0.1
 #: cells along the smallest semi-axis of a cut body, below which its volume is off by 2 % (a disc) to 6 % (a ball)
 FEW = 3.0
 #: plausible widths of a cell of the grid in um, and lengths of a run in h (assumed): 1 h is a test, 20 years a life
@@ -29,7 +31,7 @@ def warnings_of(config: Any) -> list[str]:
         found.append(f"`run.until` is {config.run.until:g} h. Plausible: up to {DURATION:g} h (20 years).")
     for name, section in config.interventions.items():
         found += _doses(name, section) + _powers(name, section)
-    return found
+    return found + _volumes(config)
 
 
 def _outside(path: str, value: float, unit: str, low: float, high: float) -> list[str]:
@@ -152,4 +154,22 @@ def _powers(name: str, section: Any) -> list[str]:
                 f"`interventions.{name}.{key}` is {power:.3g} times full power: its amount is hours of full power, "
                 'given in a shorter time. Write an infusion, such as amount = "10 min" over "10 min".'
             )
+    return found
+
+
+def _volumes(config: Any) -> list[str]:
+    """Volumes of a human, which therapies have by default, in a mouse: a dose is diluted a thousandfold too much."""
+    if "mouse" not in (getattr(config.model, "scale", None), getattr(config.model, "blood", None)):
+        return []
+    found = []
+    for name, section in config.interventions.items():
+        known = catalogue()["interventions"].get(section.kind, {"parameters": {}})["parameters"]
+        volumes = [k for k, one in known.items() if one["unit"] == "L"]
+        if volumes and getattr(section, "route", "intravenous") == "intravenous":
+            found += [
+                f"`interventions.{name}.{key}` is {getattr(section, key):g} L in a mouse. "
+                "Plausible: 1 mL of plasma, 2 mL of blood, 20 mL for a small molecule."
+                for key in volumes
+                if getattr(section, key) > MOUSE
+            ]
     return found
