@@ -12,7 +12,7 @@ import xarray as xr
 from tmepde.io import StoreError, combine_arms, write_store
 from tmepde.report import curves, maps, render, write_report
 from tmepde.report.measures import Arm, arms, distance_edges
-from tmepde.report.tables import number, percent
+from tmepde.report.tables import counted, number, percent
 
 REGIONS = {"square": synthetic.disc, "cube": synthetic.ball, "sphere": synthetic.shell}
 
@@ -59,6 +59,12 @@ def test_amounts_are_integrals_in_cells():
     assert arm.amount(("car_t",), 1) == pytest.approx(1000.0 * 4 / 3 * np.pi * 0.35**3, rel=1e-3)
     assert arm.burden(1) == pytest.approx(1.25)
     assert arm.antigen_negative(1) == pytest.approx(0.2)
+
+
+def test_a_store_without_exhausted_cells_counts_effectors_and_says_so(dataset):
+    """27 of 30 cells of a nodule were called CAR-T cells where ``run.save.fields`` leaves exhausted ones out."""
+    assert counted(arms(dataset)) == "CAR-T, effectors only"
+    assert counted(arms(made(synthetic.shell()))) == "CAR-T"
 
 
 def test_hypoxic_fraction_is_a_volume_fraction_of_the_nest():

@@ -64,13 +64,19 @@ def tag(text: str, kind: str) -> str:
     return f'<span class="tag {kind}">{escape(text)}</span>'
 
 
+def counted(arms: Mapping[str, Arm]) -> str:
+    """What is counted as CAR-T cells: fields that were not saved (``run.save.fields``) are not."""
+    return "CAR-T, effectors only" if any(a.has(CAR_T[0]) and not a.has(CAR_T[1]) for a in arms.values()) else "CAR-T"
+
+
 def key_results(dataset: xr.Dataset, arms: Mapping[str, Arm]) -> str:
     """One row per arm, at the end of the run (and the peak of CAR-T)."""
     amount = AMOUNTS[dataset["cell_volume"].attrs["units"]][1]
+    who = counted(arms)
     head = [
         "arm", "final burden<small>× start</small>", "hypoxic nest<small>&lt; 10 mmHg</small>",
-        "hypoxic nest<small>&lt; 2.5 mmHg</small>", f"CAR-T, final<small>{amount}</small>",
-        f"CAR-T, peak<small>{amount} (day)</small>", "infiltration depth<small>µm (an even spread: µm)</small>", "call",
+        "hypoxic nest<small>&lt; 2.5 mmHg</small>", f"{who}, final<small>{amount}</small>",
+        f"{who}, peak<small>{amount} (day)</small>", "infiltration depth<small>µm (an even spread: µm)</small>", "call",
         "antigen-negative<small>of tumour cells</small>", "status",
     ]  # fmt: skip
     burdens = {name: number(arm.burden(arm.last)) for name, arm in arms.items()}
