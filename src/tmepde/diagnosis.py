@@ -341,10 +341,13 @@ def _capped(runner: Runner, found: dict[str, Finding]) -> tuple[str, float]:
 
 
 def _stiff(runner: Runner) -> str:
-    """What helps where fields exchange fast, unless it is what was taken."""
-    if isinstance(runner.stepper, NewtonKrylov) or len(runner.scenario.system.species) < 2:
+    """What helps where rates are stiff in other ways than by diffusion and a constant loss, unless it is what was taken."""
+    if isinstance(runner.stepper, NewtonKrylov):
         return ""
-    return " If it exchanges fast with another field, take `stepper=tme.NewtonKrylov()`."
+    return (
+        " If it exchanges fast with another field, or its loss rate grows with itself, take "
+        "`stepper=tme.NewtonKrylov()`."
+    )
 
 
 def _cause(runner: Runner, status: Status, name: str, one: Finding, initial: float) -> str:
