@@ -341,7 +341,7 @@ def _capped(runner: Runner, found: dict[str, Finding]) -> tuple[str, float]:
 
 
 def _stiff(runner: Runner) -> str:
-    """What helps where rates are stiff in other ways than by diffusion and a constant loss, unless it is what was taken."""
+    """What helps where more is stiff than diffusion and constant losses, unless it is what was taken."""
     if isinstance(runner.stepper, NewtonKrylov):
         return ""
     return (

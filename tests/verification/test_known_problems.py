@@ -145,8 +145,8 @@ def test_bistable_front():
 
 def test_the_sharp_wave_of_degenerate_diffusion():
     """∂u/∂t = (u u′)′ + u (1 − u): u = (1 − e^(z/√2))₊ at speed 1/√2, zero ahead of its front (Aronson 1980). The front
-    is known to a cell, 0.2 × the slope 1/√2 there; the content to a quarter of a cell (of order 2 in the cells: 0.046 and
-    0.012 at 200 and 400 of them, however short the steps)."""
+    is known to a cell, 0.2 × the slope 1/√2 there; the content to a quarter of a cell (of order 2 in the cells: 0.046
+    and 0.012 at 200 and 400 of them, however short the steps)."""
     grid = tme.Grid.line(40.0, 200)
     x = grid.centers(0)
 
@@ -288,7 +288,7 @@ def test_what_is_lost_in_pairs_rises_from_nothing(until):
 
 
 def test_what_is_lost_in_pairs_for_long_asks_for_newton():
-    """The slope of a loss ku² is 2ku, of which A holds ku: thousands of steps at rest. The remedy is told, and works."""
+    """The slope of a loss ku² is 2ku, of which A holds ku: thousands of steps at rest. The remedy is told."""
 
     def pairs(clock, state, tissue):
         return {"u.source": 100.0, "u.loss": 100.0 * state["u"]}

@@ -257,8 +257,8 @@ def _roots(problem: SemiDiscrete, blocks: list[Any]) -> list[Any]:
 def weighted_error(problem: SemiDiscrete, new: State, estimate: State, scale: State, dtype: Any) -> Any:
     """Largest weighted mean of ``estimate`` over the species, (mean of e⁴)^¼; undershoots of ``new`` count.
 
-    Between the root mean square, which lets a nodule in a thousandth of the grid err 32 times as much (a fourth power: 6
-    times), and the largest error, which a single cell at a jump decides.
+    Between the root mean square, which lets a nodule in a thousandth of the grid err 32 times as much (a fourth power:
+    6 times), and the largest error, which a single cell at a jump decides.
     """
     if not estimate:
         return jnp.zeros((), dtype)
