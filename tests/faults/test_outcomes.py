@@ -129,7 +129,7 @@ def test_a_step_limit_by_drift_names_what_drifts_and_the_stepper_that_helps():
         return {"u.velocity": (np.full(41, 400.0),), "w.loss": 3.0}
 
     species = {"u": tme.Species(1.0, 1.0), "w": tme.Species(1.0, kind="local")}
-    model = tme.Model(tme.Grid.line(40.0, 40), species, {"carried": process(carried)})
+    model = tme.Model(tme.Grid.line(40.0, 40, periodic=True), species, {"carried": process(carried)})
     control = tme.StepControl(max_steps=100)
     solution = tme.simulate(tme.Scenario(model, until=10.0), control=control)
     assert solution.status == Status.step_limit

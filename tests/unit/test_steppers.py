@@ -94,7 +94,8 @@ def test_the_error_weighs_by_volume_and_hides_nothing(cells):
         scales = {"u": scale, "calm": jnp.ones(cells), "level": jnp.asarray(1.0)}
         return float(account.weighted_error(problem, calm, {**calm, "u": delta}, scales, jnp.float32))
 
-    assert judged([2.0, 0.0], [1.0, 1.0]) == pytest.approx(1.0)
+    assert judged([2.0, 0.0], [1.0, 1.0]) == pytest.approx((2.0**4 / 4) ** 0.25)  # in a quarter of the volume
+    assert 1e3 < judged([1e30, 0.0], [1.0, 1.0]) < np.inf
     assert judged(3.0, 2.0) == pytest.approx(1.5)
     assert judged([0.0, 0.0], [0.0, 0.0]) == 0.0
     for bad in ((np.nan, 1.0), (1.0, np.nan), (np.inf, 1.0)):

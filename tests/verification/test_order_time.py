@@ -113,19 +113,19 @@ def test_the_order_in_time(stepper, order, longest):
 
 
 @pytest.mark.parametrize(
-    ("stepper", "least"),
+    ("stepper", "first", "least"),
     [
-        pytest.param("euler", -4, marks=pytest.mark.slow),
-        ("rosenbrock 2", -6),
-        ("rosenbrock 3", -6),
-        pytest.param("newton 2", -6, marks=pytest.mark.slow),
-        pytest.param("newton 3", -6, marks=pytest.mark.slow),
+        pytest.param("euler", -2, -4, marks=pytest.mark.slow),
+        ("rosenbrock 2", -2, -6),
+        ("rosenbrock 3", -3, -7),
+        pytest.param("newton 2", -2, -6, marks=pytest.mark.slow),
+        pytest.param("newton 3", -3, -7, marks=pytest.mark.slow),
     ],
 )
-def test_the_global_error_follows_the_tolerance(stepper, least):
-    """At least five times less per decade from 1e-2 on; the error itself stays near the tolerance. (An Euler step takes
-    a tenth of the tolerance by ten times as many.)"""
-    tolerances = [10.0**p for p in range(-2, least - 1, -1)]
+def test_the_global_error_follows_the_tolerance(stepper, first, least):
+    """At least five times less per decade; the error itself stays near the tolerance. (An Euler step takes a tenth of
+    the tolerance by ten times as many; seven steps of third order meet 1e-2 by chance and far better than asked.)"""
+    tolerances = [10.0**p for p in range(first, least - 1, -1)]
     errors = [error(run(stepper, rtol=r)) for r in tolerances]
     assert (errors[0] / errors[-1]) ** (1.0 / (len(errors) - 1)) >= 5.0, errors
     assert all(e < 20 * r for e, r in zip(errors, tolerances, strict=True)), errors

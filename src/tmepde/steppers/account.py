@@ -267,7 +267,7 @@ def weighted_error(problem: SemiDiscrete, new: State, estimate: State, scale: St
         delta, below = jnp.abs(joined(estimate, names)), jnp.minimum(joined(new, names), 0.0)
         unsigned = np.asarray([not problem.system.species[n].signed for n in names])
         ratio = over(freeze(delta - jnp.where(_along(unsigned, delta), below, 0.0)), joined(scale, names))
-        square = jnp.minimum(ratio, _FAR) ** 2
+        square = jnp.where(jnp.isfinite(ratio), jnp.minimum(ratio, _FAR), ratio) ** 2
         found.append(_mean(problem, square * square).astype(dtype))
     sizes = jnp.concatenate(found)
     worst = jnp.max(jnp.where(jnp.isfinite(sizes), sizes, jnp.inf))
