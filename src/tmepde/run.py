@@ -44,6 +44,7 @@ from tmepde.scenario import Scenario
 from tmepde.signs import negative, refused, sentence, watched
 from tmepde.snapshot import Snapshot, check, progress_arrays, progress_from, signature
 from tmepde.solution import account_of, statistics_of
+from tmepde.steppers import StepControl
 from tmepde.steppers.structure import structure
 
 #: structures whose programs this process has: a call finds them by itself, in less time than it takes to ask for them
@@ -57,6 +58,7 @@ class Run:
 
     Args:
         into: arrays with room for every row of each field to keep; rows are then views of them, written once.
+        control: as it was asked for; that of ``runner`` follows from the length of the run besides.
 
     Attributes:
         times: all save times in h, from 0.
@@ -75,14 +77,16 @@ class Run:
         branch: bool = False,
         start: Start | None = None,
         into: dict[str, np.ndarray] | None = None,
+        control: StepControl | None = None,
     ):
         self.scenario, self.runner, self.times = scenario, runner, times
         self.outcome: Outcome | None = None
         self.wall_time = 0.0
         self._stop, self._snapshots, self._into = stop, snapshots, into
+        self._control = runner.control if control is None else control
         self._signature: dict[str, str] | None = None
         if snapshot is not None:
-            check(snapshot, runner, times, branch)
+            check(snapshot, self.signature, times, branch)
         began = time.perf_counter()
         problem = runner.problem
         self._dynamic, self._parts = problem.dynamic, parted(problem)
@@ -224,12 +228,17 @@ class Run:
         row[...] = to_host(self.state[name])
         return row
 
+    @property
+    def signature(self) -> dict[str, str]:
+        """What a snapshot must share for this run to go on from it; made once."""
+        if self._signature is None:
+            self._signature = signature(self.runner, self._control)
+        return self._signature
+
     def snapshot(self) -> Snapshot:
         """Where the run stands, as arrays of its own."""
-        if self._signature is None:
-            self._signature = signature(self.runner)
         return Snapshot(
-            signature=self._signature,
+            signature=self.signature,
             times=self.times[: self.index + 1].copy(),
             index=self.index,
             local=np.array(self._local),

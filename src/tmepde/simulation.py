@@ -127,7 +127,7 @@ def follow(
         times = times_from(times, start.time)
     with jax.default_matmul_precision("highest"):
         runner = _runner(scenario, control, stepper, solver, fields, precision, devices)
-    return Run(runner, scenario, times, snapshot, stop, snapshots, branch, start)
+    return Run(runner, scenario, times, snapshot, stop, snapshots, branch, start, control=cast(control, runner.dtype))
 
 
 def times_from(times: np.ndarray, begin: float) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from tmepde.integrate import Progress
 from tmepde.runner import Runner
 from tmepde.scenario import numbers
+from tmepde.steppers import StepControl
 
 #: version of the layout of :meth:`Snapshot.to_arrays`
 LAYOUT = 1
@@ -96,12 +97,15 @@ class Snapshot:
         )
 
 
-def signature(runner: Runner) -> dict[str, str]:
+def signature(runner: Runner, control: StepControl) -> dict[str, str]:
     """What must be equal for a run to go on: structure by name, and a short hash of every number.
 
     Not in it: what is saved and until when, and how many steps are allowed.
+
+    Args:
+        control: as it was asked for. That of ``runner`` follows from the length of the run besides.
     """
-    scenario, control = runner.scenario, runner.control
+    scenario = runner.scenario
     found = {"precision": runner.precision, "stepper": _named(runner.stepper), "solver": runner.solver}
     found["grid"] = repr(scenario.model.grid)
     found["steps"] = "adaptive" if control.adaptive else "fixed"
@@ -130,9 +134,10 @@ def _structural(key: str) -> bool:
     return key in ("precision", "stepper", "solver", "grid", "steps") or " " in key
 
 
-def differences(snapshot: Snapshot, runner: Runner, times: np.ndarray, branch: bool = False) -> list[str]:
-    """In words what keeps ``runner`` from going on with ``snapshot``; of a ``branch`` numbers may differ."""
-    old, new = snapshot.signature, signature(runner)
+def differences(snapshot: Snapshot, new: Mapping[str, str], times: np.ndarray, branch: bool = False) -> list[str]:
+    """In words what keeps a run of the signature ``new`` from going on with ``snapshot``; of a ``branch`` numbers may
+    differ."""
+    old = snapshot.signature
     differing = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
     structure = [key for key in differing if _structural(key)]
     found = []
@@ -151,13 +156,13 @@ def differences(snapshot: Snapshot, runner: Runner, times: np.ndarray, branch: b
     return found
 
 
-def check(snapshot: Snapshot, runner: Runner, times: np.ndarray, branch: bool = False) -> None:
-    """Refuse a snapshot of another run.
+def check(snapshot: Snapshot, new: Mapping[str, str], times: np.ndarray, branch: bool = False) -> None:
+    """Refuse a snapshot of another run than that of the signature ``new``.
 
     Raises:
         ValueError: naming what differs.
     """
-    found = differences(snapshot, runner, times, branch)
+    found = differences(snapshot, new, times, branch)
     if found:
         more = f", and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise ValueError(

@@ -160,6 +160,26 @@ def test_a_finished_run_says_so_and_can_be_prolonged():
     same(longer[-1].fields, {n: f[-1] for n, f in straight.fields.items()})
 
 
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_run_of_less_than_an_hour_can_be_prolonged(timed):
+    """The horizon of its errors and, of rates that follow the time, its longest step are those of the new end."""
+
+    def law(clock, state, tissue):
+        return {"u.source": 1.0 + (clock.time if timed else 0.0), "u.loss": state["u"]}
+
+    def until(hours):
+        model = tme.Model(tme.Grid.line(4.0, 4), {"u": tme.Species(0.0, 1.0)}, {"law": process(law)})
+        return tme.Scenario(model, until=hours)
+
+    control = tme.StepControl(rtol=1e-4)
+    end = list(follow(until(0.25), control=control))[-1].snapshot
+    longer = list(follow(until(2.0), save=[0.25, 2.0], control=control, snapshot=end))[-1]
+    straight = tme.simulate(until(2.0), save=[0.25, 2.0], control=control)
+    np.testing.assert_allclose(longer.fields["u"], straight.fields["u"][-1], rtol=1e-3)
+    with pytest.raises(ValueError, match="`control.horizon` has another value"):
+        follow(until(2.0), save=[0.25, 2.0], control=tme.StepControl(rtol=1e-4, horizon=0.5), snapshot=end)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
