@@ -184,7 +184,9 @@ def _check_structure(runners: Sequence[_Runner]) -> None:
         if not _signature(runner) == wanted:
             raise ValueError(
                 f"`scenarios` must share one structure, but member {i} differs from member 0 in species, processes, "
-                "shapes or numbers of doses. Run it in a batch of its own; a dose of strength 0 is as good as none."
+                "shapes, numbers of doses, or a function (a lambda, or one defined inside another, is a new one each "
+                "time: define it once, and give its numbers by `process(function, number=…)`). Otherwise run it in a "
+                "batch of its own; a dose of strength 0 is as good as none."
             )
         if not np.array_equal(runner.scenario.until, runners[0].scenario.until):
             raise ValueError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -54,6 +56,41 @@ class Process(eqx.Module):
         return {}
 
 
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """``functools.partial`` that equals another one of the same function and values: both are one program.
+
+    Args:
+        given: positional values; ``named``: those by name. With their types, since 1 and 1.0 are not the same law.
+    """
+
+    function: Callable[..., Any]
+    given: tuple[tuple[type, Any], ...]
+    named: tuple[tuple[str, type, Any], ...]
+
+    def __call__(self, *more: Any, **numbers: Any) -> Any:
+        named = {name: value for name, _, value in self.named}
+        return self.function(*(value for _, value in self.given), *more, **(named | numbers))
+
+
+def comparable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function``, if it is a ``functools.partial`` of hashable values as :class:`Bound`."""
+    if type(function) is not functools.partial:
+        return function
+    given = tuple((type(value), value) for value in function.args)
+    named = tuple((name, type(value), value) for name, value in sorted(function.keywords.items()))
+    made = Bound(comparable(function.func), given, named)
+    return made if _hashable(made) else function
+
+
+def _hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:  # an array, or what holds one
+        return False
+    return True
+
+
 class FunctionProcess(Process):
     """A process made of one function ``f(clock, state, tissue, **numbers) -> {target: value}``."""
 
@@ -65,7 +102,10 @@ class FunctionProcess(Process):
 
 
 def process(function: Callable[..., dict[str, Any]], **numbers: Any) -> FunctionProcess:
-    """Make a process of a function; ``numbers`` are traced, so that new values do not recompile."""
+    """Make a process of a function; ``numbers`` are traced, so that new values do not recompile.
+
+    What a ``functools.partial`` holds is a part of the program; two of the same function and values are one program.
+    """
     from tmepde._types import as_number, not_a_number
 
     made = {k: as_number(v) for k, v in numbers.items()}
@@ -73,4 +113,4 @@ def process(function: Callable[..., dict[str, Any]], **numbers: Any) -> Function
         problem = not_a_number(value)
         if problem:
             raise ValueError(f"`{name}` {problem}.")
-    return FunctionProcess(made, function)
+    return FunctionProcess(made, comparable(function))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -233,9 +234,7 @@ def _closed_over(scenario: Scenario) -> list[str]:
         functions |= {f"{name}.boundary{jax.tree_util.keystr(path)}": leaf for path, leaf in leaves if callable(leaf)}
     found = []
     for path, function in functions.items():
-        labels = getattr(getattr(function, "__code__", None), "co_freevars", ())
-        cells = getattr(function, "__closure__", None) or ()
-        names = [n for n, cell in zip(labels, cells, strict=False) if is_traced(_content(cell))]
+        names = [name for name, value in _holds(function) if is_traced(value)]
         if names:
             found.append(
                 f"The function of `{path}` must not hold a number that is being differentiated or mapped, but it holds "
@@ -243,6 +242,16 @@ def _closed_over(scenario: Scenario) -> list[str]:
                 "(equinox.Module) with the number as a field and `__call__(self, clock, state)`."
             )
     return found
+
+
+def _holds(function: Any) -> list[tuple[str, Any]]:
+    """What a closure or a ``functools.partial`` holds, by name."""
+    if isinstance(function, functools.partial):
+        given = [(f"argument {i}", value) for i, value in enumerate(function.args)]
+        return [*given, *function.keywords.items(), *_holds(function.func)]
+    labels = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    cells = getattr(function, "__closure__", None) or ()
+    return [(name, _content(cell)) for name, cell in zip(labels, cells, strict=False)]
 
 
 def _content(cell: Any) -> Any:

@@ -1,5 +1,6 @@
 """``simulate_batch``: what comes out is what single runs give, in the order given, and no member harms another."""
 
+import functools
 import warnings
 
 import equinox as eqx
@@ -128,3 +129,23 @@ def test_values_may_be_fields():
     runs = tme.simulate_batch(base, {"model.species.n.initial": starts}, block=2)
     assert jnp.mean(runs[0].fields["n"][0]) == pytest.approx(0.5)
     assert jnp.mean(runs[1].fields["n"][0]) == pytest.approx(2.0)
+
+
+def grown(clock, state, tissue, rate, power):
+    return {"u.source": rate * state["u"] ** power}
+
+
+def test_members_whose_functions_are_equal_partials_are_one_program():
+    """Another value in the partial is another program, and so is 1 where 1.0 was."""
+
+    def member(rate, power):
+        law = tme.process(functools.partial(grown, power=power), rate=rate)
+        model = tme.Model(tme.Grid.line(10.0, 4), {"u": tme.Species(1.0, diffusivity=1.0)}, {"law": law})
+        return tme.Scenario(model, until=1.0)
+
+    runs = tme.simulate_batch([member(0.1, 2.0), member(0.5, 2.0)])
+    exact = [1 / (1 - 0.1), 1 / (1 - 0.5)]
+    np.testing.assert_allclose([run.fields["u"][-1, 0] for run in runs], exact, rtol=1e-2)
+    for other in (3.0, 2):
+        with pytest.raises(ValueError, match="or a function"):
+            tme.simulate_batch([member(0.1, 2.0), member(0.5, other)])

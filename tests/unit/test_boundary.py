@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -156,3 +158,17 @@ def test_every_number_of_a_side_may_be_an_array_over_it(side, singleton):
         where = dict(indices=0 if side[1] == "-" else -1, axis=1 if side[0] == "x" else 0)
         assert np.all(np.diff(np.take(source, **where)) > 0) and np.all(np.diff(np.take(loss, **where)) >= 0)
         assert np.count_nonzero(source) == count
+
+
+def test_a_derivative_by_what_a_partial_holds_is_refused_by_name():
+    def law(clock, state, tissue, rate):
+        return {"u.loss": rate}
+
+    def left(rate):
+        model = tme.Model(
+            tme.Grid.line(4.0, 4), {"u": tme.Species(1.0)}, {"decay": tme.process(functools.partial(law, rate=rate))}
+        )
+        return tme.simulate(tme.Scenario(model, until=1.0)).fields["u"][-1].sum()
+
+    with pytest.raises(ValueError, match=r"`model.processes.decay` must not hold .*`rate`"):
+        jax.grad(left)(0.1)
