@@ -31,7 +31,8 @@ _SWEEPS, _SLOWEST = 300, 0.99
 _ROUGH = 1e-2
 #: iterations after which their pace is believed
 _TRIED = 3
-_INNER = LinearControl(relative=0.05, limit=40)
+#: of the corrections; beside cells that have run out, whose slope is V/K, they take a hundred and more
+_INNER = LinearControl(relative=0.05, limit=200)
 #: error of these in a run that carries derivatives, in units of that of the derivatives: 5 % at rtol 5e-4 and above
 _LOOSER = 1e4
 #: solves for the slopes of the balances: one for each field by itself, one more for what links them
