@@ -268,3 +268,42 @@ def test_a_tensor_needs_equal_cells():
     grid = tme.Grid((np.array([1.0, 2.0, 3.0]), np.ones(3)))
     with pytest.raises(ValueError, match="equal cells along each axis"):
         field_flow(grid, jax.tree.map(lambda v: jnp.full((3, 3), v), ((1.0, 0.1), (0.1, 1.0))))
+
+
+def test_a_steep_tensor_meets_a_side_kept_at_a_value_with_order_two():
+    """u = x/L between two sides to round-off, and u = sin(πx/L) (1 + cos(2πy/L)/2) with the source that keeps it: links
+    of two cells that a side cuts are made up for (2e-2 and order 1 without)."""
+    full = rows(-0.4, 12.0)
+
+    def law(clock, state, tissue, amount):
+        return {"u.source": amount}
+
+    def found(n, source, start, high):
+        grid = tme.Grid.square(L, n, periodic=(True, False))
+        sides = {"x-": tme.Dirichlet(0.0), "x+": tme.Dirichlet(high)}
+        species = {"u": tme.Species(start, full, sides, kind="quasi_steady", signed=True)}
+        keep = tme.process(
+            lambda clock, state, tissue, amount: {"u.source": amount}, amount=source(*grid.coordinates())
+        )
+        scenario = tme.Scenario(tme.Model(grid, species, {"keep": keep}), until=1.0)
+        control = tme.StepControl(rtol=1e-9)
+        return grid.coordinates(), tme.simulate(scenario, precision="f64", control=control).fields["u"][-1]
+
+    (_, x), linear = found(16, lambda y, x: 0.0 * x * y, 0.5, 1.0)
+    np.testing.assert_allclose(linear, np.broadcast_to(x / L, linear.shape), atol=1e-8)
+
+    def wave(y, x):
+        return jnp.sin(jnp.pi * x / L) * (1 + 0.5 * jnp.cos(2 * jnp.pi * y / L))
+
+    def source(y, x):
+        p, q = jnp.pi / L, 2 * jnp.pi / L
+        along, across = jnp.sin(p * x), 1 + 0.5 * jnp.cos(q * y)
+        mixed = -0.5 * p * q * jnp.cos(p * x) * jnp.sin(q * y)
+        (a, b), (_, c) = full
+        return -(a * along * (across - 1) * -(q**2) + 2 * b * mixed - c * p**2 * along * across)
+
+    errors = []
+    for n in (16, 32):
+        (y, x), field = found(n, source, 0.5, 0.0)
+        errors.append(np.max(np.abs(field - wave(y, x))))
+    assert orders(errors)[0] > 1.8 and errors[-1] < 0.02

@@ -108,8 +108,7 @@ def reduced(grid: Grid, diffusivity: Any) -> Any:
     What is small beside the diagonal entries does not count.
     """
     n = grid.ndim
-    widths = [2.0 * jnp.broadcast_to(jnp.asarray(grid.half_widths(k)), grid.shape) for k in range(n)]
-    wanted = tuple(tuple(d / (widths[k] * widths[j]) for j, d in enumerate(row)) for k, row in enumerate(diffusivity))
+    wanted = _scaled(_cell_widths(grid), diffusivity)
     _, weights = lattice(wanted)
     inside = jnp.ones(grid.shape, bool) if grid.mask is None else jnp.asarray(grid.mask)
     lost = []
@@ -131,10 +130,9 @@ def tensor_parts(grid: Grid, diffusivity: Any) -> tuple[tuple[Any, ...], Any, We
         ValueError: on grids of one axis, or with cells of unequal width along an axis.
     """
     _check(grid)
-    widths = [2.0 * jnp.broadcast_to(jnp.asarray(grid.half_widths(k)), grid.shape) for k in range(grid.ndim)]
     dtype = diffusivity[0][0].dtype
-    widths = [w.astype(dtype) for w in widths]
-    scaled = tuple(tuple(d / (widths[k] * widths[j]) for j, d in enumerate(row)) for k, row in enumerate(diffusivity))
+    widths = [w.astype(dtype) for w in _cell_widths(grid)]
+    scaled = _scaled(widths, diffusivity)
     axes, weights = lattice(scaled)
     trace = sum(scaled[k][k] for k in range(grid.ndim))
     volumes = box_volumes(grid).astype(dtype)
@@ -148,6 +146,24 @@ def tensor_parts(grid: Grid, diffusivity: Any) -> tuple[tuple[Any, ...], Any, We
         both = 0.5 * (amount + shift(amount, offset, grid.periodic))
         links[offset] = both * damping * _open(inside, offset, grid.periodic)
     return tuple(w * h * h for w, h in zip(axes, widths, strict=True)), trace, links
+
+
+def straddling(grid: Grid, diffusivity: Any, k: int) -> Any:
+    """Σ_o V w_o of each cell over the links that span two cells of axis ``k``."""
+    dtype = diffusivity[0][0].dtype
+    _, weights = lattice(_scaled([w.astype(dtype) for w in _cell_widths(grid)], diffusivity))
+    return box_volumes(grid).astype(dtype) * sum(
+        (w for o, w in weights.items() if abs(o[k]) == 2), jnp.zeros((), dtype)
+    )
+
+
+def _cell_widths(grid: Grid) -> list[Any]:
+    return [2.0 * jnp.broadcast_to(jnp.asarray(grid.half_widths(k)), grid.shape) for k in range(grid.ndim)]
+
+
+def _scaled(widths: list[Any], diffusivity: Any) -> tuple[tuple[Any, ...], ...]:
+    """d_kl = D_kl/(h_k h_l)."""
+    return tuple(tuple(d / (widths[k] * widths[j]) for j, d in enumerate(row)) for k, row in enumerate(diffusivity))
 
 
 def _open(inside: Any, offset: tuple[int, ...], periodic: tuple[bool, ...]) -> Any:

@@ -223,7 +223,9 @@ class SemiDiscrete(Whole):
             d = jnp.stack(forms)
             faces = conductances(self.grid, d)
             return EllipticOperator(jnp.zeros_like(d), faces, self.grid.periodic, aspect=self.grid.aspect)
-        flows = [field_flow(self.grid, d, s.mean, s.held) for d, s in zip(forms, species, strict=True)]
+        sides = self.system.boundary()
+        each = zip(names, forms, species, strict=True)
+        flows = [field_flow(self.grid, d, s.mean, s.held, sides[n]) for n, d, s in each]
         faces, links, offsets = stack_flows(flows)
         zero = jnp.zeros((len(names), *self.grid.shape), faces[0].dtype)
         return EllipticOperator(zero, faces, self.grid.periodic, links, offsets, self.grid.aspect)
