@@ -85,6 +85,11 @@ def test_help_starts_without_what_is_slow_to_import() -> None:
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout.strip() == "[]"
 
 
+def test_the_package_is_the_command() -> None:
+    words = [sys.executable, "-m", "tmepde", "--version"]
+    assert subprocess.run(words, capture_output=True, text=True).stdout == tmepde("--version").stdout != ""
+
+
 @pytest.mark.parametrize("command", ["new", "list", "check", "run", "report", "doctor", "bench"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = tmepde(command, "--help")

@@ -46,7 +46,7 @@ def check_resume(out: Path, config: Any) -> dict[str, Any] | None:
         raise Stop(
             BAD_INPUT,
             f"{out} must go on with the config it was made with, but this one differs:\n{changed}\n"
-            "Take back the change, or choose another output.",
+            f"Take back the change, or choose another output (with --from {out}@TIME it starts at a time saved here).",
         )
     if told := edited(attributes, config):
         raise Stop(BAD_INPUT, f"{out} {told}")
