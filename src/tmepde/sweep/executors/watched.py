@@ -113,7 +113,8 @@ class _Watch:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            while thread.is_alive():  # a signal that comes as a wait begins is heard at its end
+                thread.join(1.0)
         if self._error is not None:
             raise self._error
 
