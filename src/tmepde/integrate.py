@@ -23,14 +23,15 @@ from tmepde.steppers.rosenbrock import BUDGET
 class Progress(eqx.Module):
     """What is carried from step to step besides the state: controller, counters and budgets.
 
-    ``before``: length and error of the last accepted step, zeros after a knot. ``lag``: by how much the local time is
-    ahead of the sum of the steps asked for. ``begun``: attempts made before the save interval. ``residue``: what the
-    sums in ``budget`` lack by rounding (Kahan 1965), so that they do not drift; ``rest``: the same of the fields, in
-    float32 (see :func:`_compensated`).
+    ``before``: length and error of the last accepted step, zeros after a knot. ``refused``: those of the last attempt,
+    if it was refused, else zeros. ``lag``: by how much the local time is ahead of the sum of the steps asked for.
+    ``begun``: attempts made before the save interval. ``residue``: what the sums in ``budget`` lack by rounding (Kahan
+    1965), so that they do not drift; ``rest``: the same of the fields, in float32 (see :func:`_compensated`).
     """
 
     dt: Any
     before: Any
+    refused: Any
     lag: Any
     courant: Any
     steps: Any
@@ -71,6 +72,7 @@ def first_progress(
     return Progress(
         dt=jnp.asarray(dt, dtype),
         before=(jnp.zeros((), dtype), jnp.zeros((), dtype)),
+        refused=(jnp.zeros((), dtype), jnp.zeros((), dtype)),
         lag=jnp.zeros((), dtype),
         courant=jnp.zeros((), dtype),
         steps=zero,
@@ -259,7 +261,8 @@ def _account(
     following = progress.dt
     if control.adaptive:
         error = jnp.where(result.converged, result.error, jnp.inf)
-        following = control.following(dt, error, accepted, stepper.power, progress.before).astype(dt.dtype)
+        known = (progress.before, progress.refused)
+        following = control.following(dt, error, accepted, stepper.power, *known).astype(dt.dtype)
         shortened = accepted & (dt < progress.dt)
         following = jnp.where(shortened, jnp.maximum(progress.dt, following), following)
         following = jax.lax.stop_gradient(following)
@@ -279,9 +282,12 @@ def _account(
         jnp.where(accepted, jnp.where(trend, new, 0.0), old).astype(dt.dtype)
         for new, old in zip((dt, result.error), progress.before, strict=True)
     )
+    failed = ~accepted & result.converged & jnp.isfinite(result.error)
+    refused = tuple(jnp.where(failed, x, 0.0).astype(dt.dtype) for x in (dt, result.error))
     return Progress(
         dt=following,
         before=last,
+        refused=refused,
         lag=progress.lag,
         courant=jnp.where(accepted, result.courant, progress.courant).astype(dt.dtype),
         steps=steps,

@@ -174,7 +174,7 @@ def check(snapshot: Snapshot, new: Mapping[str, str], times: np.ndarray, branch:
 def progress_arrays(progress: Progress, names: Sequence[str]) -> dict[str, np.ndarray]:
     """The controller as named arrays (on the host already); ``names``: the dynamic species."""
     flat = {n: np.array(getattr(progress, n)) for n in _NUMBERS}
-    flat["before"] = np.array([np.asarray(x) for x in progress.before])
+    flat |= {n: np.array([np.asarray(x) for x in getattr(progress, n)]) for n in _PAIRS}
     groups = {group: dict(zip(names, getattr(progress, group), strict=True)) for group in _TABLES}
     for group, values in (groups | {"rest": progress.rest}).items():
         flat |= {f"{group}/{n}": np.array(v) for n, v in values.items()}
@@ -190,9 +190,12 @@ def progress_from(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Pro
             groups[group][name] = values
     single: dict[str, Any] = {n: arrays[n] for n in _NUMBERS}
     groups |= {group: np.stack([groups[group][n] for n in names]) for group in _TABLES}
-    return Progress(**single, **groups, before=tuple(arrays["before"]))
+    nothing = np.zeros_like(arrays["before"])  # snapshots of earlier versions do not know what was refused
+    pairs = {n: tuple(arrays.get(n, nothing)) for n in _PAIRS}
+    return Progress(**single, **groups, **pairs)
 
 
 _TABLES = ("budget", "residue")  # stored by species
 _GROUPS = (*_TABLES, "rest")
+_PAIRS = ("before", "refused")
 _NUMBERS = ("dt", "lag", "courant", "steps", "rejected", "iterations", "begun", "status")

@@ -214,6 +214,17 @@ def test_arrays_that_are_no_snapshot_are_refused():
         Snapshot.from_arrays({"u": np.zeros(3)})
 
 
+def test_a_snapshot_that_knows_nothing_of_refusals_is_read():
+    """As those of earlier versions are, made where the last attempt was accepted."""
+    rows = list(follow(scenario(until=2.0), save=[1.0, 2.0]))
+    arrays = rows[1].snapshot.to_arrays()
+    older = {n: a for n, a in arrays.items() if not n.endswith("refused")}
+    assert len(older) == len(arrays) - 1
+    more = list(follow(scenario(until=2.0), save=[1.0, 2.0], snapshot=Snapshot.from_arrays(older)))
+    assert [r.time for r in more] == [2.0]
+    same(more[0].fields, rows[2].fields)
+
+
 @pytest.mark.slow
 def test_a_used_up_step_limit_can_be_resumed_with_a_larger_one():
     few, many = tme.StepControl(max_steps=5), tme.StepControl(max_steps=500)

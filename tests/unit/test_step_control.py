@@ -9,9 +9,9 @@ import tmepde as tme
 CONTROL = tme.StepControl()
 
 
-def following(dt, error, accepted=True, power=2, before=None):
-    given = None if before is None else tuple(jnp.asarray(x) for x in before)
-    return float(CONTROL.following(jnp.asarray(dt), jnp.asarray(error), jnp.asarray(accepted), power, given))
+def following(dt, error, accepted=True, power=2, before=None, refused=None):
+    given = [None if pair is None else tuple(jnp.asarray(x) for x in pair) for pair in (before, refused)]
+    return float(CONTROL.following(jnp.asarray(dt), jnp.asarray(error), jnp.asarray(accepted), power, *given))
 
 
 @pytest.mark.parametrize("power", [2, 3])
@@ -40,6 +40,32 @@ def test_a_huge_error_is_answered_at_once_and_a_failed_solve_with_care():
     assert following(1.0, 900.0, accepted=False) == pytest.approx(0.9 / 30)
     assert following(1.0, np.inf, accepted=False) == pytest.approx(0.2)
     assert following(1.0, np.nan, accepted=False) == pytest.approx(0.2)
+
+
+def test_two_refusals_in_a_row_show_how_the_error_falls():
+    """e ~ dt, as after a jump: a third refusal would follow from e ~ dt²."""
+    assert following(0.1, 8.0, accepted=False, refused=(1.0, 80.0)) == pytest.approx(0.1 * 0.9 / 8.0, rel=1e-5)
+    plain = following(0.1, 4.0, accepted=False)
+    assert plain == pytest.approx(0.1 * 0.9 / 2.0, rel=1e-6)
+    for before in ((0.0, 0.0), (1.0, 400.0), (1.0, 4e4)):  # none, the power itself, a higher one
+        assert following(0.1, 4.0, accepted=False, refused=before) == pytest.approx(plain, rel=1e-5)
+    assert following(0.1, 8.0, accepted=False, refused=(1.0, 8.0)) == pytest.approx(0.1 * 0.02)  # falls no more
+    assert following(0.1, 0.5, refused=(1.0, 80.0)) == following(0.1, 0.5)
+
+
+@pytest.mark.parametrize(("loss", "most"), [(5.0, 2), (1000.0, 3)])
+def test_a_jump_of_a_fast_field_takes_few_refusals(loss, most):
+    """u′ = λ (s − u), where s falls from 1 to 1/2 at a knot: what step resolves it cannot be known before. By e ~ dt²
+    alone it takes one refusal more."""
+
+    def following(clock, state, tissue, dose):
+        return {"u.source": loss * (1.0 - 0.5 * clock.rate(dose)), "u.loss": loss}
+
+    process = tme.process(following, dose=tme.Infusion(5.0, 5.0, 5.0))
+    model = tme.Model(tme.Grid.line(1.0, 2), {"u": tme.Species(1.0, kind="local")}, {"p": process})
+    run = tme.simulate(tme.Scenario(model, until=10.0), stepper=tme.Rosenbrock2())
+    assert int(run.statistics["rejected"]) <= most
+    np.testing.assert_allclose(run.fields["u"][-1], 0.5, rtol=1e-4)
 
 
 def test_a_field_that_runs_out_is_followed_with_few_refusals():

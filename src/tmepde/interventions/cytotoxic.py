@@ -14,8 +14,10 @@ from tmepde.physiology.populations import ANY_T_CELL, ANY_T_CELL_BLOOD, TUMOUR, 
 from tmepde.physiology.rates import saturation
 from tmepde.species import Species
 
-#: h, in which the memory of oxygen follows it
+#: h, in which the memory of oxygen follows it: a fraction at the start of a run must find it
 _MEMORY = 1e-4
+#: what its errors are measured against, so that no step is made for them: the memory is in balance when it is read
+_UNJUDGED = 1e6
 
 
 class Radiotherapy(Intervention):
@@ -77,8 +79,8 @@ class Radiotherapy(Intervention):
 
     def species(self, grid: Any) -> dict[str, Any]:
         level = Species(0.0, kind="compartment", unit="Gy", long_name="Dose still felt by endothelium", negligible=1e-2)
-        known = Species(0.0, kind="compartment", unit="1", long_name="Memory of oxygen, weight", negligible=1.0)
-        before = Species(0.0, kind="local", unit="mmHg", long_name="Oxygen before a fraction", negligible=10.0)
+        known = Species(0.0, kind="compartment", unit="1", long_name="Memory of oxygen, weight", negligible=_UNJUDGED)
+        before = Species(0.0, kind="local", unit="mmHg", long_name="Oxygen before a fraction", negligible=_UNJUDGED)
         return {"radiation_response": level, "radiation_oxygen": before, "radiation_oxygen_weight": known}
 
     def kinetics(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from tmepde._types import as_number, is_traced, not_a_number
 LOOSEST = 0.05
 #: rtol at which a sharpened step is held to rtol itself: the loosest in common use, so that no step becomes longer
 _ANCHOR = 1e-2
+#: least power of dt that two refusals in a row are taken to show
+_FLAT = 0.25
 
 
 _NUMBERS = {
@@ -113,7 +115,9 @@ class StepControl(eqx.Module):
             )
         return found
 
-    def following(self, dt: Any, error: Any, accepted: Any, power: int = 2, before: Any = None) -> Any:
+    def following(
+        self, dt: Any, error: Any, accepted: Any, power: int = 2, before: Any = None, refused: Any = None
+    ) -> Any:
         """Next step from the weighted error e (1 = just acceptable), bounded in its change.
 
         dt · 0.9 e^(−1/power), and after an accepted step no more than what the trend of the error allows (Gustafsson
@@ -121,12 +125,22 @@ class StepControl(eqx.Module):
         error e₋ before this one. Where the error keeps rising (a field that runs out) the first rule alone is refused
         at every second step.
 
+        After two refusals in a row the power is the one that they show, ln(e₋/e)/ln(dt₋/dt), if that is less: a jump
+        of a fast field errs by dt, or by the same whatever dt is, until steps resolve it.
+
         Args:
             power: that of dt in the error estimate, one more than the order of the embedded solution.
             before: (dt₋, e₋), zeros where there is none since the last knot; ``None``: no trend.
+            refused: (dt₋, e₋) of the attempt before, zeros where that was accepted or gave no error; ``None``: so.
         """
         safe = jnp.where(jnp.isfinite(error), jnp.maximum(error, 1e-8), 1e8)
-        wish = 0.9 * safe ** (-1.0 / power)
+        shown: Any = power
+        if refused is not None:
+            last, size = refused
+            again = ~jnp.asarray(accepted) & (last > dt) & (size > 0) & jnp.isfinite(error)
+            fall = jnp.log(jnp.where(again, size / safe, 1.0))
+            shown = jnp.where(again, jnp.clip(fall / jnp.log(jnp.where(again, last / dt, 2.0)), _FLAT, power), power)
+        wish = 0.9 * safe ** (-1.0 / shown)
         if before is not None:
             last, size = before
             known = accepted & (last > 0)
