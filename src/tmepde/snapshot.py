@@ -191,7 +191,7 @@ def progress_from(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Pro
     single: dict[str, Any] = {n: arrays[n] for n in _NUMBERS}
     groups |= {group: np.stack([groups[group][n] for n in names]) for group in _TABLES}
     nothing = np.zeros_like(arrays["before"])  # snapshots of earlier versions do not know what was refused
-    pairs = {n: tuple(arrays.get(n, nothing)) for n in _PAIRS}
+    pairs: dict[str, Any] = {n: tuple(arrays.get(n, nothing)) for n in _PAIRS}
     return Progress(**single, **groups, **pairs)
 
 
