@@ -10,7 +10,7 @@ visits each n-th of its range once.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,11 +49,13 @@ def priors(scenario: Scenario, ranges: Mapping[str, tuple[float, float]] | None 
         ranges: (low, high) by path, instead of the range that status and bounds give.
 
     Raises:
-        ValueError: for a path that is no number of the scenario, or a range that is empty or outside the bounds.
+        ValueError: for what is no scenario, a path that is no number of it, or a range that is empty or outside the
+            bounds.
     """
+    _check_scenario(scenario)
     found = dict(_numbers(scenario.model.processes, "model.processes"))
     found |= dict(_numbers(scenario.interventions, "interventions"))
-    given = dict(ranges or {})
+    given = _ranges(ranges)
     for path, (low, high) in given.items():
         if path not in found:
             raise ValueError(unknown("number", path, found) + " (in `ranges`)")
@@ -74,6 +76,28 @@ def priors(scenario: Scenario, ranges: Mapping[str, tuple[float, float]] | None 
     return out
 
 
+def _is_whole(value: Any) -> bool:
+    return not isinstance(value, bool) and hasattr(value, "__index__") and np.ndim(value) == 0
+
+
+def _check_scenario(scenario: Any) -> None:
+    if not isinstance(scenario, Scenario):
+        given = type(scenario).__name__
+        raise ValueError(
+            f"`scenario` must be a tmepde.Scenario, but {given} was given. Write Scenario(model, until=…)."
+        )
+
+
+def _ranges(given: Any) -> dict[str, Any]:
+    """``ranges`` as a mapping of pairs."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"`ranges` must hold (low, high) by path, but {type(given).__name__} was given. Write a dict.")
+    for path, pair in (given or {}).items():
+        if not isinstance(pair, Sequence | np.ndarray) or isinstance(pair, str) or len(pair) != 2:
+            raise ValueError(f"The range of `{path}` must be two numbers, but {pair!r} was given. Write (low, high).")
+    return dict(given or {})
+
+
 def _numbers(modules: Mapping[str, Any], prefix: str) -> Any:
     """(path, (parameter, value or None)) of every scalar parameter below named modules."""
     for name, module in modules.items():
@@ -91,8 +115,14 @@ def sample(chosen: Mapping[str, Prior], count: int, seed: int = 0) -> dict[str, 
     """``count`` draws of every number in ``chosen``: a Latin hypercube, the same for the same ``seed``.
 
     Raises:
-        ValueError: for no priors, or ``count`` below 1.
+        ValueError: for no priors, what is none, or a ``count`` that is no whole number of at least 1.
     """
+    for path, one in chosen.items() if isinstance(chosen, Mapping) else [("chosen", chosen)]:
+        if not isinstance(one, Prior):
+            given = type(one).__name__
+            raise ValueError(f"`{path}` must be a Prior, but {given} was given. Take them from priors(scenario).")
+    if not _is_whole(count):
+        raise ValueError(f"`count` must be a whole number, but {count!r} was given. Write how many draws.")
     if not chosen or not count >= 1:
         raise ValueError(f"`sample` needs priors and at least 1 draw, but {len(chosen)} and {count} were given.")
     from scipy.stats import qmc
@@ -102,7 +132,24 @@ def sample(chosen: Mapping[str, Prior], count: int, seed: int = 0) -> dict[str, 
 
 
 def drawn(scenario: Scenario, draws: Mapping[str, np.ndarray], index: int) -> Scenario:
-    """The scenario with draw ``index``: of the same structure, so that all draws share one compilation."""
+    """The scenario with draw ``index``: of the same structure, so that all draws share one compilation.
+
+    Raises:
+        ValueError: for what is no scenario, draws that :func:`sample` did not make, or an ``index`` beyond them.
+    """
+    _check_scenario(scenario)
+    if not isinstance(draws, Mapping):
+        given = type(draws).__name__
+        raise ValueError(
+            f"`draws` must be values by path, but {given} was given. Take them from sample(priors, count)."
+        )
     for path, values in draws.items():
+        count = np.shape(values)[0] if np.ndim(values) == 1 else 0
+        if not count:
+            raise ValueError(f"`draws` of `{path}` must be a list of numbers, but {values!r} was given. Use sample.")
+        if not _is_whole(index) or not -count <= index < count:
+            raise ValueError(
+                f"`index` must be a whole number below the {count} draws, but {index!r} was given. Count from 0."
+            )
         scenario = scenario.replace(path, float(values[index]))
     return scenario

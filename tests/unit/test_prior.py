@@ -74,6 +74,26 @@ def test_a_range_of_your_own_wins(scenario):
     assert found["model.processes.bystander_killing.rate"].quantile(0.5) == pytest.approx(0.025)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: tme.priors(s.model), "`scenario` must be a tmepde.Scenario, but Model was given"),
+        (lambda s: tme.priors(s, {"model.processes.killing.rate": 3.0}), "must be two numbers, but 3.0"),
+        (lambda s: tme.priors(s, ["a"]), r"must hold \(low, high\) by path"),
+        (lambda s: tme.sample({"a": (1.0, 2.0)}, 3), "`a` must be a Prior, but tuple"),
+        (lambda s: tme.sample(tme.priors(s), 2.5), "`count` must be a whole number, but 2.5"),
+        (lambda s: tme.drawn(s.model, {}, 0), "must be a tmepde.Scenario"),
+        (lambda s: tme.drawn(s, tme.sample(tme.priors(s), 2), 2), "below the 2 draws, but 2 was given"),
+        (lambda s: tme.drawn(s, tme.sample(tme.priors(s), 2), "1"), "below the 2 draws, but '1' was given"),
+        (lambda s: tme.drawn(s, {"model.processes.killing.rate": 0.2}, 0), "must be a list of numbers"),
+        (lambda s: tme.drawn(s, tme.priors(s), 0), "must be a list of numbers"),
+    ],
+)
+def test_what_is_no_scenario_prior_or_draw_is_refused(scenario, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(scenario)
+
+
 def test_nothing_to_draw_is_refused():
     with pytest.raises(ValueError, match="at least 1 draw"):
         tme.sample({}, 4)
