@@ -15,7 +15,7 @@ from tmepde.coefficients import unknown
 from tmepde.model import Model, System
 from tmepde.operators.anisotropy import is_tensor, reduced
 from tmepde.parameter import parameters
-from tmepde.schedule import schedules
+from tmepde.schedule import Schedule, schedules
 from tmepde.sharing import Sharing
 
 #: part of an off-diagonal entry of a tensor whose loss is told of
@@ -126,8 +126,26 @@ def mixtures(scenario: Scenario) -> list[str]:
 
 
 def reservations(scenario: Scenario) -> list[str]:
-    """Sentences for what a run will not be quite as asked for: therapies that mix, tensors that are too steep."""
-    return mixtures(scenario) + _steep(scenario)
+    """Sentences for what a run will not be quite as asked for: therapies that mix, light of more than full power,
+    tensors that are too steep."""
+    return mixtures(scenario) + _powers(scenario) + _steep(scenario)
+
+
+def _powers(scenario: Scenario) -> list[str]:
+    """Sentences for light, sound and magnets whose hours of full power are given in a shorter time."""
+    found = []
+    for name, one in scenario.interventions.items():
+        for field in dataclasses.fields(one):
+            declared, given = field.metadata.get("schedule", {}), getattr(one, field.name)
+            if declared.get("unit") != "h" or not isinstance(given, Schedule) or is_traced((given, one.strength)):
+                continue
+            power = float(np.max(given.amount / given.over))
+            if power > 1.0 + 1e-9 and np.any(np.asarray(one.strength) > 0):
+                found.append(
+                    f"`interventions.{name}.{field.name}` is {power:.3g} times full power: its amount is hours of "
+                    "full power, given in a shorter time. Write an Infusion, such as amount=1/6 over=1/6."
+                )
+    return found
 
 
 def _steep(scenario: Scenario) -> list[str]:

@@ -18,6 +18,7 @@ import pytest
 
 import tmepde as tme
 from tmepde import Bolus, Course, Dirichlet, Grid, Model, Region, Robin, Scenario, Species, StepControl, config
+from tmepde.scenario import reservations
 
 NAN, INF = float("nan"), float("inf")
 LINE, SQUARE = Grid.line(100.0, 10), Grid.square(100.0, 8)
@@ -361,3 +362,15 @@ def test_numbers_of_numpy_pass_in_overrides() -> None:
     )
     loaded = config.loads(text, {"grid.cells": [np.int64(7)], "run.rtol": np.float32(0.5**10)})
     assert loaded.grid.cells == (7,) and loaded.run.rtol == 0.5**10
+
+
+def test_light_of_more_than_full_power_is_told_of() -> None:
+    """As in configs: 10 minutes of light in a bolus are ten times as strong, and nobody said so."""
+    late = tme.Bolus(30.0, 1.0)
+    light = tme.Photodynamic(dose=late, energy=tme.Bolus([1.0, 2.0], [1 / 60, 1 / 6]))
+    pull = tme.MagneticGuidance(dose=tme.Infusion(1.0, 0.5, 1.0))
+    model = tme.library.solid_tumour(tme.Grid.radial(400.0, 4))
+    scenario = tme.Scenario(model, {"light": light, "pull": pull}, until=1.0)
+    (told,) = reservations(scenario)
+    assert "`interventions.light.energy` is 10 times full power" in told
+    assert reservations(scenario.only(["pull"])) == []
