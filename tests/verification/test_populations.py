@@ -35,6 +35,7 @@ PLAN = {
     "programming": tme.InSituProgramming(dose=LATER),
     "sting": tme.StingAgonist(dose=LATER),
     "antibody": tme.TargetedCarrier(ligand="antibody"),
+    "tnf": tme.TnfCarT(),
 }
 #: therapies that bring populations of their own; they give none here
 BRINGING = {
@@ -194,6 +195,22 @@ def test_car_t_cells_find_infected_cells_by_their_antigen(model):
     assert found["positive"][0] > 1e-4 and found["delivered"][0] > 1e-4
     assert found["positive"][1] == pytest.approx(1.1e5 / (1.1e5 + half), rel=1e-4)
     assert found["delivered"][1] == pytest.approx(1e4 / (1e4 + half), rel=1e-9)
+
+
+@pytest.mark.parametrize("cause", ["interferon", "tnf"])
+def test_bystanders_with_a_virus_in_them_die_in_the_share_without_antigen(model, cause):
+    """IFN-γ and TNF had spared them. λ_I = (1 − p) λ_C₋, p = C₊/(C₊ + C₋)."""
+    there = dict(tumour=3e4, tumour_negative=1e4, tumour_infected=1e4, car_t=0.0, endogenous_t=0.0, ifn_gamma=0.1)
+    options: dict = dict(radius=400.0, milieu=["viral_infection", "fibroblasts"])
+    bare, killing = (
+        tme.library.solid_tumour(tme.Grid.radial(800.0, 4), processes={"bystander_killing": {"rate": k}}, **options)
+        for k in (0.0, 0.05)
+    )
+    with_it = Instant(bare, ["tnf"], **there) if cause == "tnf" else Instant(killing, **there)
+    without = Instant(bare, **there)
+    negative, infected = (with_it.loss(n) - without.loss(n) for n in ("tumour_negative", "tumour_infected"))
+    assert negative == pytest.approx(0.05 * 0.1 / 0.15, rel=1e-6)
+    assert infected == pytest.approx(0.25 * negative, rel=1e-4)
 
 
 def test_killed_infected_cells_count_as_kills(model):

@@ -9,6 +9,7 @@ from typing import Any
 
 from tmepde.interventions.base import Effects, Intervention
 from tmepde.parameter import param
+from tmepde.physiology.populations import bystanders_dying
 from tmepde.physiology.rates import saturation
 
 _REF = "handbook 1e"
@@ -72,8 +73,9 @@ class Il21CarT(_Costimulation):
 class TnfCarT(Intervention):
     """λ_C₋ += k I/(I + K), a ← a (1 + g I/(I + K)): bystander killing and open vessels by TNF of engaged CAR-T cells.
 
-    TNF is taken to be where their IFN-γ I is. It kills antigen-negative neighbours within its 35 µm, not beyond, and
-    raises adhesion of T cells to vessels. Limits: TNF is not a field of its own; healthy neighbours are not counted.
+    TNF is taken to be where their IFN-γ I is. It kills antigen-negative neighbours within its 35 µm, not beyond, of
+    infected ones the share without antigen, and raises adhesion of T cells to vessels. Limits: TNF is not a field of
+    its own; healthy neighbours are not counted.
     """
 
     reviews = (43,)
@@ -92,9 +94,7 @@ class TnfCarT(Intervention):
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         level = saturation(state["ifn_gamma"], self.half)
-        return Effects(
-            scale={"adhesion": 1.0 + self.adhesion * level}, add={"tumour_negative.death": self.rate * level}
-        )
+        return Effects(scale={"adhesion": 1.0 + self.adhesion * level}, add=bystanders_dying(self.rate * level, state))
 
 
 class Sialidase(Intervention):

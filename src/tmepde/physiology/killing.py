@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from tmepde.parameter import param
-from tmepde.physiology.populations import antigen_positive, antigen_share
+from tmepde.physiology.populations import antigen_positive, antigen_share, bystanders_dying
 from tmepde.physiology.rates import hill, inhibition, saturation
 from tmepde.process import Process
 
@@ -183,7 +183,10 @@ class Killing(Process):
 
 
 class BystanderKilling(Process):
-    """λ_C₋ = k I/(I + K): IFN-γ from engaged CAR-T kills antigen-negative neighbours. Off by default (rate 0)."""
+    """λ_C₋ = k I/(I + K): IFN-γ from engaged CAR-T kills antigen-negative neighbours. Off by default (rate 0).
+
+    Of infected cells the share without antigen, 1 − p, dies as well.
+    """
 
     rate: Any = param(
         "1/h",
@@ -197,4 +200,4 @@ class BystanderKilling(Process):
     )
 
     def coefficients(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        return {"tumour_negative.death": self.rate * saturation(state["ifn_gamma"], self.interferon_half)}
+        return bystanders_dying(self.rate * saturation(state["ifn_gamma"], self.interferon_half), state)

@@ -61,3 +61,11 @@ def antigen_positive(state: Any) -> Any:
     if "tumour_infected" not in state:
         return state["tumour"]
     return state["tumour"] + antigen_share(state) * state["tumour_infected"]
+
+
+def bystanders_dying(rate: Any, state: Any) -> dict[str, Any]:
+    """Death of cells without the antigen at ``rate`` (1/h), of infected ones in their share 1 − p."""
+    found = {"tumour_negative.death": rate}
+    if "tumour_infected" in state:
+        found["tumour_infected.death"] = (1.0 - antigen_share(state)) * rate
+    return found
