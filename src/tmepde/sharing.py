@@ -9,10 +9,15 @@ nothing of that were there:
 
 The share of a therapy is its strength over the sum of those who bring the same: entries that are alike act as one, of
 two regimens the one that is given counts by its own numbers, and of two that differ and are both given the mean.
+
+So it is with what a therapy does by way of species of the model that it doses (``acts_through``: particles, their
+cargo, a virus, CAR-T cells): entries of one kind, and of the same choices, share it. What other kinds do by way of them
+is their own.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +31,8 @@ from tmepde._types import State, is_traced
 from tmepde.coefficients import add, times
 from tmepde.parameter import parameters
 
-#: numbers of a therapy that say where and how much, not what the drug does
-_PLACES = ("strength", "site", "width", "depth")
+#: what of a therapy says where and how much, not what the drug does
+_PLACES = ("strength", "site", "width", "depth", "route", "engraftment", "blood_volume")
 
 
 class Part(NamedTuple):
@@ -50,12 +55,26 @@ class Sharing:
                 owners.setdefault(key, []).append(name)
         #: by species: who brings it
         self.owners = {key: tuple(names) for key, names in owners.items()}
+        #: by therapy: species of the model by way of which it acts, and those that act alike by way of the same
+        self.through = {name: tuple(getattr(type(interventions[name]), "acts_through", ())) for name in self.brought}
+        self.alike = {name: self._alike(name) for name in self.brought}
         groups = {name: {name} for name in self.brought}
-        for names in self.owners.values():
+        for names in (*self.owners.values(), *self.alike.values()):
             joined = set().union(*(groups[n] for n in names))
             groups |= dict.fromkeys(joined, joined)
         #: by therapy: it and those that bring the same, if only by way of others
         self.group = {name: tuple(sorted(group)) for name, group in groups.items()}
+
+    def _alike(self, name: str) -> tuple[str, ...]:
+        """The entries of the kind and choices of ``name``, itself among them."""
+        own = self.interventions[name]
+        if not self.through[name]:
+            return (name,)
+        return tuple(
+            n
+            for n, one in sorted(self.interventions.items())
+            if type(one) is type(own) and not [c for c in _choices(own) if getattr(one, c) != getattr(own, c)]
+        )
 
     def species(self) -> dict[str, Any]:
         """Every species that is brought, once; numbers that differ among its owners as means by share.
@@ -104,6 +123,9 @@ class Sharing:
         """
         found: list[tuple[Any, Any]] = []
         acting = {n: set(b) - set(getattr(type(self.interventions[n]), "records", ())) for n, b in self.brought.items()}
+        for name, species in self.through.items():
+            rest = {**rest, **{k: jnp.zeros_like(state[k]) for k in species if k in state}}
+            acting[name] |= {k for k in species if k in state}
         for name, keys in acting.items():
             if not keys:
                 found.append((self.interventions[name].strength, ask(name, state)))
@@ -111,10 +133,12 @@ class Sharing:
             together = Part({}, {}, {})
             for name, share in zip(group, self.shares(group), strict=True):
                 strength, keys = self.interventions[name].strength, acting[name]
-                here = ask(name, state)
-                common = {k for k in keys if len(self.owners[k]) > 1}
-                still = ask(name, {**state, **{k: rest[k] for k in keys}})
+                here, through = ask(name, state), set(self.through[name])
+                common = {k for k in keys - through if len(self.owners[k]) > 1}
+                common |= keys & through if len(self.alike[name]) > 1 else set()
+                still = _unspent(ask(name, {**state, **{k: rest[k] for k in keys}}), keys & through)
                 alone = ask(name, {**state, **{k: rest[k] for k in common}}) if common and common != keys else None
+                alone = None if alone is None else _unspent(alone, common & through)
                 found.append((strength, still))
                 given = strength > 0  # what is left of an earlier run does not act where the therapy is off
                 if len(group) == 1:
@@ -129,37 +153,63 @@ class Sharing:
         return found
 
     def mixtures(self) -> list[str]:
-        """Sentences for therapies that are given together, bring the same and differ in what it does."""
+        """Sentences for therapies that are given together, bring or act by the same and differ in what that does."""
         told = []
         for group in sorted(set(self.group.values())):
             given = [n for n in group if not is_traced(self.interventions[n]) and _on(self.interventions[n].strength)]
             for one, other in itertools.combinations(given, 2):
                 a, b = self.interventions[one], self.interventions[other]
-                differ = _differing(a, b) if type(a) is type(b) else []
+                differ = _differing(a, b, self._places(one)) if type(a) is type(b) else []
                 common = sorted(set(self.brought[one]) & set(self.brought[other]))
-                if differ and common:
+                verb, by = ("bring", common) if common else ("act by", self.through[one])
+                if differ and (common or other in self.alike[one]):
                     told.append(
-                        f"{one!r} and {other!r} are given together and bring the same ({', '.join(common)}), but "
+                        f"{one!r} and {other!r} are given together and {verb} the same ({', '.join(by)}), but "
                         f"differ in {', '.join(f'`{n}`' for n in differ)}: means of their numbers count. "
                         "Make them alike, or give one at a time."
                     )
         return told
+
+    def _places(self, name: str) -> tuple[str, ...]:
+        """Numbers of ``name`` that say where or how much is given; not the site of cells that wait and leave later."""
+        one = self.interventions[name]
+        waits = any(s.kind == "compartment" for s in self.brought[name].values()) and not hasattr(one, "route")
+        return tuple(n for n in _PLACES if n != "site" or not waits)
 
 
 def _on(strength: Any) -> bool:
     return bool(np.any(np.asarray(strength) > 0))
 
 
-def _differing(one: Any, other: Any) -> list[str]:
-    """Names of numbers of two therapies of a kind that differ, but for doses and places."""
-    found = []
-    for name in parameters(type(one)):
-        if name in _PLACES:
-            continue
-        a, b = getattr(one, name), getattr(other, name)
-        if (a is None) != (b is None) or (a is not None and not np.array_equal(np.asarray(a), np.asarray(b))):
-            found.append(name)
+def _choices(one: Any) -> list[str]:
+    """Names of the choices of a therapy, but for those of a place."""
+    return [f.name for f in dataclasses.fields(one) if "choice" in f.metadata and f.name not in _PLACES]
+
+
+def _unspent(effects: Any, keys: set[str]) -> Any:
+    """``effects`` without the loss of ``keys``: at rest there is nothing of them to lose."""
+    return Part(effects.scale, {t: r for t, r in effects.add.items() if t not in _losses(keys)}, effects.hazard)
+
+
+def _losses(keys: set[str]) -> set[str]:
+    return {f"{k}.loss" for k in keys}
+
+
+def _differing(one: Any, other: Any, places: Sequence[str], path: str = "") -> list[str]:
+    """Names of numbers and choices of two therapies of a kind that differ, but for doses and ``places``."""
+    found = [path + name for name in _choices(one) if getattr(one, name) != getattr(other, name)]
+    for field in dataclasses.fields(one):
+        name, (a, b) = field.name, (getattr(one, field.name), getattr(other, field.name))
+        if "parameter" not in field.metadata:
+            if dataclasses.is_dataclass(a) and parameters(a):
+                found += _differing(a, b, places, f"{path}{name}.")
+        elif name not in places and _unlike(a, b):
+            found.append(path + name)
     return found
+
+
+def _unlike(a: Any, b: Any) -> bool:
+    return (a is None) != (b is None) or (a is not None and not np.array_equal(np.asarray(a), np.asarray(b)))
 
 
 def _mean(weights: Sequence[Any], *values: Any) -> Any:

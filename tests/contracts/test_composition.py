@@ -95,13 +95,13 @@ def test_names_do_not_matter(registry, compiled, full, clock, populated_registry
 
 def test_strength_interpolates_linearly(registry, clock, populated_registry):
     """Half strength states half of every effect: the mean of off and on, for each therapy alone, where nothing of what
-    it brings is there yet."""
+    it brings, or of the virus by way of which it acts, is there yet."""
     begun = {
         n: registry.system.brought[n].initial + 0 * u
         for n, u in populated_registry.items()
         if n in registry.system.brought
     }
-    begun = {**populated_registry, **begun}
+    begun = {**populated_registry, **begun, "tumour_infected": 0.0 * populated_registry["tumour_infected"]}
 
     @jax.jit
     def stated(strengths):

@@ -145,3 +145,62 @@ def test_two_drugs_of_one_action_multiply():
     clock = Clock(*(jnp.asarray(x, float) for x in (0.0, 0.0, 0.0, 1e-3)))
     tissue, _ = scenario.system.tissue(clock, {"u": jnp.ones(1), "level": jnp.asarray(1.0), "second": jnp.asarray(3.0)})
     assert float(tissue["growth"]) == pytest.approx(0.05 / 2 / 4)
+
+
+LATER = tme.Bolus(1e3, 1.0)
+#: therapies that act by way of species of the model, and what of these is there
+THROUGH: dict = {
+    "manganese": tme.OxygenGenerator(dose=LATER),
+    "catalase": tme.OxygenGenerator(dose=LATER, catalyst="catalase"),
+    "enzyme": tme.HyaluronidaseParticle(dose=LATER),
+    "carrier": tme.DrugCarrier(dose=LATER),
+    "cytotoxic": tme.DrugCarrier(dose=LATER, drug="cytotoxic"),
+    "cargo": tme.TgfBetaInhibitor(dose=LATER, carrier="nanoparticle"),
+    "virus": tme.OncolyticVirus(dose=LATER, antigen="delivered"),
+    "armour": tme.CellInfusion(dose=LATER, armour=tme.Secretes(chemokine=3.0)),
+}
+THERE = {"nanoparticle": 3.0, "nanoparticle_bound": 2.0, "payload": 50.0, "tumour_infected": 1e4, "car_t": 1e3}
+
+
+@pytest.fixture(scope="module")
+def tumour():
+    return tme.library.solid_tumour(tme.Grid.radial(800.0, 4), radius=400.0, milieu=["viral_infection"])
+
+
+def rates(model, plan, **strengths):
+    """Every source and loss rate at one instant, by name."""
+    scenario = tme.Scenario(model, plan, until=1.0)
+    for name, value in strengths.items():
+        scenario = scenario.replace(f"interventions.{name}.strength", value)
+    state = scenario.system.initial_state(jnp.float32)
+    state |= {n: jnp.full_like(state[n], value) for n, value in THERE.items()}
+    clock = Clock(*(jnp.asarray(x, jnp.float32) for x in (0.0, 0.0, 0.0, 1e-3)))
+    found = scenario.system.coefficients(clock, state)
+    parts = {"source": found.source, "loss": found.loss}
+    return {f"{n}.{c}": np.asarray(v) for c, terms in parts.items() for n, v in terms.items() if n in model.species}
+
+
+@pytest.mark.parametrize("kind", THROUGH)
+def test_what_acts_by_way_of_the_model_acts_once(tumour, kind):
+    """Two entries turned over twice the peroxide that is made, and twice the contact of a virus made rates negative."""
+    one, none = rates(tumour, {"a": THROUGH[kind]}), rates(tumour, {})
+    for name, value in rates(tumour, {"a": THROUGH[kind], "b": THROUGH[kind]}).items():
+        np.testing.assert_allclose(value, one[name], rtol=1e-5, err_msg=name)
+    for name, value in rates(tumour, {"a": THROUGH[kind]}, a=0.5).items():
+        np.testing.assert_allclose(value, one[name], rtol=1e-5, err_msg=name)
+    for name, value in rates(tumour, {"a": THROUGH[kind]}, a=0.0).items():
+        np.testing.assert_array_equal(value, none.get(name, 0.0 * value), err_msg=name)
+    assert any(not np.allclose(value, none.get(n, 0.0), rtol=1e-3) for n, value in one.items())
+
+
+def test_choices_and_parts_that_differ_are_told_of(tumour):
+    def told(one, other):
+        return mixtures(tme.Scenario(tumour, {"a": one, "b": other}, until=1.0))
+
+    armed = tme.CellInfusion(dose=LATER, armour=tme.Secretes(growth_factor=3.0), blood_volume=2e-3)
+    (text,) = told(THROUGH["armour"], armed)
+    assert "act by the same (car_t)" in text and "`armour.chemokine`, `armour.growth_factor`:" in text
+    assert told(THROUGH["carrier"], THROUGH["cytotoxic"]) == []  # two drugs
+    assert told(*(tme.OxygenGenerator(dose=LATER, site=[x], route="intratumoral") for x in (0.0, 90.0))) == []
+    (text,) = told(*(tme.CellScaffold(dose=LATER, site=[x]) for x in (0.0, 90.0)))  # whose cells go half and half
+    assert "`site`" in text

@@ -47,12 +47,14 @@ class Intervention(eqx.Module):
 
     ``requires`` names the processes of the model that must be there for the therapy to act on; ``reviews`` the
     strategies of :data:`tmepde.interventions.reviews.STRATEGIES` that the therapy covers; ``records`` names species it
-    brings that only record the tissue, rather than act.
+    brings that only record the tissue, rather than act; ``acts_through`` names species of the model that it doses and
+    by way of which it acts, once for all entries of its kind (:mod:`tmepde.sharing`).
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
     reviews: ClassVar[tuple[int, ...]] = ()
     records: ClassVar[tuple[str, ...]] = ()
+    acts_through: ClassVar[tuple[str, ...]] = ()
 
     strength: Any = param(
         "1", doc="0 is off, 1 is as prescribed", default=1.0, bounds=(0.0, 1.0), status="derived", kw_only=True

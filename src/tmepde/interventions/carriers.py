@@ -144,6 +144,7 @@ class DrugCarrier(Intervention):
     """
 
     reviews = (12, 17, 46)
+    acts_through = ("nanoparticle", "nanoparticle_bound", "payload")
 
     dose: Any = dose("nmol", doc="particles into plasma")
     drug: str = choice(

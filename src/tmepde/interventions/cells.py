@@ -41,11 +41,12 @@ class CellInfusion(Intervention):
 
     Of the cells infused into blood a fraction f survives the first day's trapping in lung, liver and spleen and goes on
     to expand (:class:`~tmepde.physiology.BloodKinetics`). 1e8 cells in 5 L give the 3900-fold expansion of Stein 2019
-    up to 36 cells/µL; in mice use ``blood_volume`` 2e-3 L. ``armour`` belongs to all CAR-T cells of the model, and that
-    of two infusions in one arm is counted twice: give such doses as one course.
+    up to 36 cells/µL; in mice use ``blood_volume`` 2e-3 L. ``armour`` belongs to all CAR-T cells of the model; of
+    two infusions in one arm whose armour differs the mean counts.
     """
 
     reviews = (21, 39, 44, 47)
+    acts_through = ("car_t",)
 
     dose: Any = dose("cells", doc="CAR-T cells")
     route: str = choice(*ROUTES, doc="into blood, or a depot in the tissue")

@@ -36,6 +36,7 @@ class OxygenGenerator(Intervention):
     """
 
     reviews = (1, 4, 16)
+    acts_through: ClassVar[tuple[str, ...]] = ("nanoparticle", "nanoparticle_bound")
 
     dose: Any = dose("nmol", doc="particles into plasma or tissue")
     route: str = choice(*ROUTES, doc="into plasma, or a depot in the tissue")

@@ -98,6 +98,7 @@ class HyaluronidaseParticle(Intervention):
     """
 
     reviews: ClassVar[tuple[int, ...]] = (18,)
+    acts_through: ClassVar[tuple[str, ...]] = ("nanoparticle", "nanoparticle_bound")
 
     dose: Any = dose("nmol", doc="particles into plasma or tissue")
     route: str = choice(*ROUTES, doc="into plasma, or a depot in the tissue")

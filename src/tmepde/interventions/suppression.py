@@ -34,6 +34,7 @@ class IdoInhibitor(Intervention):
 
     requires: ClassVar[tuple[str, ...]] = ("tryptophan_catabolism",)
     reviews: ClassVar[tuple[int, ...]] = (10,)
+    acts_through: ClassVar[tuple[str, ...]] = ("payload",)
 
     dose: Any = dose("nmol", doc="drug into plasma, 100 mg is 2.3e5 nmol; or particles that carry it")
     carrier: str = choice(*CARRIERS, doc="dissolved, or the cargo of the model's nanoparticle")
@@ -75,6 +76,7 @@ class AdenosineBlockade(Intervention):
 
     requires: ClassVar[tuple[str, ...]] = ("adenosine_kinetics",)
     reviews: ClassVar[tuple[int, ...]] = (11,)
+    acts_through: ClassVar[tuple[str, ...]] = ("payload",)
 
     dose: Any = dose("nmol", doc="drug into plasma, or particles that carry it")
     carrier: str = choice(*CARRIERS, doc="dissolved, or the cargo of the model's nanoparticle")
@@ -164,6 +166,7 @@ class TgfBetaInhibitor(Intervention):
     """
 
     reviews: ClassVar[tuple[int, ...]] = (12,)
+    acts_through: ClassVar[tuple[str, ...]] = ("payload",)
 
     dose: Any = dose("nmol", doc="drug into plasma, or particles that carry it")
     carrier: str = choice(*CARRIERS, doc="dissolved, or the cargo of the model's nanoparticle")

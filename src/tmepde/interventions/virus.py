@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from tmepde.interventions.base import Effects, Intervention, choice, dose
 from tmepde.interventions.delivery import deposit, depth_parameter, site_parameter, width_parameter
 from tmepde.parameter import param
@@ -21,6 +23,7 @@ class OncolyticVirus(Intervention):
 
     requires = ("viral_infection",)
     reviews = (38,)
+    acts_through = ("tumour_infected",)
 
     dose: Any = dose("1", doc="infectious virus particles into the tissue")
     antigen: str = choice("native", "delivered", doc="infected cells show the antigen they had, or all show one")
@@ -42,6 +45,6 @@ class OncolyticVirus(Intervention):
             native = antigen_positive(state)
             shown = state["tumour"] + state["tumour_infected"] - native
             more = shown / (self.contact_half + native + shown)
-            add["delivered_antigen"] = 1.0
+            add["delivered_antigen"] = jnp.where(state["tumour_infected"] > 0, 1.0, 0.0)
             add["antigen_contact"] = more * (1.0 - saturation(native, self.contact_half))
         return Effects(add=add)
