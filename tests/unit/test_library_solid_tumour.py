@@ -211,3 +211,18 @@ def test_starting_fields_on_a_box_hold_what_is_made(holes):
         np.moveaxis(rest, axis, 0)[1:] -= flow
     assert np.max(np.abs(rest[inside])) < 1e-4
     assert k * np.sum(found[inside]) == pytest.approx(np.sum(source[inside]), rel=1e-5)
+
+
+def test_cytokines_of_an_optional_milieu_begin_in_balance():
+    """What cells make of CCL2, CCL5, IL-1 and IL-6 without therapy decays as fast: dc/dt = 0 in every cell."""
+    from tmepde.steppers import SemiDiscrete
+
+    model = library.solid_tumour(Grid.radial(800.0, 20), radius=300.0, milieu="immunity")
+    problem = SemiDiscrete(System(model, {}))
+    state = System(model, {}).initial_state(jnp.float64)
+    found = problem.evaluate(_clock(), state)
+    for name in ("ccl2", "ccl5", "il1", "il6"):
+        turnover = np.asarray(model.processes[f"{name}_kinetics"].decay * state[name])
+        assert np.max(turnover) > 0.0, name
+        np.testing.assert_allclose(found.tendency[name] / np.max(turnover), 0.0, atol=1e-5, err_msg=name)
+    assert not np.any(state["il12"])  # blood takes it up too

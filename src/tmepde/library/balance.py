@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 from scipy.fft import dctn, idctn
 from scipy.sparse import coo_matrix, diags_array
 from scipy.sparse.linalg import LinearOperator, cg
 
 from tmepde.grid import Grid
+from tmepde.model import Model
+from tmepde.physiology.rates import secretion
+from tmepde.physiology.soluble import Soluble
 
 #: pO₂ taken for the hypoxia of the start: 4.5 mmHg deep inside, 36 at the margin, over 160 µm (handbook 2.9)
 _CORE, _RISE, _REACH = 4.5, 31.5, 160.0
@@ -45,6 +49,23 @@ def balance(grid: Grid, diffusivity: float, decay: float, source: Any) -> Any:
     scaling = diags_array(1.0 / diagonal) if box is None else _preconditioner(box, inside, volumes)
     found, _ = cg(diags_array(diagonal) - links, right, rtol=1e-6, maxiter=2000, M=scaling)
     return np.maximum(found, 0.0).reshape(grid.shape)
+
+
+def settled(model: Model) -> Model:
+    """``model`` with the cytokines that its cells make at the start (CCL2, CCL5, IL-1, IL-6) in balance with decay.
+
+    Left at 0 are those that blood or cells take up as well.
+    """
+    species = dict(model.species)
+    for _, one in sorted(model.processes.items()):
+        if not isinstance(one, Soluble) or type(one).cleared is not Soluble.cleared or f"{one.name}_plasma" in species:
+            continue
+        state = {n: np.broadcast_to(s.initial, model.grid.shape) for n, s in species.items() if s.kind != "compartment"}
+        source = np.asarray(secretion(1.0, one.made(state, model.base), model.base["interstitium"]), float)
+        if np.any(source > 0.0):
+            start = balance(model.grid, float(one.diffusivity), float(one.decay), source)
+            species[one.name] = eqx.tree_at(lambda s: s.initial, species[one.name], start)
+    return Model(model.grid, species, model.processes, model.tissue)
 
 
 def _box_solver(grid: Grid, diffusivity: float, decay: float) -> Callable[[Any], Any] | None:

@@ -28,7 +28,7 @@ import numpy as np
 
 from tmepde.coefficients import unknown
 from tmepde.grid import Grid
-from tmepde.library.balance import balance, expected_oxygen
+from tmepde.library.balance import balance, expected_oxygen, settled
 from tmepde.library.presets import chosen_presets
 from tmepde.library.tissue import base_quantities, capsule_ring, layered
 from tmepde.model import Model
@@ -119,9 +119,8 @@ class SolidTumour(eqx.Module):
         initial = self._initial(region, processes)
         initial |= {"collagen": collagen, "hyaluronan": hyaluronan}
         motility = self.tumour_motility * (1.0 if region.motility is None else region.motility)
-        return Model(
-            region.grid, self._species(initial, motility), processes, self._tissue(region, collagen, hyaluronan, ring)
-        )
+        tissue = self._tissue(region, collagen, hyaluronan, ring)
+        return settled(Model(region.grid, self._species(initial, motility), processes, tissue))
 
     def _tissue(self, region: Region, collagen: Any, hyaluronan: Any, ring: Any) -> dict[str, Any]:
         dense = max(float(self.collagen_capsule + self.hyaluronan_capsule), 1e-6)
