@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -31,12 +32,16 @@ __all__ = [
     "State",
     "as_number",
     "cast",
+    "entries",
     "freeze",
+    "given",
     "is_traced",
     "number",
     "parted",
     "shapes",
     "stacked",
+    "whole",
+    "word",
 ]
 
 
@@ -52,7 +57,9 @@ def as_number(value: Any, unit: str = "") -> Any:
         return value
     if hasattr(value, "magnitude") and hasattr(value, "dimensionality"):
         value = _magnitude(value, unit)
-    if not isinstance(value, int | float | np.ndarray | np.generic | list | tuple):
+    if _of_another_library(value):
+        value = np.asarray(value)
+    if not isinstance(value, int | float | np.ndarray | np.generic | list | tuple) or _masked(value):
         return value
     if isinstance(value, list | tuple) and is_traced(value):
         return jnp.asarray(value)
@@ -65,6 +72,20 @@ def as_number(value: Any, unit: str = "") -> Any:
     array = np.array(array, dtype=np.float64)
     array.setflags(write=False)
     return array
+
+
+def _of_another_library(value: Any) -> bool:
+    """Whether ``value`` is an array of xarray, pandas or the like, which is a number to us as a numpy array."""
+    return (
+        hasattr(value, "__array__")
+        and hasattr(value, "dtype")
+        and not isinstance(value, np.ndarray | np.generic | type)
+    )
+
+
+def _masked(value: Any) -> bool:
+    """Whether entries of ``value`` are masked: what lies beneath is no number."""
+    return isinstance(value, np.ma.MaskedArray) and bool(np.ma.getmaskarray(value).any())
 
 
 def _magnitude(quantity: Any, unit: str) -> Any:
@@ -93,23 +114,38 @@ def not_a_number(value: Any) -> str | None:
         return f"must be a number, but the quantity {value} cannot be read here. Write .to(UNIT).magnitude"
     if isinstance(value, complex | np.complexfloating):
         return f"must be real, but {value} was given. Give its real part"
-    if isinstance(value, np.ndarray | list | tuple):
+    if isinstance(value, datetime.timedelta | np.timedelta64):
+        return f"must be a number, but the time span {value} was given. Write it in hours"
+    if _masked(value):
+        count = int(np.ma.getmaskarray(value).sum())
+        return f"must be a number everywhere, but {count} entries are masked. Fill them, as with .filled(0.0)"
+    if isinstance(value, np.ndarray | np.generic | list | tuple):
         try:
             kind = np.asarray(value).dtype
         except ValueError:
             return "must be an array, but lists of unequal lengths were given. Make them equally long"
         if kind.kind not in "iufb":
             return f"must hold numbers, but has the dtype {kind}. Convert it with .astype(float)"
-    return None
+        return None
+    return None if isinstance(value, int | float) else f"must be a number, but {kind_of(value)} was given. Write one"
 
 
-def number(name: str, value: Any, unit: str = "", *, low: float | None = None, above: float | None = None) -> Any:
+def number(
+    name: str,
+    value: Any,
+    unit: str = "",
+    *,
+    low: float | None = None,
+    above: float | None = None,
+    single: bool = False,
+) -> Any:
     """:func:`as_number` of an argument that must be a finite number or array of them.
 
     Args:
         name: of the argument, for the message.
         unit: into which pint quantities are converted, and which the message names.
         low, above: inclusive and exclusive lower bound. Traced values are not looked at.
+        single: whether it must be one number.
 
     Raises:
         ValueError: "`name` must …, but … was given. <What to do>."
@@ -123,6 +159,10 @@ def number(name: str, value: Any, unit: str = "", *, low: float | None = None, a
             raise ValueError(f"`{name}` must be a number, but {type(value).__name__} was given. Write one.")
         return array
     in_unit = f" (in {unit})" if unit not in ("", "1") else ""
+    if single and array.shape != ():
+        raise ValueError(
+            f"`{name}` must be one number{in_unit}, but an array of shape {array.shape} was given. Write one."
+        )
     if not np.all(np.isfinite(array)):
         raise ValueError(f"`{name}` must be finite{in_unit}, but {_short(value)} was given. Write a number.")
     words = ""
@@ -133,6 +173,53 @@ def number(name: str, value: Any, unit: str = "", *, low: float | None = None, a
     if words:
         raise ValueError(f"`{name}` must be {words}{in_unit}, but {_short(value)} was given. Change it.")
     return array
+
+
+def whole(name: str, value: Any, least: int = 1, remedy: str = "Write a number.") -> int:
+    """An argument that must be a whole number of at least ``least``.
+
+    Raises:
+        ValueError: for anything else, with ``remedy``.
+    """
+    known = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool | np.timedelta64)
+    if not known or not abs(value) < 2**62 or int(value) != value or value < least:
+        raise ValueError(f"`{name}` must be a whole number of at least {least}, but {given(value)} was given. {remedy}")
+    return int(value)
+
+
+def entries(name: str, value: Any, what: str) -> tuple[Any, ...]:
+    """The entries of an argument that must be a list of ``what``.
+
+    Raises:
+        ValueError: for text, mappings, and what has no entries.
+    """
+    listed = hasattr(value, "__iter__") and not isinstance(value, str | bytes | Mapping) and not isinstance(value, type)
+    if not listed or getattr(value, "ndim", 1) == 0:
+        raise ValueError(f"`{name}` must be a list of {what}, but {given(value)} was given. Write [ ] around it.")
+    return tuple(value)
+
+
+def word(name: str, value: Any, known: Collection[str] = (), remedy: str = "") -> str:
+    """An argument that must be text, one of ``known`` if there are any.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if isinstance(value, str) and (not known or value in known):
+        return value
+    wanted = f"one of {', '.join(map(repr, known))}" if known else "text"
+    raise ValueError(f"`{name}` must be {wanted}, but {given(value)} was given. {remedy or 'Write it in quotes.'}")
+
+
+def given(value: Any) -> str:
+    """How a message names what was given: numbers and texts as they are, the rest by its type."""
+    plain = isinstance(value, str | bytes | bool | int | float | complex | list | tuple | dict | np.generic)
+    return "None" if value is None else _short(repr(value)) if plain else kind_of(value)
+
+
+def kind_of(value: Any) -> str:
+    """The type of a value, or what a class is called."""
+    return f"the class {value.__name__} itself" if isinstance(value, type) else type(value).__name__
 
 
 def concrete(name: str, *values: Any) -> None:

@@ -23,8 +23,22 @@ from jax.sharding import Mesh, PartitionSpec
 
 from tmepde._cache import cores, keep_programs
 from tmepde._results import Status
-from tmepde._types import Frame, cast, cast_each, parted, shapes, stacked
+from tmepde._types import (
+    Frame,
+    as_number,
+    cast,
+    cast_each,
+    entries,
+    given,
+    not_a_number,
+    parted,
+    shapes,
+    stacked,
+    whole,
+    word,
+)
 from tmepde.diagnosis import explain, standing
+from tmepde.elliptic import METHODS
 from tmepde.layout import members_mesh, platform, to_host
 from tmepde.runner import DTYPES as _DTYPES
 from tmepde.runner import Runner as _Runner
@@ -87,9 +101,15 @@ def simulate_batch(
     control = StepControl() if control is None else control
     times = save_times(members[0], save)
     _check(members[0], fields, precision, control, "reverse", None)
-    for name, number in (("block", block), ("threads", threads)):
-        if number is not None and not number >= 1:
-            raise ValueError(f"`{name}` must be at least 1, but {number} was given. Leave it out to have it chosen.")
+    word("solver", solver, METHODS, "Leave it out.")
+    chosen = "Leave it out to have it chosen."
+    block = None if block is None else whole("block", block, remedy=chosen)
+    threads = None if threads is None else whole("threads", threads, remedy=chosen)
+    if progress is not None and (not callable(progress) or isinstance(progress, type)):
+        raise ValueError(f"`progress` must be a function of (done, members), but {given(progress)} was given.")
+    for i, other in enumerate(beside := entries("beside", beside, "scenarios")):
+        if not isinstance(other, Scenario):
+            raise ValueError(f"`beside[{i}]` must be a tmepde.Scenario, but {given(other)} was given.")
     for told in sorted({text for one in members for text in reservations(one)}):
         warnings.warn(told, stacklevel=2)
     bad = [f"member {i}: {text}" for i, m in enumerate(members) for text in initial_problems(m)]
@@ -135,17 +155,18 @@ def simulate_batch(
 
 def _members(scenarios: Scenario | Sequence[Scenario], values: Mapping[str, Any] | None) -> list[Scenario]:
     if not isinstance(scenarios, Scenario):
-        if values:
+        if values is not None and (not isinstance(values, Mapping) or values):
             raise ValueError("`values` must vary a single scenario, but a sequence was given. Leave one of them out.")
-        members = list(scenarios)
+        members = list(entries("scenarios", scenarios, "scenarios"))
         if not members:
             raise ValueError("`scenarios` must hold at least one scenario, but it is empty.")
         for i, one in enumerate(members):
             if not isinstance(one, Scenario):
-                given = type(one).__name__
-                raise ValueError(f"`scenarios[{i}]` must be a tmepde.Scenario, but {given} was given.")
+                raise ValueError(f"`scenarios[{i}]` must be a tmepde.Scenario, but {given(one)} was given.")
         return members
-    arrays = {path: np.asarray(v) for path, v in (values or {}).items()}
+    if values is not None and not isinstance(values, Mapping):
+        raise ValueError(f"`values` must be a mapping of paths, but {given(values)} was given. Write {{PATH: [ … ]}}.")
+    arrays = {path: _column(path, v) for path, v in (values or {}).items()}
     lengths = {path: a.shape[0] if a.ndim else 0 for path, a in arrays.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         raise ValueError(f"`values` must give every path one value per member, but their lengths are {lengths}.")
@@ -156,6 +177,15 @@ def _members(scenarios: Scenario | Sequence[Scenario], values: Mapping[str, Any]
             one = one.replace(path, array[i])
         members.append(one)
     return members
+
+
+def _column(path: str, values: Any) -> np.ndarray:
+    """What a path is in each member."""
+    made = as_number(values)
+    problem = "must be numbers, but None was given. Write a list" if made is None else not_a_number(made)
+    if problem:
+        raise ValueError(f"`values[{path!r}]` {problem}.")
+    return np.asarray(made)
 
 
 def _shared_stepper(

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from tmepde._types import as_number, not_a_number, number
+
 
 def cut(shape: tuple[int, ...], level: Any, smallest: float) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
     """Volume fractions (1 in cells left out), face apertures per axis, and which cells are kept.
@@ -26,9 +28,12 @@ def cut(shape: tuple[int, ...], level: Any, smallest: float) -> tuple[np.ndarray
         level: φ on the nodes, shape ``(n_k + 1, …)``.
         smallest: cells with a smaller fraction are left out and their faces closed.
     """
-    if not 0 <= smallest < 1:
+    if not 0 <= number("smallest", smallest, single=True) < 1:
         raise ValueError(f"Argument `smallest` must lie in [0, 1), but {smallest!r} was given.")
-    values = np.asarray(level, np.float64)
+    values = as_number(level)
+    if problem := not_a_number(values):
+        raise ValueError(f"Argument `level` {problem}.")
+    values = np.asarray(values, np.float64)
     nodes = tuple(n + 1 for n in shape)
     if values.shape != nodes:
         raise ValueError(

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._heap import suit_heaps
-from tmepde._types import Field, Whole, number
+from tmepde._types import Field, Whole, entries, given, number, word
 from tmepde.cut_cells import cut
 
 #: metric exponents of the axes; Cartesian axes have 0
@@ -38,9 +38,9 @@ MOST_CELLS = 2**30
 def _counts(cells: Sequence[Any]) -> tuple[int, ...]:
     """Numbers of cells per axis, checked before anything of that size is made."""
     for n in cells:
-        whole = isinstance(n, int | float | np.number) and not isinstance(n, bool) and np.isfinite(n)
-        if not whole or int(n) != n or n < 1:
-            raise ValueError(f"`cells` must be whole numbers of at least 1, but {n!r} was given. Write a number.")
+        known = isinstance(n, int | float | np.number) and not isinstance(n, bool | np.timedelta64 | complex)
+        if not known or not abs(n) < 2**62 or int(n) != n or n < 1:
+            raise ValueError(f"`cells` must be whole numbers of at least 1, but {given(n)} was given. Write a number.")
     counts = tuple(int(n) for n in cells)
     total = float(np.prod([float(n) for n in counts]))
     if total > MOST_CELLS:
@@ -71,7 +71,27 @@ def _widths(value: Any) -> Any:
 
 
 def _mask(value: Any) -> Any:
-    return value if value is None or isinstance(value, jax.Array | jax.ShapeDtypeStruct) else np.asarray(value)
+    if value is None or isinstance(value, jax.Array | jax.ShapeDtypeStruct):
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            "`mask` must be a boolean array, but lists of unequal lengths were given. Make them equally long."
+        ) from None
+
+
+def _flags(periodic: Any, axes: int) -> tuple[bool, ...]:
+    """Whether each axis is periodic."""
+    if isinstance(periodic, bool | np.bool_):
+        return (bool(periodic),) * axes
+    flags = entries("periodic", periodic, "True or False, one per axis")
+    for one in flags:
+        if not isinstance(one, bool | int | np.bool_ | np.integer) or one not in (0, 1):
+            raise ValueError(f"`periodic` must be True or False, but {given(one)} was given. Write one per axis.")
+    if len(flags) != axes:
+        raise ValueError(f"`periodic` must have {axes} entries, one per axis, but has {len(flags)}.")
+    return tuple(bool(one) for one in flags)
 
 
 def _aspect(widths: tuple[Any, ...]) -> tuple[int, ...]:
@@ -131,25 +151,22 @@ class Grid(Whole):
         fractions: Any = None,
         apertures: Sequence[Any] | None = None,
     ):
-        if symmetry not in _METRIC:
-            raise ValueError(f"Argument `symmetry` must be one of {sorted(_METRIC)}, but {symmetry!r} was given.")
-        self.widths = tuple(_widths(w) for w in widths)
+        word("symmetry", symmetry, sorted(_METRIC), "Choose one of these.")
+        self.widths = tuple(_widths(w) for w in entries("widths", widths, "cell widths, one list per axis"))
         self.shape = tuple(int(w.shape[0]) for w in self.widths)
         if len(self.shape) not in _NAMES:
-            raise ValueError(f"A grid must have 1, 2 or 3 axes, but {len(self.shape)} were given.")
+            raise ValueError(f"`widths` must be of 1, 2 or 3 axes, but has {len(self.shape)} entries, one per axis.")
         if symmetry == "axisymmetric" and len(self.shape) != 2:
             raise ValueError(f"Symmetry {symmetry!r} needs two axes (z, r), but {len(self.shape)} axes were given.")
         if symmetry in ("cylinder", "sphere") and len(self.shape) != 1:
             raise ValueError(f"Symmetry {symmetry!r} needs one axis r, but {len(self.shape)} axes were given.")
-        starts = (0.0,) * len(self.shape) if origin is None else tuple(origin)
+        starts = (0.0,) * len(self.shape) if origin is None else entries("origin", origin, "places, one per axis")
         if len(starts) != len(self.shape):
             raise ValueError(f"`origin` must have {len(self.shape)} entries, one per axis, but has {len(starts)}.")
-        self.origin = tuple(number("origin", o, "um") for o in starts)
+        self.origin = tuple(number("origin", o, "um", single=True) for o in starts)
         if symmetry != "slab":
             number("origin", self.origin[-1], "um", low=0.0)  # a radius
-        flags = (periodic,) * len(self.shape) if isinstance(periodic, bool) else tuple(bool(p) for p in periodic)
-        if len(flags) != len(self.shape):
-            raise ValueError(f"`periodic` must have {len(self.shape)} entries, one per axis, but has {len(flags)}.")
+        flags = _flags(periodic, len(self.shape))
         if symmetry != "slab" and flags[-1]:
             raise ValueError("A radial axis cannot be periodic. Drop `periodic` or use symmetry='slab'.")
         self.periodic, self.symmetry = flags, symmetry
@@ -174,10 +191,14 @@ class Grid(Whole):
     @classmethod
     def box(cls, extent: Sequence[Any], cells: Sequence[int], **options: Any) -> Grid:
         """Equal cells: ``extent`` in µm and ``cells`` per axis, in array order (z, y, x)."""
+        extent, cells = (
+            entries("extent", extent, "lengths, one per axis"),
+            entries("cells", cells, "numbers, one per axis"),
+        )
         if len(extent) != len(cells):
             raise ValueError(f"`extent` has {len(extent)} entries but `cells` has {len(cells)}; they must agree.")
         counts = _counts(cells)
-        lengths = [number("extent", length, "um", above=0.0) for length in extent]
+        lengths = [number("extent", length, "um", above=0.0, single=True) for length in extent]
         widths = []
         for length, n in zip(lengths, counts, strict=True):
             xp = jnp if isinstance(length, jax.Array) else np
@@ -203,7 +224,8 @@ class Grid(Whole):
     def radial(cls, radius: Any, cells: int, symmetry: str = "sphere", inner: Any = 0.0) -> Grid:
         """One axis r from ``inner`` to ``radius`` µm with the symmetry of a sphere, a cylinder or a slab."""
         (count,) = _counts((cells,))
-        outer, start = number("radius", radius, "um", above=0.0), number("inner", inner, "um", low=0.0)
+        outer = number("radius", radius, "um", above=0.0, single=True)
+        start = number("inner", inner, "um", low=0.0, single=True)
         _ordered(start, outer)
         width = (outer - start) / count
         xp = jnp if isinstance(width, jax.Array) else np
@@ -215,12 +237,14 @@ class Grid(Whole):
 
         A body of revolution; z may be periodic (``periodic=(True, False)``).
         """
+        cells = entries("cells", cells, "two numbers (n_z, n_r)")
         if len(cells) != 2:
             raise ValueError(f"`cells` must have two entries (n_z, n_r), but {tuple(cells)!r} was given.")
-        outer, start = number("radius", radius, "um", above=0.0), number("inner", inner, "um", low=0.0)
+        outer = number("radius", radius, "um", above=0.0, single=True)
+        start = number("inner", inner, "um", low=0.0, single=True)
         _ordered(start, outer)
         span = outer - start
-        boxed = cls.box((height, span), cells)
+        boxed = cls.box((number("height", height, "um", above=0.0, single=True), span), cells)
         return cls(boxed.widths, origin=(0.0, start), symmetry="axisymmetric", **options)
 
     def with_level_set(self, level: Any, smallest: float = 1e-3) -> Grid:

@@ -212,14 +212,19 @@ def _devices(devices: int | str | Sequence[Any]) -> list[Any]:
     settings: Any = jax.config
     default = settings.jax_default_device
     there = jax.devices(getattr(default, "platform", default)) if default is not None else jax.devices()
-    if devices == "all":
+    if isinstance(devices, str) and devices == "all":
         return list(there)
     if isinstance(devices, str):
         raise ValueError(f"`devices` must be a number, 'all' or a list of devices, but {devices!r} was given.")
-    if not isinstance(devices, int):
-        if len(devices) == 0 or len(set(devices)) != len(devices):
-            raise ValueError(f"`devices` must name each device once, but {list(devices)} was given.")
-        return list(devices)
+    if isinstance(devices, bool) or not isinstance(devices, int | np.integer):
+        listed = [] if isinstance(devices, bool) or not hasattr(devices, "__iter__") else list(devices)
+        if not listed or not all(isinstance(one, jax.Device) for one in listed):
+            raise ValueError(
+                f"`devices` must be a number, 'all' or a list of devices, but {type(devices).__name__} was given."
+            )
+        if len(set(listed)) != len(listed):
+            raise ValueError(f"`devices` must name each device once, but {listed} was given.")
+        return listed
     if not 1 <= devices <= len(there):
         raise ValueError(
             f"`devices` must be between 1 and {len(there)}, the devices that JAX finds, but {devices} was given. A "

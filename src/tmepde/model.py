@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import State, Whole
+from tmepde._types import State, Whole, as_number, entries, given, not_a_number
 from tmepde.admissible import by_name, check_moving, check_required, check_species, check_tissue, dose_problems, type_of
 from tmepde.boundary import Sides, sides
 from tmepde.coefficients import (
@@ -32,6 +32,15 @@ from tmepde.parameter import out_of_bounds
 from tmepde.process import Process
 from tmepde.sharing import Sharing
 from tmepde.species import KINDS, Species
+
+
+def _quantity(name: str, value: Any) -> np.ndarray:
+    """The base value of a tissue quantity."""
+    made = as_number(value)
+    problem = "must be a number, but None was given. Write one" if made is None else not_a_number(made)
+    if problem and not isinstance(made, bool | np.bool_):  # a mask, as a number
+        raise ValueError(f"`tissue.{name}` {problem}.")
+    return np.asarray(made, float)
 
 
 class Model(Whole):
@@ -60,9 +69,14 @@ class Model(Whole):
         self.grid = grid
         self.species = by_name("species", species, Species)
         if not isinstance(processes, Mapping):
-            processes = {f"process_{i}": p for i, p in enumerate(processes)}
+            listed = entries("processes", processes, "processes, or a mapping of names")
+            processes = {f"process_{i}": p for i, p in enumerate(listed)}
         self.processes = by_name("processes", processes, Process)
-        self.tissue = {k: v if isinstance(v, jax.Array) else np.asarray(v, float) for k, v in (tissue or {}).items()}
+        if tissue is not None and not isinstance(tissue, Mapping):
+            raise ValueError(
+                f'`tissue` must be a mapping of names, but {given(tissue)} was given. Write {{"name": numbers}}.'
+            )
+        self.tissue = {k: v if isinstance(v, jax.Array) else _quantity(k, v) for k, v in (tissue or {}).items()}
         for name, value in self.tissue.items():
             check_tissue(name, value, grid)
         for name in sorted(self.processes):

@@ -9,7 +9,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from tmepde._types import as_number, is_traced, not_a_number
+from tmepde._types import as_number, given, is_traced, not_a_number, word
 
 #: how far a value can be trusted
 STATUSES = ("seen", "from memory", "derived", "assumed")
@@ -65,8 +65,11 @@ def param(
         ref: the paper, file or derivation the default comes from.
         status: ``"seen"`` in the named source, ``"from memory"``, ``"derived"`` or ``"assumed"``.
     """
-    if status not in STATUSES:
-        raise ValueError(f"Argument `status` must be one of {STATUSES}, but {status!r} was given.")
+    word("status", status, STATUSES, "Choose one of these.")
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+        raise ValueError(
+            f"Argument `bounds` must be (low, high), but {given(bounds)} was given. Write None where open."
+        )
     if None not in bounds and bounds[0] > bounds[1]:  # type: ignore[operator]
         raise ValueError(f"Argument `bounds` must be (low, high), but {bounds!r} was given. Exchange them.")
     metadata = {"parameter": dict(unit=unit, doc=doc, bounds=bounds, ref=ref, status=status)}

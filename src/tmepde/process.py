@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 
 
 class Process(eqx.Module):
@@ -106,11 +107,17 @@ def process(function: Callable[..., dict[str, Any]], **numbers: Any) -> Function
 
     What a ``functools.partial`` holds is a part of the program; two of the same function and values are one program.
     """
-    from tmepde._types import as_number, not_a_number
+    from tmepde._types import as_number, given, not_a_number
 
+    if not callable(function) or isinstance(function, type):
+        raise ValueError(
+            f"`function` must be a function of (clock, state, tissue, …), but {given(function)} was given. Define one."
+        )
     made = {k: as_number(v) for k, v in numbers.items()}
     for name, value in made.items():
-        problem = not_a_number(value)
+        # a table or a module of numbers is taken as well
+        parts = [value] if isinstance(value, list | tuple) else jax.tree.leaves(value)
+        problem = next((told for one in parts if (told := not_a_number(one))), None)
         if problem:
             raise ValueError(f"`{name}` {problem}.")
     return FunctionProcess(made, comparable(function))

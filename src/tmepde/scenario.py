@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax.tree_util as jtu
 import numpy as np
 
-from tmepde._types import as_number, is_traced, not_a_number, number
+from tmepde._types import as_number, entries, given, is_traced, kind_of, not_a_number, number, word
 from tmepde.coefficients import unknown
 from tmepde.model import Model, System
 from tmepde.operators.anisotropy import is_tensor, reduced
@@ -67,7 +67,7 @@ class Scenario(eqx.Module):
     def at(self, path: str) -> Any:
         """The value behind a dotted path such as ``"interventions.car_t.dose.amount"``."""
         here: Any = self
-        for key in path.split("."):
+        for key in word("path", path).split("."):
             here = _child(here, key, path)
         return here
 
@@ -79,10 +79,13 @@ class Scenario(eqx.Module):
         old = self.at(path)
         new = as_number(value)
         problem = not_a_number(new)
+        above, _, name = path.rpartition(".")
+        holder = self.at(above) if above else self
+        if problem is None and new is None and isinstance(old, np.ndarray) and not _optional(holder, name):
+            problem = "must be a number, but None was given. Write one"
         if problem:
             raise ValueError(f"`{path}` {problem}.")
-        above, _, name = path.rpartition(".")
-        declared = parameters(type(self.at(above))) if above and dataclasses.is_dataclass(self.at(above)) else {}
+        declared = parameters(type(holder)) if above and dataclasses.is_dataclass(holder) else {}
         if (
             name in declared
             and isinstance(new, np.ndarray)
@@ -101,9 +104,11 @@ class Scenario(eqx.Module):
         Raises:
             KeyError: for an intervention that is not there.
         """
-        wanted, scenario = set(active), self
-        for one in sorted(wanted - set(self.interventions)):
-            raise KeyError(unknown("intervention", one, self.interventions))
+        names, scenario = entries("active", active, "names of interventions"), self
+        for one in names:
+            if word("active", one) not in self.interventions:
+                raise KeyError(unknown("intervention", one, self.interventions))
+        wanted = set(names)
         for one in self.interventions:
             if one not in wanted:
                 scenario = scenario.replace(f"interventions.{one}.strength", 0.0)
@@ -118,6 +123,13 @@ class Scenario(eqx.Module):
             doses = sum(s.at.shape[0] for s in schedules(one))
             lines.insert(-1, f"├─ {name}: {type(one).__name__}, {doses} dose(s), brings {brings}")
         return "\n".join(lines)
+
+
+def _optional(holder: Any, name: str) -> bool:
+    """Whether a field of ``holder`` may be left out."""
+    return dataclasses.is_dataclass(holder) and any(
+        one.name == name and one.default is None for one in dataclasses.fields(holder)
+    )
 
 
 def mixtures(scenario: Scenario) -> list[str]:
@@ -190,6 +202,13 @@ def _therapies(given: Any) -> dict[str, Any]:
         if not (hasattr(one, "effects") and hasattr(one, "requires")) or isinstance(one, type):
             kind = f"the class {one.__name__} itself" if isinstance(one, type) else type(one).__name__
             raise ValueError(f"`interventions.{name}` must be a tmepde.Intervention, but {kind} was given.")
+        for field in dataclasses.fields(one) if dataclasses.is_dataclass(one) else ():
+            part, value = field.default_factory, getattr(one, field.name)
+            if isinstance(part, type) and issubclass(part, eqx.Module) and not isinstance(value, part):
+                raise ValueError(
+                    f"`interventions.{name}.{field.name}` must be a {part.__name__}, but {kind_of(value)} was given. "
+                    f"Write {part.__name__}(…)."
+                )
     return dict(given)
 
 
@@ -271,9 +290,16 @@ def check_save(scenario: Any, save: Any) -> None:
 
 
 def check_fields(fields: Any) -> None:
-    """Refuse a single text where names are meant: its letters would be taken for names."""
+    """Refuse a single text where names are meant: its letters would be taken for names; what can be gone through once
+    only would be empty afterwards."""
+    if fields is None:
+        return
     if isinstance(fields, str):
         raise ValueError(f"`fields` must be a list of species, but the text {fields!r} was given. Write [{fields!r}].")
+    if not isinstance(fields, Collection) or getattr(fields, "ndim", 1) != 1:
+        raise ValueError(f"`fields` must be a list of species, but {given(fields)} was given. Write ['NAME', …].")
+    for one in fields:
+        word("fields", one, remedy="Write the names of species.")
 
 
 def _bytes(scenario: Scenario) -> float:

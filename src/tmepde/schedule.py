@@ -17,7 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import concrete, number
+from tmepde._types import concrete, given, number
+
+#: doses of one course
+MOST_DOSES = 1_000_000
 
 
 class Clock(eqx.Module):
@@ -138,10 +141,16 @@ def Continuous(rate: Any, start: Any, stop: Any) -> Schedule:  # noqa: N802
 
 def Course(start: Any, every: Any, doses: int, amount: Any, over: Any = 1.0 / 60.0) -> Schedule:  # noqa: N802
     """``doses`` equal doses of ``amount``, one ``every`` so many hours from ``start``."""
-    if isinstance(doses, bool) or not isinstance(doses, int | np.integer) or doses < 1:
-        raise ValueError(f"`doses` must be a whole number of at least 1, but {doses!r} was given. Write how many.")
+    known = isinstance(doses, int | np.integer) and not isinstance(doses, bool | np.timedelta64)
+    if not known or not 1 <= doses <= MOST_DOSES:
+        raise ValueError(
+            f"`doses` must be a whole number from 1 to {MOST_DOSES}, but {given(doses)} was given. Write how many."
+        )
     return Schedule(
-        number("start", start, "h") + number("every", every, "h", above=0.0) * np.arange(doses), amount, over
+        number("start", start, "h", single=True)
+        + number("every", every, "h", above=0.0, single=True) * np.arange(doses),
+        amount,
+        over,
     )
 
 
@@ -154,5 +163,5 @@ def schedules(tree: Any) -> list[Schedule]:
 def every(interval: Any, until: Any = None) -> dict[str, Any]:
     """Save times: one every ``interval`` hours (resolved against the length of the scenario)."""
     concrete("The interval of `every`", interval, until)
-    last = None if until is None else float(number("until", until, "h", above=0.0))
-    return {"every": float(number("every", interval, "h", above=0.0)), "until": last}
+    last = None if until is None else float(number("until", until, "h", above=0.0, single=True))
+    return {"every": float(number("every", interval, "h", above=0.0, single=True)), "until": last}

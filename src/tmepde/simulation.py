@@ -12,8 +12,9 @@ import numpy as np
 
 from tmepde._cache import keep_programs
 from tmepde._each import each
-from tmepde._types import cast, is_traced
+from tmepde._types import cast, entries, given, is_traced, whole, word
 from tmepde.coefficients import unknown
+from tmepde.elliptic.solve import METHODS
 from tmepde.layout import Layout
 from tmepde.outcome import Start
 from tmepde.run import Run
@@ -156,7 +157,7 @@ def _runner(
 ) -> _Runner:
     dtype = _DTYPES[precision]
     scenario = cast(scenario, dtype)
-    choice = suited(scenario, control, stepper, solver, dtype)
+    choice = suited(scenario, control, stepper, word("solver", solver, METHODS, "Leave it out."), dtype)
     return _Runner(
         scenario=scenario,
         control=shortened(ending(cast(control, dtype), scenario.until, dtype), choice.longest, dtype),
@@ -170,6 +171,8 @@ def _runner(
 
 def save_times(scenario: Scenario, save: Mapping[str, Any] | Sequence[float] | None) -> np.ndarray:
     """Save times in h, from 0 to the end, strictly increasing."""
+    if save is not None and not isinstance(save, Mapping | str | bytes) and hasattr(save, "__next__"):
+        save = list(save)  # can be gone through once only
     check_save(scenario, save)
     until = float(scenario.until) if not is_traced(scenario.until) else None
     if save is None and until is None:
@@ -203,8 +206,8 @@ def _check(
 ) -> None:
     check_fields(fields)
     problems = []
-    if precision not in _DTYPES:
-        raise ValueError(f"`precision` must be 'f32' or 'f64', but {precision!r} was given.")
+    if not isinstance(precision, str) or precision not in _DTYPES:
+        raise ValueError(f"`precision` must be 'f32' or 'f64', but {given(precision)} was given.")
     if precision == "f64" and not jax.config.read("jax_enable_x64"):
         problems.append(
             "precision 'f64' needs 64-bit mode, but it is off. Call jax.config.update('jax_enable_x64', True) first."
@@ -215,12 +218,13 @@ def _check(
                 f"`control` must be a tmepde.StepControl, but {control!r} was given. Write StepControl(…)."
             )
         problems += control.problems(precision)
-    if gradient not in ("reverse", "forward"):
-        problems.append(f"`gradient` must be 'reverse' or 'forward', but {gradient!r} was given.")
-    if record is not None and not record >= 1:
-        problems.append(f"`record` must be at least 1 step, but {record} was given. Leave it out to have it chosen.")
+    if not isinstance(gradient, str) or gradient not in ("reverse", "forward"):
+        problems.append(f"`gradient` must be 'reverse' or 'forward', but {given(gradient)} was given.")
+    if record is not None:
+        whole("record", record, remedy="Leave it out to have it chosen.")
     known = scenario.system.species
-    problems += [unknown("species", f, known) + " (in `fields`)" for f in fields or () if f not in known]
+    wanted = () if fields is None else fields
+    problems += [unknown("species", f, known) + " (in `fields`)" for f in wanted if f not in known]
     problems += initial_problems(scenario) + _closed_over(scenario)
     if problems:
         raise ValueError("\n".join(problems))
@@ -345,6 +349,10 @@ class _reporter:  # noqa: N801 - a context manager used like a function
     """Calls a user's function, drives a rich bar, or does nothing."""
 
     def __init__(self, progress: bool | Callable[[float, float], None]):
+        if not isinstance(progress, bool | np.bool_) and not (callable(progress) and not isinstance(progress, type)):
+            raise ValueError(
+                f"`progress` must be True, False or a function of (time, until), but {given(progress)} was given."
+            )
         self.progress = progress
         self.bar: Any = None
 
@@ -370,6 +378,8 @@ def run_arms(scenario: Scenario, arms: Mapping[str, Sequence[str]], **options: A
 
     All arms share one compilation: an arm is a set of numbers, not a structure.
     """
+    if not isinstance(scenario, Scenario):
+        raise ValueError(f"`scenario` must be a tmepde.Scenario, but {given(scenario)} was given.")
     if not isinstance(arms, Mapping):
         raise ValueError(f"`arms` must be a mapping of names, but {arms!r} was given. Write {{name: [therapy, …]}}.")
     variants = {name: arm_of(scenario, active, name) for name, active in arms.items()}
@@ -382,6 +392,7 @@ def arm_of(scenario: Scenario, active: Sequence[str], name: str = "") -> Scenari
     Raises:
         KeyError: for a name that is no intervention.
     """
+    active = entries(f"arms[{name!r}]", active, "names of interventions")
     try:
         return scenario.only(active)
     except KeyError as error:

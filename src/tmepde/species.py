@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from tmepde._types import as_number
+from tmepde._types import as_number, given, word
 
 #: full equation · elliptic balance at each instant · no transport · zero-dimensional
 KINDS = ("transported", "quasi_steady", "local", "compartment")
@@ -23,7 +23,14 @@ def _diffusivity(value: Any) -> Any:
 
 
 def _mask(value: Any) -> Any:
-    return value if value is None or isinstance(value, jax.Array | jax.ShapeDtypeStruct) else np.asarray(value)
+    if value is None or isinstance(value, jax.Array | jax.ShapeDtypeStruct):
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            "`held` must be a boolean array, but lists of unequal lengths were given. Make them equally long."
+        ) from None
 
 
 class Species(eqx.Module):
@@ -66,9 +73,11 @@ class Species(eqx.Module):
 
     def __check_init__(self) -> None:
         for label, allowed in (("kind", KINDS), ("mean", MEANS), ("drift", DRIFTS)):
-            given = getattr(self, label)
-            if given not in allowed:
-                raise ValueError(f"Argument `{label}` must be one of {', '.join(allowed)}, but {given!r} was given.")
+            word(label, getattr(self, label), allowed, "Choose one of these.")
+        for label in ("unit", "long_name", "carrier"):
+            word(label, getattr(self, label))
+        if not isinstance(self.signed, bool | np.bool_):
+            raise ValueError(f"`signed` must be True or False, but {given(self.signed)} was given. Write one of them.")
         if self.boundary is not None and self.kind not in ("transported", "quasi_steady"):
             raise ValueError(
                 f"Argument `boundary` needs a species that diffuses, but its kind is {self.kind!r}. "

@@ -77,3 +77,29 @@ def test_jobs_that_slurm_refuses_are_not_waited_for(slurm, tmp_path):
     )
     assert said.stdout == "Environment: `sbatch` failed: sbatch: error: invalid partition specified: nowhere\n"
     assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("refusal", ["", "QOSMaxSubmitJobPerUserLimit"])
+def test_an_empty_queue_is_not_waited_for(tmp_path, monkeypatch, refusal):
+    """Dask counts a job that SLURM refused, or that was cancelled before it began, as one to come: an hour's wait."""
+    from tmepde.sweep.executors import dask_slurm, queue
+    from tmepde.sweep.executors.base import Environment
+
+    now, there = [0.0], [("7",)]
+    monkeypatch.setattr(dask_slurm.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(queue, "jobs_of", lambda store: there[0])
+    desk = dask_slurm._Desk(tmp_path / "a.zarr", accepted=1, refusal=refusal)
+
+    def looks(seconds, alone=None):
+        for _ in range(seconds):
+            now[0] += 1.0
+            desk.look(now[0] if alone is None else alone)
+
+    looks(200)  # a job waits in the queue, for as long as it likes
+    there[0] = ()
+    looks(100, alone=0.0)  # there is a worker
+    desk.under_way = 1
+    looks(100)  # the next one is being handed in
+    desk.under_way = 0
+    with pytest.raises(Environment, match=f"queue any more.*{refusal}.*--resume"):
+        looks(60)

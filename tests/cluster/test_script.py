@@ -180,6 +180,7 @@ def test_wall_times_are_read_as_slurm_reads_them(text, value):
         ("memory=4 GB", "size of SLURM"),
         ("partition=gpu --wrap=x", "one word"),
         ('extra=["--array=1-9"]', "must not hold --array"),
+        ('extra=["--time 5"]', "must not hold --time,"),
         ('extra=["rm -rf"]', "options of sbatch"),
         ('setup=["a\\nb"]', "on one line"),
         ("cpus=0", "greater than or equal to 1"),

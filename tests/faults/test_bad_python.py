@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pint
 import pytest
+import xarray as xr
 
 import tmepde as tme
 from tmepde import Bolus, Course, Dirichlet, Grid, Model, Region, Robin, Scenario, Species, StepControl, config
@@ -229,7 +230,71 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a model is no scenario": (lambda: tme.simulate(one()), "`scenario` must be a tmepde.Scenario, but Model"),
     "a number is no species": (lambda: Model(LINE, {"u": 3.0}), "`species.u` must be a tmepde.Species"),
     "a number is no process": (lambda: Model(LINE, {"u": Species()}, [3]), "must be a tmepde.Process"),
+    "widths in a number": (lambda: Grid(5.0), "`widths` must be a list of cell widths"),
+    "an extent alone": (lambda: Grid.box(100.0, [4]), "`extent` must be a list of lengths"),
+    "cells alone": (lambda: Grid.box([100.0], 4), "`cells` must be a list of numbers"),
+    "two cells for a body of revolution": (lambda: Grid.axisymmetric(1.0, 1.0, 4), "`cells` must be a list of two"),
+    "lengths of a line": (lambda: Grid.line([1.0, 2.0], 4), "`extent` must be one number (in um), but an array"),
+    "periodic in a word": (lambda: Grid.square(1.0, 4, periodic="no"), "`periodic` must be a list of True or False"),
+    "more cells than a number": (lambda: Grid.line(1.0, 10**30), "`cells` must be whole numbers"),
+    "a symmetry in a list": (lambda: Grid.radial(1.0, 4, ["sphere"]), "`symmetry` must be one of 'axisymmetric'"),
+    "a time span": (
+        lambda: tme.every(np.timedelta64(1, "h")),
+        "but the time span 1 hours was given. Write it in hours",
+    ),
+    "masked values": (lambda: one(initial=np.ma.masked_less(np.arange(10.0), 3)), "3 entries are masked. Fill them"),
+    "a table of initial values": (lambda: one(initial={"a": 1}), "`u.initial` must be a number, but dict was given"),
+    "a unit that is a number": (lambda: Species(unit=3), "`unit` must be text, but 3 was given"),
+    "signed in a word": (lambda: Species(signed="no"), "`signed` must be True or False, but 'no' was given"),
+    "a process of nothing": (lambda: tme.process(None), "`function` must be a function of (clock, state, tissue, …)"),
+    "a process with an object": (lambda: tme.process(abs, k=object()), "`k` must be a number, but object was given"),
+    "tissue in a number": (lambda: Model(LINE, {"u": Species()}, tissue=3.0), "`tissue` must be a mapping of names"),
+    "tissue in a word": (lambda: Model(LINE, {"u": Species()}, tissue={"v": "a"}), "`tissue.v` must be a number"),
+    "a path that is a number": (lambda: scenario().at(3), "`path` must be text, but 3 was given"),
+    "no number": (lambda: scenario().replace("until", None), "`until` must be a number, but None was given"),
+    "an arm in a number": (lambda: tme.run_arms(scenario(), {"a": 3}), "`arms['a']` must be a list of names"),
+    "an arm in a word": (lambda: scenario().only("car_t"), "`active` must be a list of names of interventions"),
+    "fields in a number": (lambda: tme.simulate(scenario(), fields=3), "`fields` must be a list of species, but 3"),
+    "fields once": (
+        lambda: tme.simulate(scenario(), fields=(name for name in ["u"])),
+        "`fields` must be a list of species, but generator was given",
+    ),
+    "precision in a list": (lambda: tme.simulate(scenario(), precision=["f32"]), "`precision` must be 'f32' or 'f64'"),
+    "record in a word": (lambda: tme.simulate(scenario(), record="all"), "`record` must be a whole number of at least"),
+    "progress in a word": (lambda: tme.simulate(scenario(), progress="no"), "`progress` must be True, False or a func"),
+    "devices in a fraction": (lambda: tme.simulate(scenario(), devices=1.5), "`devices` must be a number, 'all' or a"),
+    "rtol in a list": (
+        lambda: tme.simulate(scenario(), control=tme.StepControl(rtol=[1e-3, 1e-4])),
+        "`rtol` must be one number, but an array of shape (2,) was given",
+    ),
+    "a first step of none": (
+        lambda: tme.simulate(scenario(), control=tme.StepControl(first=None)),
+        "`first` must be a number, but None was given. Leave it out",
+    ),
+    "kinetics in a word": (lambda: tme.Rosenbrock2(kinetics="no"), "`kinetics` must be True or False, but 'no'"),
+    "a batch of nothing": (lambda: tme.simulate_batch(None), "`scenarios` must be a list of scenarios, but None"),
+    "a batch in half blocks": (lambda: tme.simulate_batch([scenario()], block=0.5), "`block` must be a whole number"),
+    "values of words": (
+        lambda: tme.simulate_batch(scenario(), {"until": ["a"]}),
+        "`values['until']` must hold numbers",
+    ),
+    "a steady state of a word": (lambda: tme.steady_state("u"), "`scenario` must be a tmepde.Scenario or Model"),
+    "a region on a number": (lambda: tme.Region.uniform(3), "`grid` must be a tmepde.Grid, but 3 was given"),
+    "a centre in a number": (lambda: tme.Region.nodule(LINE, 3.0, 5.0), "`center` must be a list of places"),
+    "a preset that is a number": (lambda: tme.library.solid_tumour(LINE, stroma=3), "`stroma` must be text, but 3"),
+    "armour in a word": (
+        lambda: scenario(therapies={"a": tme.CellInfusion(dose=tme.Bolus(0.0, 1.0), armour="IL-12")}),
+        "`interventions.a.armour` must be a Secretes, but str was given. Write Secretes(…)",
+    ),
 }
+
+
+def test_numbers_of_xarray_and_what_can_be_gone_through_once_are_taken() -> None:
+    values = xr.DataArray(np.linspace(1.0, 2.0, 10), dims="x")
+    model = one(initial=values, diffusivity=xr.DataArray(3.0))
+    assert np.array_equal(model.species["u"].initial, values.values)
+    run = tme.simulate(Scenario(model, until=xr.DataArray(1.0)), save=(t for t in (0.5, 1.0)))
+    assert list(run.times) == [0.0, 0.5, 1.0]
 
 
 def _in_32_bit(call: Callable[[], Any]) -> Any:

@@ -113,6 +113,19 @@ def test_23_streams_drop_what_cannot_be_written() -> None:
     print("abc", file=stream, flush=True)
 
 
+def test_23_what_a_signal_writes_into_a_write_is_dropped() -> None:
+    """The buffer raises where the handler of a signal writes while it is at work; a run ended with a traceback."""
+
+    class Busy:
+        def write(self, text: str) -> int:
+            raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+
+        def flush(self) -> None:
+            raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+
+    print("SIGTERM", file=Forgiving(Busy()), flush=True)
+
+
 def test_a_plain_terminal_gets_escapes_and_no_traceback(folder: Path) -> None:
     done = shell("tmepde list parameters growth; tmepde check 'größe µ.toml' --set name=3", folder, **ASCII)
     assert done.returncode == 2 and "Traceback" not in done.stderr and done.stdout.isascii()

@@ -73,8 +73,9 @@ def test_a_place_that_cannot_be_a_store_is_refused(tmp_path: Path, monkeypatch: 
     for bad in (Path("loop"), Path("loop/a.zarr")):
         with pytest.raises(Stop, match="leads nowhere"):
             target(bad)
-    with pytest.raises(Stop, match="at most 220 bytes"):
-        target(Path("n" * 221))
+    for length in (221, 300):  # the second is more than the disk takes, too
+        with pytest.raises(Stop, match="at most 220 bytes"):
+            target(Path("n" * length))
     assert target(Path("../other.zarr")) == Path("../other.zarr")
 
 

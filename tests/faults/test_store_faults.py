@@ -325,6 +325,74 @@ def test_a_lost_folder_is_made_again(whole, tmp_path, folder):
         grown.check_prefix(there, [grown.ROWS] * 2)
 
 
+@pytest.mark.parametrize(
+    "file", ["zarr.json", "time/.zarr.json", "oxygen/zarr.json", "status/c.1", "time/.parity/fixed", ".checkpoints/1"]
+)
+def test_an_empty_folder_in_the_place_of_a_file_gives_way_to_it(half, tmp_path, file):
+    """A repair could not write there, and said to look after the permissions."""
+    path = tmp_path / "run.zarr"
+    shutil.copytree(half, path)
+    place = path / file
+    if file == ".checkpoints/1":
+        place = sorted((path / ".checkpoints").iterdir())[-1]
+    place.unlink()
+    place.mkdir()
+    told = repair(path)
+    assert told[0] == f"an empty folder in the place of {place.relative_to(path)} is removed"
+    assert verify(path).good
+    with open_store(path) as there:
+        grown.check_prefix(there, committed(path))
+
+
+def test_a_folder_that_holds_something_is_left_alone_by_a_repair(half, tmp_path):
+    path = tmp_path / "run.zarr"
+    shutil.copytree(half, path)
+    (path / "status/c.1").unlink()
+    (path / "status/c.1").mkdir()
+    (path / "status/c.1/notes.txt").write_text("mine")
+    with pytest.raises(WriteError, match="a folder is in its place. Move it away"):
+        repair(path)
+    assert (path / "status/c.1/notes.txt").read_text() == "mine"
+
+
+def test_a_chunk_of_another_array_is_found_while_a_run_goes_on(half, tmp_path):
+    """Its checksum is good: nothing was told, and to open the store raised an error of numpy."""
+    path = tmp_path / "run.zarr"
+    shutil.copytree(half, path)
+    kept = (path / "message/c.0").read_bytes()
+    shutil.copy(path / "time/c.0", path / "message/c.0")
+    assert verify(path).damaged == {"message/c.0": "is a chunk of another array"}
+    with pytest.raises(StoreError, match="is one of another array. Run `tmepde repair"):
+        open_store(path).load()
+    repair(path)
+    assert verify(path).good and (path / "message/c.0").read_bytes() == kept
+
+
+def test_what_is_no_file_of_parity_is_found_in_its_place(whole, tmp_path):
+    path = tmp_path / "run.zarr"
+    shutil.copytree(whole, path)
+    shutil.copy(path / "message/c.0", path / "time/.parity/fixed")
+    assert verify(path).damaged == {"time/.parity/fixed": "is none of its kind"}
+    repair(path)
+    assert verify(path).good
+
+
+def test_a_checkpoint_that_a_run_drops_while_it_is_looked_at_is_no_damage(half, tmp_path, monkeypatch):
+    """A store that was being written was told to be damaged now and then."""
+    from tmepde.io import integrity
+
+    path = tmp_path / "run.zarr"
+    shutil.copytree(half, path)
+    document = root.read(path)
+    *others, last = document["attributes"][MARK]["checkpoints"]
+    (path / last["file"]).unlink()
+    assert not verify(path).good
+    later = {**document["attributes"][MARK], "checkpoints": others}
+    seen = [document, {**document, "attributes": {**document["attributes"], MARK: later}}]
+    monkeypatch.setattr(integrity.root, "read", lambda target, *_: seen.pop(0))
+    assert verify(path).good
+
+
 def test_two_lost_chunks_of_what_never_changes_are_said(whole, tmp_path):
     path = tmp_path / "run.zarr"
     shutil.copytree(whole, path)

@@ -278,6 +278,17 @@ def test_an_option_that_the_executor_would_leave_aside_is_refused(where, option,
     assert not (tmp_path / "a.zarr").exists()
 
 
+@pytest.mark.parametrize("executor", ["slurm-array", "slurm-dask"])
+@pytest.mark.parametrize(("name", "there", "words"), [("a.zarr", False, "no SLURM here"), ("a\\b.zarr", True, "logs")])
+def test_what_slurm_cannot_do_is_said_before_a_store_is_made(name, there, words, executor, tmp_path, monkeypatch):
+    """Afterwards the store was there, and the next command had to be another one."""
+    monkeypatch.setattr(shutil, "which", lambda program: "/usr/bin/sbatch" if there else None)
+    (tmp_path / "a.toml").write_text(TINY)
+    with pytest.raises(Stop, match=words):
+        command(tmp_path / "a.toml", tmp_path / name, [], Where(executor), None)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.toml"]
+
+
 @pytest.mark.parametrize(("damage", "words"), [(None, "no store"), ("{}", "damaged"), ("junk", "damaged")])
 def test_what_is_no_sweep_is_named(tmp_path, damage, words):
     path = tmp_path / "x.zarr"

@@ -43,6 +43,15 @@ def test_a_foreign_folder_is_no_damage(out, capsys):
     assert "nothing to repair" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("file", ["zarr.json", "status/.zarr.json", "burden/zarr.json", "burden/c.1.0", "status/c.1"])
+def test_an_empty_folder_in_the_place_of_a_file_gives_way_to_it(out, file, capsys):
+    (out / file).unlink()
+    (out / file).mkdir()
+    integrity.repair(out)
+    assert f"an empty folder in the place of {file} is removed" in capsys.readouterr().out
+    assert look(out).good and store.pending(out) == ([1] if "c.1" in file else [])
+
+
 @pytest.mark.parametrize(("given", "taken"), [("n_steps/c.0", "burden/c.0.0"), ("n_steps/c.0", "message/c.0")])
 def test_a_chunk_of_another_array_is_damage(out, given, taken, tmp_path, capsys):
     """Its checksum is good; a report of it ended with a traceback."""

@@ -9,18 +9,19 @@ from typing import Any
 
 
 class Forgiving:
-    """A text stream whose writes never fail: what cannot be written is dropped, and the program goes on."""
+    """A text stream whose writes never fail: what cannot be written is dropped, and the program goes on. So is what a
+    handler of a signal writes while it interrupts a write (a RuntimeError of the buffer, which is at work)."""
 
     def __init__(self, stream: Any):
         self._stream = stream
 
     def write(self, text: str) -> int:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RuntimeError):
             return int(self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RuntimeError):
             self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:

@@ -65,6 +65,8 @@ def run(
             keep_up(config, out)
         else:
             check_place(out)
+            if not only_create:
+                _refuse(where.executor, out)
             create(config, out)
     except DamagedError:
         raise
@@ -96,6 +98,13 @@ def _check_options(where: Where) -> None:
             raise Stop(
                 BAD_INPUT, f"{option} is for --executor {wanted}, but {where.executor} runs here. Drop one of them."
             )
+
+
+def _refuse(executor: str, out: Path) -> None:
+    """Stop where ``executor`` could begin no batch of a store at ``out``, as long as there is none."""
+    from tmepde.sweep.executors import refuse
+
+    _said(lambda: refuse(executor, out))
 
 
 def _plan(config: Any, out: Path, where: Where, options: Any) -> int:

@@ -24,6 +24,8 @@ def target(out: Path) -> Path:
     except FileNotFoundError:
         told = "The folder that this command was started in has been deleted. Change to another one."
         raise Stop(BAD_INPUT, told) from None
+    if (size := len(os.fsencode(out.name))) > LONGEST:
+        raise Stop(BAD_INPUT, f"--out must have a name of at most {LONGEST} bytes, but it has {size}. Shorten it.")
     if out.is_symlink():
         out = real(out)
     whole = out.absolute() if out.name not in ("", "..") else real(out)
@@ -34,8 +36,6 @@ def target(out: Path) -> Path:
             BAD_INPUT, f"--out must name a store to make, but {str(out)!r} is {whole}, a folder in use. Add a name."
         )
     out = whole if out.name in ("", "..") else out
-    if (size := len(os.fsencode(out.name))) > LONGEST:
-        raise Stop(BAD_INPUT, f"--out must have a name of at most {LONGEST} bytes, but it has {size}. Shorten it.")
     store = next((p for p in whole.parents if (p / "zarr.json").is_file()), None)
     if store is not None:
         raise Stop(BAD_INPUT, f"{out} lies inside {store}, which is a store. Choose another place.")

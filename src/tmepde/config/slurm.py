@@ -91,8 +91,8 @@ class Slurm(Section):
         for text in value:
             if not re.match(r"--[a-z]", text):
                 raise wrong(f'must hold options of sbatch, but {shown(text)} was given. Write "--constraint=a100".')
-            if text.split("=")[0] in OURS:
-                raise wrong(f"must not hold {text.split('=')[0]}, which is written from the other keys. Drop it.")
+            if (option := re.split(r"[=\s]", text)[0]) in OURS:
+                raise wrong(f"must not hold {option}, which is written from the other keys. Drop it.")
         return value
 
     @model_validator(mode="after")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,16 @@ def wrong(file: Path, fits: Callable[[bytes], bool] = lambda _: True) -> str:
     if not intact(content):
         return "does not match its checksum"
     return "" if fits(content) else "is a chunk of another array"
+
+
+def fits(meta: Mapping[str, Any]) -> Callable[[bytes], bool]:
+    """Whether a chunk holds as many values as those of the array with the document ``meta``."""
+    count = math.prod(meta["chunk_grid"]["configuration"]["chunk_shape"])
+    kind = meta["data_type"]
+    if kind == "string":
+        return lambda content: texts(content) == count
+    item = kind["configuration"]["length_bytes"] if isinstance(kind, Mapping) else np.dtype(kind).itemsize
+    return lambda content: size(content) == count * int(item)
 
 
 def size(content: bytes) -> int:

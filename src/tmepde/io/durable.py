@@ -21,6 +21,7 @@ from typing import Any
 TEMPORARY = ".tmp-"
 _TRANSIENT = {errno.EIO, errno.ESTALE, errno.EINTR}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_FOLDER = {errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST}
 _WAITS = (0.05, 0.2, 0.8)
 _TOGETHER = 8
 #: bytes of a piece that is worth a write of its own
@@ -49,6 +50,11 @@ class WriteError(OSError):
             return (
                 f"{self.path} could not be written, because its folder is gone. If somebody moved it, move it back and "
                 "go on with --resume; what was deleted is lost."
+            )
+        if self.errno in _FOLDER and self.path.is_dir():
+            return (
+                f"{self.path} could not be written, because a folder is in its place. Move it away, or run "
+                "`tmepde repair` on the store, which removes it if it is empty; then go on with --resume."
             )
         return (
             f"{self.path} could not be written: {self.strerror} ({self.needed:,} bytes). Check the disk and the "
@@ -239,6 +245,18 @@ def sweep_temporaries(folder: Path) -> list[Path]:
     found = [p for p in folder.rglob(f"{TEMPORARY}*") if p.is_file()]
     for path in found:
         _forget(path)
+    return found
+
+
+def clear_folders(paths: Iterable[Path]) -> list[Path]:
+    """Remove the empty folders that are in the place of files; returns which there were.
+
+    Raises:
+        WriteError: for one that holds something.
+    """
+    found = [path for path in paths if path.is_dir() and not path.is_symlink()]
+    for path in found:
+        _attempt(path.rmdir, path, 0)
     return found
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tmepde.io import checkpoint, chunks, documents, parity, root
-from tmepde.io.durable import make_folders, sweep_temporaries, write_files
+from tmepde.io.durable import clear_folders, make_folders, sweep_temporaries, write_files
 from tmepde.io.guard import refuse_hazards
 from tmepde.io.layout import grown
 from tmepde.io.lock import Lock
@@ -71,11 +72,10 @@ def verify(path: str | os.PathLike[str]) -> Finding:
         for arm, _, _ in checkpoint.waiting(target, mark["rows"]):
             name = mark["arms"][arm]
             finding.waiting[name] = finding.waiting.get(name, 0) + 1
-    for key in [key for _, key in root.implied(document)] + list(_parities(document)):
-        finding.chunks += 1
-        wrong = chunks.wrong(target / key)
-        if wrong:
-            finding.damaged[key] = wrong
+    metas = root.arrays(document)
+    looked = [(key, chunks.wrong(target / key, chunks.fits(metas[name]))) for name, key in root.implied(document)]
+    looked += [(file, parity.wrong(target / file)) for file in _parities(document)]
+    finding.chunks, finding.damaged = len(looked), {key: wrong for key, wrong in looked if wrong}
     for file in _parities(document) if finding.finished else ():  # a crash inside a commit leaves what does not fit
         if file not in finding.damaged:
             finding.damaged |= dict.fromkeys(parity.foreign(target, file), "is a chunk of another place or time")
@@ -84,7 +84,8 @@ def verify(path: str | os.PathLike[str]) -> Finding:
             checkpoint.unpacked(target / one["file"])
             finding.checkpoints[one["file"]] = "good"
         except StoreError as error:
-            finding.checkpoints[one["file"]] = str(error)
+            if finding.finished or one in _checkpoints(target):  # else a run has gone on and dropped it
+                finding.checkpoints[one["file"]] = str(error)
     finding.leftovers = sorted(str(p.relative_to(target)) for p in target.rglob(".tmp-*") if p.is_file())
     return finding
 
@@ -104,7 +105,9 @@ def repair(path: str | os.PathLike[str]) -> list[str]:
     """
     target = Path(path)
     with Lock(target) as lock:
-        told = _restore_root(target)
+        told = _clear(target, (target / root.NAME, target / root.COPY))
+        told += _restore_root(target)
+        told += _clear(target, _files(target))
         found = verify(target)
         document = copy.deepcopy(root.read(target))
         mark = document["attributes"][MARK]
@@ -131,6 +134,27 @@ def repair(path: str | os.PathLike[str]) -> list[str]:
         told += _remove_uncommitted(target, document)
         told += _commit_waiting(target, document, lock)
     return told
+
+
+def _files(target: Path) -> list[Path]:
+    """Where a store has files; no folder is one of them."""
+    document = root.read(target)
+    if MARK not in document["attributes"]:  # of a sweep or of an early version, which is told where it is read
+        return []
+    keys = [key for _, key in root.implied(document)] + list(_parities(document))
+    keys += [f"{name}/{root.NAME}" for name in root.arrays(document)]
+    states = target / checkpoint.FOLDER
+    return [*(target / key for key in keys), *(states.iterdir() if states.is_dir() else ())]
+
+
+def _clear(target: Path, files: Iterable[Path]) -> list[str]:
+    """Remove empty folders in the place of ``files``; in words."""
+    return [f"an empty folder in the place of {p.relative_to(target)} is removed" for p in clear_folders(files)]
+
+
+def _checkpoints(target: Path) -> list[dict[str, Any]]:
+    """Those that the root document names now."""
+    return list(root.read(target)["attributes"][MARK].get("checkpoints", ()))
 
 
 def _restore_root(target: Path) -> list[str]:

@@ -64,12 +64,17 @@ def outcome_keys(document: dict[str, Any], arm: int) -> list[str]:
     ]
 
 
+def wrong(file: Path) -> str:
+    """What is wrong with the file of a group; empty where nothing is."""
+    return chunks.wrong(file) or ("" if _opened(file) else "is none of its kind")
+
+
 def restored(target: Path, file: str, key: str) -> bytes | None:
     """The chunk ``key`` from the file of its group and the other chunks; ``None`` where that cannot be had."""
-    content = _read(target / file)
-    if content is None:
+    opened = _opened(target / file)
+    if opened is None:
         return None
-    table, begin = _table(content)
+    content, table, begin = opened
     others = [_read(target / other) for other in table if other != key]
     if key not in table or any(other is None for other in others):
         return None
@@ -79,8 +84,8 @@ def restored(target: Path, file: str, key: str) -> bytes | None:
 
 def foreign(target: Path, file: str) -> list[str]:
     """Keys of the chunks of a group that are sound and not what was committed there: those of another place."""
-    content = _read(target / file)
-    table = {} if content is None else _table(content)[0]
+    opened = _opened(target / file)
+    table = {} if opened is None else opened[1]
     found = ((key, known, _read(target / key)) for key, known in table.items())
     return [key for key, known, chunk in found if chunk is not None and known != _marks(chunk)[: len(known)]]
 
@@ -95,6 +100,15 @@ def _table(content: bytes) -> tuple[dict[str, list[int]], int]:
     begin = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
     table = json.loads(content[_LENGTH:begin])
     return {key: known if isinstance(known, list) else [known] for key, known in table.items()}, begin
+
+
+def _opened(path: Path) -> tuple[bytes, dict[str, list[int]], int] | None:
+    """The file of a group with its table and where the exclusive or begins; ``None`` for any other file."""
+    content = _read(path)
+    try:
+        return None if content is None else (content, *_table(content))
+    except (ValueError, AttributeError, TypeError):  # a chunk, or the file of something else
+        return None
 
 
 def _read(path: Path) -> bytes | None:

@@ -65,6 +65,10 @@ class CommittedStore(LocalStore):
                 f"{self.root} is damaged: the chunk {key} does not match its checksum. Run `tmepde repair {self.root}`."
             )
         meta = self._arrays[name]
+        if not chunks.fits(meta)(content):
+            raise DamagedError(
+                f"{self.root} is damaged: the chunk {key} is one of another array. Run `tmepde repair {self.root}`."
+            )
         shape = root.chunk_shape(meta)
         if rows is None or rows >= shape[1]:
             return content

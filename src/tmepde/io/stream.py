@@ -24,6 +24,7 @@ import numpy as np
 
 from tmepde.io import checkpoint, chunks, documents, parity, root
 from tmepde.io.durable import (
+    clear_folders,
     keep_before,
     make_folders,
     replace_folder,
@@ -100,6 +101,8 @@ class StoreWriter:
     def resume(cls, path: Path, document: dict[str, Any], lock: Lock) -> StoreWriter:
         """Go on with a store: what a killed run left is removed, rows that waited for their commit are committed."""
         sweep_temporaries(path)
+        states = path / checkpoint.FOLDER
+        clear_folders(states.iterdir() if states.is_dir() else ())
         rows = checkpoint.waiting(path, document["attributes"][MARK]["rows"])
         writer = cls(path, document, lock, mask_of(path, document), rows)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tmepde._types import word
 from tmepde.coefficients import unknown
 from tmepde.library.carriers import CARRIERS
 from tmepde.library.tumours import TUMOURS
@@ -86,7 +87,7 @@ def chosen_presets(**chosen: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     below: dict[str, dict[str, Any]] = {}
     for option, sets in PRESETS.items():
-        if chosen[option] not in sets:
+        if word(option, chosen[option]) not in sets:
             raise ValueError(unknown(f"{option} preset", chosen[option], sets))
         values: Mapping[str, Any] = sets[chosen[option]]
         found |= {k: v for k, v in values.items() if k != "processes"}

@@ -26,6 +26,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
+from tmepde._types import entries, given, word
 from tmepde.coefficients import unknown
 from tmepde.grid import Grid
 from tmepde.library.balance import balance, expected_oxygen, settled
@@ -214,6 +215,7 @@ def milieu_of(milieu: str | Sequence[str], therapies: Mapping[str, Any] | None =
         if milieu not in groups:
             raise ValueError(unknown("milieu", milieu, groups))
         milieu = tuple(groups[milieu])
+    milieu = [word("milieu", one) for one in entries("milieu", milieu, "names of optional processes")]
     wanted = [name for one in (therapies or {}).values() for name in one.requires]
     return needed([*milieu, *wanted])
 
@@ -290,6 +292,9 @@ def solid_tumour(
     for name in values:
         if name not in known_values:
             raise ValueError(unknown("parameter of solid_tumour", name, known_values))
+    for label, one in (("processes", processes), ("therapies", therapies)):
+        if one is not None and not isinstance(one, Mapping):
+            raise ValueError(f"`{label}` must be a mapping of names, but {given(one)} was given. Write {{NAME: …}}.")
     optional = milieu_of(milieu, therapies)
     overrides = _with_presets(chosen, processes or {}, optional)
     if region is None:

@@ -9,7 +9,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from tmepde._types import concrete, number
+from tmepde._types import concrete, entries, given, number
 from tmepde.grid import Grid
 from tmepde.region.distance import signed_distance
 
@@ -73,6 +73,7 @@ class Region(eqx.Module):
     @classmethod
     def uniform(cls, grid: Grid) -> Region:
         """Tumour nest everywhere, with vessels of typical density; there is no margin."""
+        _known(grid)
         inside = _inside(grid).astype(float)
         return cls(grid, inside, 0.0 * inside, inside, inside, np.full(grid.shape, -_diagonal(grid)))
 
@@ -91,12 +92,9 @@ class Region(eqx.Module):
             vessels: their density relative to typical host tissue; 0 for a spheroid in culture.
         """
         concrete("The `radius` of a nodule", radius, center, vessels)
-        number("vessels", vessels, low=0.0)
-        number("radius", radius, "um", above=0.0)
-        for name, value in (("vessels", vessels), ("radius", radius)):
-            if np.ndim(value):
-                raise ValueError(f"`{name}` must be one number, but has shape {np.shape(value)}. Write a number.")
-        radius = number("radius", radius, "um")
+        _known(grid)
+        vessels = number("vessels", vessels, low=0.0, single=True)
+        radius = number("radius", radius, "um", above=0.0, single=True)
         middle = _middle(grid, center)
         away = [np.asarray(x, float) - c for x, c in zip(grid.coordinates(), middle, strict=True)]
         distance = np.sqrt(sum(x**2 for x in away)) - float(radius)
@@ -129,7 +127,17 @@ class Region(eqx.Module):
             classes: which labels mean ``"tumour"`` and ``"stroma"``; optionally ``"vessel"``, counted as stroma with
                 four times the vessels of its surroundings. All other labels are masked out.
         """
-        labels = np.asarray(labels)
+        _known(grid)
+        if not isinstance(classes, Mapping):
+            raise ValueError(
+                f"`classes` must be a mapping of names to labels, but {given(classes)} was given. Write {{NAME: 1}}."
+            )
+        try:
+            labels = np.asarray(labels)
+        except ValueError:
+            raise ValueError(
+                "`labels` must be an array, but lists of unequal lengths were given. Make them equally long."
+            ) from None
         _check_labels(grid, labels, classes)
         picked = {name: np.isin(labels, np.atleast_1d(classes.get(name, []))) for name in CLASSES}
         inside = _inside(grid) & (picked["tumour"] | picked["stroma"] | picked["vessel"])
@@ -180,6 +188,11 @@ def _share(grid: Grid, middle: float, radius: float) -> np.ndarray:
     return integral(*ends) / integral(low, high)
 
 
+def _known(grid: Any) -> None:
+    if not isinstance(grid, Grid):
+        raise ValueError(f"`grid` must be a tmepde.Grid, but {given(grid)} was given. Write Grid.square(…), say.")
+
+
 def _middle(grid: Grid, center: Sequence[float] | None) -> list[float]:
     """``center`` in µm per axis, or what it is by default."""
     if grid.symmetry in ("cylinder", "sphere") and center is not None:
@@ -189,6 +202,7 @@ def _middle(grid: Grid, center: Sequence[float] | None) -> list[float]:
     faces = [np.asarray(grid.faces(k), float) for k in range(grid.ndim)]
     if center is None:
         center = [0.0 if a == "r" else 0.5 * (f[0] + f[-1]) for a, f in zip(grid.axes, faces, strict=True)]
+    center = [number("center", c, "um", single=True) for c in entries("center", center, "places in µm, one per axis")]
     if len(center) != grid.ndim:
         raise ValueError(f"`center` must have {grid.ndim} entries, one per axis {grid.axes}, but {center!r} was given.")
     for name, c, f in zip(grid.axes, center, faces, strict=True):
@@ -213,10 +227,11 @@ def _check_labels(grid: Grid, labels: np.ndarray, classes: Mapping[str, Any]) ->
             f"but {dict(classes)!r} was given."
         )
     for name in classes:
-        given = np.atleast_1d(classes[name])
-        if not given.size and name == "tumour":
+        labelled = np.atleast_1d(classes[name])
+        if not labelled.size and name == "tumour":
             raise ValueError("`classes` must name a label of 'tumour', but its list is empty. Write the label.")
-        whole = given.dtype.kind in "iub" or given.dtype.kind == "f" and np.all(given == np.round(given))
+        kind = labelled.dtype.kind
+        whole = kind in "iub" or kind == "f" and np.all(labelled == np.round(labelled))
         if not whole:
             raise ValueError(
                 f"`classes` must give labels as whole numbers, but {name!r} has {classes[name]!r}, which no pixel can "

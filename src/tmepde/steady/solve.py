@@ -12,7 +12,7 @@ import numpy as np
 
 from tmepde._cache import keep_programs
 from tmepde._results import Status
-from tmepde._types import State, cast, concrete, parted
+from tmepde._types import State, cast, concrete, given, number, parted, whole
 from tmepde.integrate import first_progress
 from tmepde.model import Model
 from tmepde.runner import DTYPES as _DTYPES
@@ -72,10 +72,16 @@ def steady_state(
     unknowns all modes are looked at; of larger models those that grow at 1e-4 to 10 per hour (others may be missed).
     """
     scenario = Scenario(scenario) if isinstance(scenario, Model) else scenario
+    if not isinstance(scenario, Scenario):
+        raise ValueError(f"`scenario` must be a tmepde.Scenario or Model, but {given(scenario)} was given.")
     concrete("The scenario of `steady_state`", scenario)
     keep_programs()
-    if precision not in _DTYPES:
-        raise ValueError(f"`precision` must be 'f32' or 'f64', but {precision!r} was given.")
+    if not isinstance(precision, str) or precision not in _DTYPES:
+        raise ValueError(f"`precision` must be 'f32' or 'f64', but {given(precision)} was given.")
+    time, first = number("time", time, "h", single=True), number("first", first, "h", above=0.0, single=True)
+    if tolerance is not None:
+        tolerance = float(number("tolerance", tolerance, above=0.0, single=True))
+    whole("limit", limit)
     if precision == "f64" and not jax.config.read("jax_enable_x64"):
         raise ValueError("precision 'f64' needs 64-bit mode. Call jax.config.update('jax_enable_x64', True) first.")
     dtype = np.dtype(_DTYPES[precision])

@@ -83,10 +83,19 @@ class StepControl(eqx.Module):
         wanted = rtol * jnp.minimum(1.0, (rtol / _ANCHOR) ** power)
         return eqx.tree_at(lambda c: c.rtol, self, jnp.maximum(wanted, jnp.minimum(rtol, floor)))
 
+    def _problem(self, name: str) -> str | None:
+        """Why a setting is not one number; ``None`` if it is."""
+        value = getattr(self, name)
+        if value is None and name != "dt":
+            return "must be a number, but None was given. Leave it out"
+        shape = np.shape(value) if isinstance(value, np.ndarray | jax.Array) else ()
+        told = not_a_number(value)
+        return told or (f"must be one number, but an array of shape {shape} was given. Write one" if shape else None)
+
     def problems(self, precision: str) -> list[str]:
         """Sentences for settings that cannot work; must be called outside ``jit``."""
         floor = {"f32": 1e-6, "f64": 1e-13}[precision]
-        found = [f"`{name}` {problem}." for name in _NUMBERS if (problem := not_a_number(getattr(self, name)))]
+        found = [f"`{name}` {problem}." for name in _NUMBERS if (problem := self._problem(name))]
         whole = isinstance(self.max_steps, int) and not isinstance(self.max_steps, bool)
         if not whole or self.max_steps < 1:
             found.append(f"`max_steps` must be a whole number of at least 1, but {self.max_steps!r} was given.")
@@ -106,7 +115,7 @@ class StepControl(eqx.Module):
             value = getattr(self, name)
             if name == "rtol" or value is None:
                 continue
-            if not (float(value) > 0 and np.isfinite(float(value))):
+            if not 0 < float(value) < 1e30:
                 found.append(f"`{name}` must be positive {words}, but {float(value):g} was given. Leave it out.")
         if not found and not float(self.shortest) <= float(self.longest):
             found.append(

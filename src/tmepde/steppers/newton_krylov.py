@@ -172,7 +172,7 @@ class NewtonKrylov(Stepper):
     order: int = eqx.field(static=True, default=2)
 
     def __check_init__(self) -> None:
-        if self.order not in SCHEMES:
+        if not isinstance(self.order, int) or self.order not in SCHEMES:
             raise ValueError(f"Argument `order` must be 2 or 3, but {self.order!r} was given. Choose one of them.")
 
     @property

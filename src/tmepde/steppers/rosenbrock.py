@@ -34,7 +34,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from tmepde._types import State, Whole
+from tmepde._types import State, Whole, given
 from tmepde.schedule import Clock
 from tmepde.steppers.account import (
     BUDGET,
@@ -300,6 +300,12 @@ def _combine(weights: Any, slopes: Sequence[Any]) -> Any:
     return functools.reduce(operator.add, [weights[j] * slopes[j] for j in range(min(len(slopes), len(weights)))])
 
 
+def _switch(kinetics: Any) -> bool:
+    if not isinstance(kinetics, bool):
+        raise ValueError(f"`kinetics` must be True or False, but {given(kinetics)} was given. Write one of them.")
+    return kinetics
+
+
 def Rosenbrock2(gamma: float = 1.0 - 0.5**0.5, kinetics: bool = False) -> RosenbrockW:  # noqa: N802 - the scheme's name
     """Second order, L-stable for the default γ; two linear solves per field and step.
 
@@ -307,11 +313,11 @@ def Rosenbrock2(gamma: float = 1.0 - 0.5**0.5, kinetics: bool = False) -> Rosenb
         gamma: 1.71 tolerates stronger coupling left out of A, less accurately.
         kinetics: take stiff reactions among ``local`` species implicitly, with their exact Jacobian in every cell.
     """
-    if not (isinstance(gamma, int | float) and 0.0 < gamma < math.inf):
+    if not (isinstance(gamma, int | float) and not isinstance(gamma, bool) and 0.0 < gamma < math.inf):
         raise ValueError(
             f"`gamma` must be a positive number, but {gamma!r} was given. Leave it out; 1.71 is for strong coupling."
         )
-    return RosenbrockW(ros2(gamma), True, kinetics)
+    return RosenbrockW(ros2(gamma), True, _switch(kinetics))
 
 
 def Rosenbrock3(kinetics: bool = True) -> RosenbrockW:  # noqa: N802
@@ -320,7 +326,7 @@ def Rosenbrock3(kinetics: bool = True) -> RosenbrockW:  # noqa: N802
     Args:
         kinetics: take reactions among ``local`` species implicitly, with their exact Jacobian in every cell.
     """
-    return RosenbrockW(ROS34PW2, True, kinetics)
+    return RosenbrockW(ROS34PW2, True, _switch(kinetics))
 
 
 def BackwardEuler() -> RosenbrockW:  # noqa: N802

@@ -8,8 +8,7 @@ that has lost anything is made pending again; it is computed to the same bytes. 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tmepde.io import chunks, documents
-from tmepde.io.durable import atomic_write, sync_folder
+from tmepde.io.durable import atomic_write, clear_folders, sync_folder
 from tmepde.io.root import DamagedError
 from tmepde.sweep import store
 
@@ -52,9 +51,9 @@ def look(path: Path) -> Damage:
     if found.documents:
         return found
     fixed = {"time", "scenario", *str(head.get("coordinates", "")).split()}
-    finished = set(_finished(path, found, _fits(known["status"])))
+    finished = set(_finished(path, found, chunks.fits(known["status"])))
     for array, document in sorted(known.items()):  # a folder that is none of them is nobody's damage
-        fits = _fits(document)
+        fits = chunks.fits(document)
         for index, key in _keys(document):
             name, one = f"{array}/{key}", -1 if array in fixed else index
             if one >= 0 and (one not in finished or array == "status"):
@@ -75,7 +74,9 @@ def mend(path: Path) -> list[str]:
         StoreError: where what is lost was written with the store: run the sweep again.
     """
     path = Path(path)
-    told = _mend_root(path)
+    told = _clear(path, (path / "zarr.json", path / store.COPY))
+    told += _mend_root(path)
+    told += _clear(path, _files(path))
     found = look(path)
     told += [f"{name} is written again from its copy: {wrong}" for name, wrong in found.documents.items()]
     if found.documents:
@@ -89,6 +90,18 @@ def mend(path: Path) -> list[str]:
     if found.batches:
         sync_folder(path / "status")
     return told + [f"batch {index} is pending again: {wrong}" for index, wrong in sorted(found.batches.items())]
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """Where a store has files; no folder is one of them."""
+    for array, document in store.documents(path).items():
+        yield path / array / "zarr.json"
+        yield from (path / array / key for _, key in _keys(document))
+
+
+def _clear(path: Path, files: Iterable[Path]) -> list[str]:
+    """Remove empty folders in the place of ``files``; in words."""
+    return [f"an empty folder in the place of {p.relative_to(path)} is removed" for p in clear_folders(files)]
 
 
 def _mend_root(path: Path) -> list[str]:
@@ -123,15 +136,6 @@ def _finished(path: Path, found: Damage, fits: Callable[[bytes], bool]) -> Itera
             continue
         if np.any(np.asarray(array[index * batch : (index + 1) * batch]) != store.PENDING):
             yield index
-
-
-def _fits(document: Mapping[str, Any]) -> Callable[[bytes], bool]:
-    """Whether a chunk holds as many values as those of an array."""
-    count = math.prod(document["chunk_grid"]["configuration"]["chunk_shape"])
-    if document["data_type"] == "string":
-        return lambda content: chunks.texts(content) == count
-    size = count * np.dtype(document["data_type"]).itemsize
-    return lambda content: chunks.size(content) == size
 
 
 def _keys(document: Mapping[str, Any]) -> Iterator[tuple[int, str]]:

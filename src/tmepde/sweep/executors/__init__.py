@@ -7,7 +7,7 @@ a result. The command line needs :func:`execute` (``tmepde sweep``) and :func:`r
 from __future__ import annotations
 
 from tmepde.sweep.executors.base import NAMES, BadPath, Busy, Environment, Result, TooManyTasks
-from tmepde.sweep.executors.execute import Sweep, execute, run_task, script, share
+from tmepde.sweep.executors.execute import Sweep, execute, refuse, run_task, script, share
 
 __all__ = [
     "NAMES",
@@ -18,6 +18,7 @@ __all__ = [
     "Sweep",
     "TooManyTasks",
     "execute",
+    "refuse",
     "run_task",
     "script",
     "share",

@@ -53,7 +53,7 @@ def run_batches(
     told: Told | None = None,
     patience: float = 300.0,
     tell: Callable[[str], None] = print,
-    look: Callable[[], None] = lambda: None,
+    look: Callable[[float], None] = lambda alone: None,
 ) -> Result:
     """Run ``task(batch)`` on the workers of ``client``, until all are done or a signal came.
 
@@ -65,7 +65,7 @@ def run_batches(
         told: the signals; after one only what a worker has begun is waited for.
         patience: seconds without any worker after which it is given up.
         tell: called with a line after each batch.
-        look: called every second; raises where no worker can come.
+        look: called every second with the seconds since there was a worker; raises where none can come.
 
     Raises:
         Environment: if there is no worker for ``patience`` seconds, the scheduler is gone, or a worker met a full
@@ -112,10 +112,10 @@ def run_batches(
                 result.failed[batch] = f"{type(error).__name__}: {error}"
                 tell(f"batch {batch} failed: {result.failed[batch]}")
             future.release()
-        look()
         if client.scheduler_info()["workers"]:
             lonely = time.monotonic()
-        elif time.monotonic() - lonely > patience:
+        look(time.monotonic() - lonely)
+        if time.monotonic() - lonely > patience:
             raise Environment(
                 f"No worker has been there for {patience:.0f} s. See the logs of the workers, then continue with "
                 "--resume."

@@ -12,9 +12,10 @@ import re
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from tmepde.sweep.executors.stopping import Told, deaf, until_told
 
 #: jobs when ``max_parallel`` is left out
 JOBS = 8
+#: seconds without a worker after which the queue is looked at, seconds between two looks, and looks that must find it
+#: empty: dask takes a job that SLURM refused, or that was cancelled while it waited, for one that is still to come
+_ALONE, _AGAIN, _LOOKS = 20.0, 10.0, 3
 
 
 def run(
@@ -69,7 +73,7 @@ def _jobs(
     from distributed import Client
 
     jobs = min(options.max_parallel or JOBS, len(batches))
-    desk, settled = _Desk(), settings(store, options)
+    desk, settled = _Desk(store), settings(store, options)
     Script(store, 1, (0,), options).logs.mkdir(exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(dask_batches.SETTINGS))
@@ -98,13 +102,34 @@ def job_script(store: Path, options: Slurm) -> str:
 class _Desk:
     """What SLURM said to the jobs that it was given."""
 
+    store: Path
     accepted: int = 0
     refusal: str = ""
+    under_way: int = 0
+    _asked: float = field(default=0.0, repr=False)
+    _empty: int = field(default=0, repr=False)
 
-    def look(self) -> None:
-        """Raise where it has taken none: the next would be refused as well."""
+    def look(self, alone: float) -> None:
+        """Raise where no worker can come: SLURM has taken no job, and the next would be refused as well, or those that
+        it took have left the queue. ``alone``: seconds without a worker."""
         if self.refusal and not self.accepted:
             raise Environment(f"`sbatch` failed: {self.refusal}")
+        if alone < _ALONE or self.under_way or not self.accepted:
+            self._empty = 0
+            return
+        if time.monotonic() - self._asked < _AGAIN:
+            return
+        self._asked = time.monotonic()
+        try:
+            self._empty = 0 if queue.jobs_of(self.store) else self._empty + 1
+        except Environment:  # SLURM does not answer now; its jobs may well go on
+            return
+        if self._empty >= _LOOKS:
+            why = f" (`sbatch` refused one: {self.refusal})" if self.refusal else ""
+            raise Environment(
+                f"No job of {self.store} is in SLURM's queue any more{why}. See the logs of the workers, then continue "
+                "with --resume."
+            )
 
 
 def _job_of(desk: _Desk) -> Any:
@@ -113,12 +138,15 @@ def _job_of(desk: _Desk) -> Any:
 
     class Job(SLURMJob):
         async def _submit_job(self, script_filename: str) -> Any:
+            desk.under_way += 1
             try:
                 said = await super()._submit_job(script_filename)
             except RuntimeError as error:
                 told = re.search(r"stderr:\s*(.*)", str(error), re.DOTALL)
                 desk.refusal = (told and told[1].strip()) or str(error)
                 raise asyncio.CancelledError from error  # any other error is printed with its traceback
+            finally:
+                desk.under_way -= 1
             desk.accepted += 1
             return said
 

@@ -77,6 +77,30 @@ def execute(executor: str, sweep: Sweep, tell: Callable[[str], None] = print) ->
     return inline.run(sweep.store, batches, sweep.workers, tell)
 
 
+def refuse(executor: str, store: Path) -> None:
+    """Raise for what would keep every batch from being begun, whatever the sweep, before a store is made for it.
+
+    Args:
+        executor: one of :data:`NAMES`.
+        store: absolute path of the store that is to be made.
+
+    Raises:
+        Environment: without SLURM where it is needed.
+        BadPath: for a place that SLURM cannot write logs beside.
+        ImportError: without the extra ``cluster`` where it is needed.
+    """
+    from tmepde.sweep.executors import queue
+    from tmepde.sweep.executors.script import Script, logged
+
+    if executor.startswith("slurm"):
+        queue.require()
+        logged(Script(store, 1, (0,), Slurm()).logs, "")
+    if executor.endswith("dask"):
+        from tmepde.sweep.executors import dask_batches
+
+        dask_batches.require("distributed" if executor == "dask" else "dask_jobqueue")
+
+
 def script(executor: str, sweep: Sweep) -> str:
     """What ``--dry-run`` prints: the script that would be submitted, or what would be started here."""
     if executor == "slurm-array":
