@@ -184,6 +184,24 @@ def check_moving(terms: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
             )
 
 
+def site_problems(intervention: Any, path: str, grid: Grid) -> list[str]:
+    """Sentences for a place of injection that is not on the grid; one in a lumen is."""
+    site = _known(getattr(intervention, "site", None))
+    if site is None:
+        return []
+    if site.shape != (grid.ndim,) and (site.shape != () or grid.ndim > 1):
+        entries = "1 number" if site.shape == () else f"an array of shape {site.shape}"
+        return [f"`{path}.site` must have {grid.ndim} entries, one per axis {grid.axes}, but {entries} was given."]
+    for k, (axis, place) in enumerate(zip(grid.axes, site.reshape(-1), strict=True)):
+        faces = _known(grid.faces(k))
+        if faces is not None and not faces[0] <= place <= faces[-1]:
+            return [
+                f"`{path}.site` must lie on the grid, {axis} in {faces[0]:g} … {faces[-1]:g} µm, but {place:g} µm was "
+                "given. Move it."
+            ]
+    return []
+
+
 def dose_problems(intervention: Any, path: str) -> list[str]:
     """Sentences for fields that must be schedules and are not, and for doses before the start."""
     found = []

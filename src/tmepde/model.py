@@ -11,7 +11,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._types import State, Whole, as_number, entries, given, not_a_number
-from tmepde.admissible import by_name, check_moving, check_required, check_species, check_tissue, dose_problems, type_of
+from tmepde.admissible import (
+    by_name,
+    check_moving,
+    check_required,
+    check_species,
+    check_tissue,
+    dose_problems,
+    site_problems,
+    type_of,
+)
 from tmepde.boundary import Sides, sides
 from tmepde.coefficients import (
     CHANNELS,
@@ -265,6 +274,7 @@ class System(Whole):
                 found += out_of_bounds(module, f"{label}.{name}")
         for name, one in self.interventions.items():
             found += dose_problems(one, f"interventions.{name}")
+            found += site_problems(one, f"interventions.{name}", self.grid)
         return found
 
 

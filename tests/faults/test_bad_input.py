@@ -290,6 +290,19 @@ VALUES: dict[str, tuple[dict[str, object], str, str]] = {
         "interventions.car_t.site",
         "inside the grid",
     ),
+    "depot outside of a radial grid, as one number": (
+        {
+            "grid": {"kind": "radial", "radius": "800 um", "cells": 8},
+            "interventions__car_t__site": "3 mm",
+        },
+        "interventions.car_t.site",
+        "inside the grid",
+    ),
+    "depot with one place in a plane": (
+        {"interventions__car_t__site": "10 um"},
+        "interventions.car_t.site",
+        "must have 2 entries",
+    ),
     "depot with two places on a radial grid": (
         {
             "grid": {"kind": "radial", "radius": "800 um", "cells": 8},

@@ -282,6 +282,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a region on a number": (lambda: tme.Region.uniform(3), "`grid` must be a tmepde.Grid, but 3 was given"),
     "a centre in a number": (lambda: tme.Region.nodule(LINE, 3.0, 5.0), "`center` must be a list of places"),
     "a preset that is a number": (lambda: tme.library.solid_tumour(LINE, stroma=3), "`stroma` must be text, but 3"),
+    "a site beyond the grid": (
+        lambda: scenario(therapies={"a": injected(500.0)}),
+        "`interventions.a.site` must lie on",
+    ),
+    "a site with two places": (lambda: scenario(therapies={"a": injected([5.0, 5.0])}), "must have 1 entries, one per"),
     "armour in a word": (
         lambda: scenario(therapies={"a": tme.CellInfusion(dose=tme.Bolus(0.0, 1.0), armour="IL-12")}),
         "`interventions.a.armour` must be a Secretes, but str was given. Write Secretes(…)",
@@ -295,6 +300,10 @@ def test_numbers_of_xarray_and_what_can_be_gone_through_once_are_taken() -> None
     assert np.array_equal(model.species["u"].initial, values.values)
     run = tme.simulate(Scenario(model, until=xr.DataArray(1.0)), save=(t for t in (0.5, 1.0)))
     assert list(run.times) == [0.0, 0.5, 1.0]
+
+
+def injected(site: Any) -> Any:
+    return tme.CellInfusion(dose=Bolus(0.0, 1.0), route="intratumoral", site=site)
 
 
 def _in_32_bit(call: Callable[[], Any]) -> Any:

@@ -107,7 +107,7 @@ def test_a_batch_that_cannot_work_is_refused_by_name():
         tme.simulate_batch([base, scenario(shape=(8, 8))])
     with pytest.raises(ValueError, match="must end at the same time, but member 1"):
         tme.simulate_batch([base, base.replace("until", 6.0)])
-    with pytest.raises(ValueError, match="`block` must be at least 1"):
+    with pytest.raises(ValueError, match="`block` must be a whole number of at least 1"):
         tme.simulate_batch(base, {RATE: [0.1]}, block=0)
 
 

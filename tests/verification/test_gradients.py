@@ -301,7 +301,7 @@ def test_room_is_made_for_what_a_step_remembers(stepper, kind):
 
 
 def test_a_number_of_kept_steps_below_one_is_refused():
-    with pytest.raises(ValueError, match="`record` must be at least 1"):
+    with pytest.raises(ValueError, match="`record` must be a whole number of at least 1"):
         tme.simulate(base("line"), precision="f64", record=0)
 
 

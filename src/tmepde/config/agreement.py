@@ -235,6 +235,7 @@ def _sites(parts: Mapping[str, Any]) -> list[Problem]:
         return []
     for name, section in (parts.get("interventions") or {}).items():
         site = getattr(section, "site", None)
-        if isinstance(site, tuple):
-            found += _inside(dotted(("interventions", name, "site")), site, grid)
+        if site is not None:
+            place = site if isinstance(site, tuple) else (site,)
+            found += _inside(dotted(("interventions", name, "site")), place, grid)
     return found
