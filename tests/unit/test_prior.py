@@ -95,5 +95,5 @@ def test_what_is_no_scenario_prior_or_draw_is_refused(scenario, call, message):
 
 
 def test_nothing_to_draw_is_refused():
-    with pytest.raises(ValueError, match="must be priors by path"):
+    with pytest.raises(ValueError, match="at least 1 draw"):
         tme.sample({}, 4)

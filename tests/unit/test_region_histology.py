@@ -4,6 +4,8 @@ import socket
 
 import numpy as np
 import pytest
+import skimage.data
+import tifffile
 from scipy import ndimage
 
 from tmepde.region import histology, stains
@@ -230,3 +232,24 @@ def test_a_header_of_too_many_pixels_is_told_in_words(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"at most 1.75e\+08 pixels, but '.*' has more. Crop"):
         stains.read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "jpeg", "tiff_adobe_deflate"])
+def test_compressed_tiffs_are_read(compression, tmp_path):
+    """Scanners write LZW and JPEG; only Deflate was read."""
+    from PIL import Image
+
+    picture = skimage.data.immunohistochemistry()[:128, :128]
+    Image.fromarray(picture).save(tmp_path / "a.tif", compression=compression)
+    found = stains.read(tmp_path / "a.tif")
+    assert np.abs(found - picture / 255.0).mean() < (0.03 if compression == "jpeg" else 1e-12)
+
+
+def test_grey_pages_are_colours_only_where_the_file_calls_them_channels(tmp_path):
+    """Three slices of a grey volume were taken for red, green and blue."""
+    planes = np.moveaxis(skimage.data.immunohistochemistry()[:128, :128], -1, 0)
+    tifffile.imwrite(tmp_path / "pages.tif", planes, photometric="minisblack")
+    with pytest.raises(ValueError, match="holds 3 grey pages that nothing in it calls channels. Save it as RGB"):
+        stains.read(tmp_path / "pages.tif")
+    tifffile.imwrite(tmp_path / "a.ome.tif", planes, photometric="minisblack", metadata={"axes": "CYX"})
+    assert np.array_equal(stains.read(tmp_path / "a.ome.tif"), np.moveaxis(planes, 0, -1) / 255.0)

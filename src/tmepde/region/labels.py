@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tmepde._types import as_number, not_a_number
 from tmepde.grid import MOST_CELLS, Grid
 from tmepde.region.distance import signed_distance
 from tmepde.region.histology import overlap
@@ -187,8 +188,9 @@ def _picture(path: Path) -> np.ndarray:
         if values.shape[-1] != bands and bands in values.shape:  # colour planes one after another
             values = np.moveaxis(values, values.shape.index(bands), -1)
         if bands >= 3 and np.any(values[..., :3] != values[..., :1]):
+            hint = " (tifffile: photometric='minisblack', or 3 and 4 slices become colours)" if volume else ""
             raise ValueError(
-                f"`file` must be grey, one number a pixel, but {path.name!r} has colours. Save it as grey."
+                f"`file` must be grey, one number a pixel, but {path.name!r} has colours. Save it as grey{hint}."
             )
         return values[..., 0]
     return values
@@ -238,7 +240,10 @@ def _sizes(name: str, given: Any, axes: int) -> np.ndarray:
     """One length per axis in µm."""
     if given is None:
         raise ValueError(f"`{name}` must be given: only NIfTI volumes state it. Write the µm of a pixel.")
-    sizes = np.asarray(given, float).ravel()
+    made = as_number(given, "um")
+    if problem := not_a_number(made):
+        raise ValueError(f"`{name}` {problem}.")
+    sizes = np.asarray(made, float).ravel()
     if sizes.size not in (1, axes) or not np.all(np.isfinite(sizes)) or np.any(sizes <= 0):
         raise ValueError(f"`{name}` must be 1 or {axes} positive lengths in µm, but {given!r} was given.")
     return np.broadcast_to(sizes, (axes,))

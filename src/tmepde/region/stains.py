@@ -59,8 +59,6 @@ def require_skimage() -> None:
 
 
 def _open(path: Path) -> np.ndarray:
-    from skimage.io import imread
-
     if not path.is_file():
         raise ValueError(
             f"`image` must be {BUNDLED!r} or the path of a picture, but {str(path)!r} is not a file. "
@@ -78,10 +76,15 @@ def _open(path: Path) -> np.ndarray:
             f"`image` must be RGB, but {str(path)!r} is {colours.replace('SEPARATED', 'CMYK')}, whose numbers are not "
             "amounts of light. Save it as RGB."
         )
+    if pages := _grey_pages(path):
+        raise ValueError(
+            f"`image` must be one RGB picture, but {str(path)!r} holds {pages} grey pages that nothing in it calls "
+            "channels. Save it as RGB."
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of readers that are tried for other formats
-            values = np.asarray(imread(str(path)))
+            values = _unpacked(path)
             return values[..., :3] if values.shape[-1] == 4 and not opacity else values
     except Exception as error:
         raise ValueError(
@@ -121,6 +124,38 @@ def _colours(path: Path) -> tuple[str, bool]:
             return str(picture.mode), True
     except Exception:  # the reader says what is wrong
         return "", True
+
+
+def _unpacked(path: Path) -> np.ndarray:
+    """The pixels of a file. Of TIFF, the reader lacks some compressions (LZW, JPEG), which PIL has."""
+    from PIL import Image
+    from skimage.io import imread
+
+    try:
+        return np.asarray(imread(str(path)))
+    except Exception:
+        if path.suffix.lower() not in (".tif", ".tiff"):
+            raise
+        with Image.open(path) as picture:
+            frames = int(getattr(picture, "n_frames", 1))
+            plain = picture.convert("RGB") if picture.mode in ("P", "YCbCr") else picture
+            return np.asarray(plain) if frames == 1 else np.stack([np.asarray(plain)] * 2)  # refused, as several are
+
+
+def _grey_pages(path: Path) -> int:
+    """How many grey pages a TIFF has that are no channels of one picture; a reader takes three for colours."""
+    import tifffile
+
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return 0
+    try:
+        with tifffile.TiffFile(path) as file:
+            page: Any = file.pages[0]
+            series = file.series[0]
+            pages = len(series.pages) if page.samplesperpixel == 1 else 1
+            return pages if pages > 1 and "C" not in series.axes else 0
+    except Exception:  # the reader says what is wrong
+        return 0
 
 
 def _checked(pixels: np.ndarray, label: str) -> np.ndarray:
