@@ -68,7 +68,8 @@ _PARTS = {
 
 class Finding(eqx.Module):
     """Of one species: the cell to look at, and what is there. ``held``: the rate (1/h) whose inverse limits an explicit
-    step of its drift; ``odd``: parts that are not finite there, by name."""
+    step of its drift; ``lost``: its largest loss rate, that of open sides included; ``odd``: parts that are not finite
+    there, by name."""
 
     index: Any
     value: Any
@@ -79,6 +80,7 @@ class Finding(eqx.Module):
     peclet: Any
     courant: Any
     held: Any
+    lost: Any
     odd: dict[str, Any]
 
 
@@ -135,6 +137,7 @@ def _finding(problem: SemiDiscrete, name: str, u: Any, here: Any, log_kill: Stat
         peclet=at(peclet),
         courant=at(courant),
         held=held,
+        lost=jnp.max(problem.inside(here.rates.rate(name))),
         odd={k: at(v) for k, v in odd.items()},
     )
 
@@ -370,8 +373,14 @@ def _cause(runner: Runner, status: Status, name: str, one: Finding, initial: flo
         return "Likely cause: the fixed `dt` is too large. Choose a smaller one, or adaptive steps."
     if grown:
         return "Likely cause: it grows without bound, faster than it is lost. Look for production without loss."
-    if status == Status.solver and species.kind == "quasi_steady":
+    if status == Status.solver and species.kind == "quasi_steady" and not float(one.lost) > 0:
         return "Likely cause: it has no balance. Check that it has a loss or an open side."
+    if status in (Status.solver, Status.not_finite) and species.kind == "quasi_steady":
+        return (
+            "Likely cause: more of it is made than can be lost, so that it has no balance, or its equations are too "
+            "uneven for the solver. Compare its source with its largest loss; try solver='multigrid', or "
+            "kind='transported'."
+        )
     if status == Status.solver:
         return "Likely cause: a coupling too stiff for this stepper. Try another stepper, solver or a finer grid."
     if not species.signed and float(one.value) <= _GONE * float(one.mean) and float(one.tendency) < 0:

@@ -277,6 +277,11 @@ def check_save(scenario: Any, save: Any) -> None:
                 f"{_bytes(scenario) / 2**20:.3g} MiB of fields in float32. Save less often."
             )
         return
+    if is_traced(save):
+        raise ValueError(
+            "`save` must hold times that are known, but one is being differentiated or mapped. Save at fixed times; "
+            "the derivative with respect to a time is the rate of change there, as two saves beside it tell."
+        )
     if isinstance(save, str | bytes) or not isinstance(save, Sequence | np.ndarray) and not hasattr(save, "__iter__"):
         raise ValueError(
             f"`save` must be every(hours) or a list of times in h, but {save!r} was given. Write save=tme.every(12.0)."

@@ -168,3 +168,12 @@ def test_the_lethal_corner_of_a_krogh_cylinder():
     reach = [brentq(lambda a, w=w: profile(w, a, a), inner, outer) for w in wall]
     exact = np.stack([np.where(r < a, profile(w, a, r), 0.0) for w, a in zip(wall, reach, strict=True)])
     np.testing.assert_allclose(run.fields["oxygen"][-1][1:-1], exact[1:-1], atol=1e-2 * wall[0])
+
+
+def test_what_is_made_faster_than_it_can_be_lost_is_told_so():
+    """Saturable loss of at most 1/h in a closed box that makes 2/h: it has a loss, which is not the place to look."""
+    laws = tme.process(lambda clock, state, tissue: {"q.source": 2.0, "q.loss": 1.0 / (state["q"] + 0.1)})
+    model = tme.Model(tme.Grid.line(1.0, 4), {"q": tme.Species(1.0, 1.0, kind="quasi_steady")}, {"laws": laws})
+    with pytest.warns(UserWarning, match="Compare its source with its largest loss"):
+        run = tme.simulate(tme.Scenario(model, until=1.0), precision="f64")
+    assert not run.ok and "Check that it has a loss" not in run.message

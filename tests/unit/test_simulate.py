@@ -42,6 +42,18 @@ def test_save_times(save, wanted):
     np.testing.assert_allclose(save_times(scenario(), save), wanted)
 
 
+def test_save_times_that_are_differentiated_are_refused_in_words():
+    with pytest.raises(ValueError, match="`save` must hold times that are known"):
+        jax.grad(lambda t: tme.simulate(scenario(), save=[0.5, t]).fields["u"][-1].sum())(1.0)
+
+
+def test_a_run_of_microseconds():
+    """Steps may be shorter than the shortest that are usual: of 3.6e-5 s, when u falls to 1/e."""
+    model = tme.Model(tme.Grid.point(), {"u": tme.Species(1.0)}, {"p": process(lambda *_: {"u.loss": 1e8})})
+    found = tme.simulate(tme.Scenario(model, until=1e-8), stepper=tme.Rosenbrock2())
+    assert found.ok and float(found.fields["u"][-1, 0]) == pytest.approx(np.exp(-1.0), rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("save", "words"),
     [

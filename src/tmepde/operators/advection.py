@@ -31,7 +31,7 @@ from tmepde.grid import Grid
 from tmepde.operators.anisotropy import along
 from tmepde.operators.apart import apart_if_large
 from tmepde.operators.diffusion import face_transfer
-from tmepde.operators.faces import axis_of, gradient, open_faces, open_parts, take
+from tmepde.operators.faces import axis_of, close, distances, gradient, open_faces, open_parts, take
 
 #: Péclet numbers beyond this are pure upwind
 _STEEP = 1e4
@@ -60,15 +60,27 @@ def _change_of_limited(values: tuple[Any, Any], changes: tuple[Any, Any]) -> tup
     return _limited(*values), 2.0 * (second * second * changes[0] + first * first * changes[1])
 
 
-def _slopes(grid: Grid, k: int, u: Any, faces: Any) -> Any:
-    """Limited slope of each cell along axis ``k``; one-sided, and at most |u|/(w/2), beside a closed face."""
+def limited_slopes(grid: Grid, k: int, u: Any, faces: Any) -> Any:
+    """Limited slope of each cell along axis ``k``, given those at its ``faces``; one-sided, and at most |u|/(w/2),
+    beside a closed face.
+
+    What it adds to a cell's value at a face is no more than the neighbour there differs by. Among equal cells van
+    Leer's slope keeps to that by itself; that of a wide cell beside a narrow one passes it, up to twofold.
+    """
     axis = axis_of(grid, k)
     a, b = take(faces, 0, -1, axis), take(faces, 1, None, axis)
     joined = open_faces(grid, k, u.dtype)
     before, after = take(joined, 0, -1, axis) > 0, take(joined, 1, None, axis) > 0
-    most = jnp.abs(u) / jnp.asarray(grid.half_widths(k)).astype(u.dtype)
+    half = jnp.asarray(grid.half_widths(k)).astype(u.dtype)
+    most = jnp.abs(u) / half
     alone = jnp.clip(a + b, -most, most)  # the closed face has slope 0
-    return jnp.where(before & after, _limited(a, b), jnp.where(before | after, alone, 0.0))
+    slope = _limited(a, b)
+    if not grid.equal[k]:
+        across = jnp.broadcast_to(close(grid, *distances(grid, k), k).astype(u.dtype), faces.shape)
+        steps = jnp.abs(faces) * across
+        least = jnp.minimum(take(steps, 0, -1, axis), take(steps, 1, None, axis)) / half
+        slope = jnp.clip(slope, -least, least)
+    return jnp.where(before & after, slope, jnp.where(before | after, alone, 0.0))
 
 
 def downstream_weight(peclet: Any) -> Any:
@@ -139,7 +151,7 @@ def advective_tendency(
 def _upwind_fluxes(grid: Grid, k: int, v: Any, u: Any, slopes: Any) -> tuple[Any, Any]:
     """MUSCL fluxes through the interior faces, and through the periodic one."""
     axis = axis_of(grid, k)
-    reach = _slopes(grid, k, u, slopes) * jnp.asarray(grid.half_widths(k)).astype(u.dtype)
+    reach = limited_slopes(grid, k, u, slopes) * jnp.asarray(grid.half_widths(k)).astype(u.dtype)
     upper, lower = u + reach, u - reach
     interior = _upwind(take(v, 1, -1, axis), take(upper, 0, -1, axis), take(lower, 1, None, axis))
     return interior, _upwind(take(v, 0, 1, axis), take(upper, -1, None, axis), take(lower, 0, 1, axis))
@@ -206,19 +218,26 @@ def _end_fluxes(
 def courant_rate(grid: Grid, velocity: Faces, diffusivity: Any) -> Any:
     """Largest |v|/(w + 2D/|v|) over the faces, 1/h: its inverse limits the step of an explicit drift beside an implicit
     diffusion (pure advection: w/|v|; where diffusion dominates the mesh: 2D/v²). Cut cells count with their open faces
-    over their part inside."""
+    over their part inside, by which what diffuses through them is as much faster as what drifts."""
     worst = jnp.asarray(0.0)
     for k, v in enumerate(velocity):
         axis = axis_of(grid, k)
         half = jnp.broadcast_to(jnp.asarray(grid.half_widths(k)), grid.shape)
         d = jnp.broadcast_to(along(diffusivity, k), grid.shape)
-        if grid.apertures is not None:
-            v = v * _passable(grid, k, v.dtype)
         speed = jnp.maximum(jnp.abs(take(v, 1, None, axis)), jnp.abs(take(v, 0, -1, axis)))
-        if grid.fractions is not None:
-            speed = speed / jnp.asarray(grid.fractions).astype(speed.dtype)
+        if grid.apertures is not None:
+            through = opening(grid, k, v.dtype)
+            speed, d = speed * through, d * through
         worst = jnp.maximum(worst, jnp.max(_rate(speed, 2.0 * half, d)))
     return worst
+
+
+def opening(grid: Grid, k: int, dtype: Any) -> Any:
+    """The larger open part of a cut cell's two faces along axis ``k`` over its part inside."""
+    axis = axis_of(grid, k)
+    parts = _passable(grid, k, dtype)
+    widest = jnp.maximum(take(parts, 1, None, axis), take(parts, 0, -1, axis))
+    return widest / jnp.asarray(grid.fractions).astype(dtype)
 
 
 def _rate(speed: Any, width: Any, d: Any) -> Any:

@@ -17,6 +17,8 @@ LOOSEST = 0.05
 _ANCHOR = 1e-2
 #: least power of dt that two refusals in a row are taken to show
 _FLAT = 0.25
+#: part of a run that a step may be as short as, whatever is said to be the shortest
+_BRIEF = 1e-4
 
 
 _NUMBERS = {
@@ -41,7 +43,7 @@ class StepControl(eqx.Module):
             `dt` it still sets how well the linear and quasi-steady equations of a step are solved.
         dt: fixed step in h (shortened to land on knots and save times); ``None``: adaptive.
         first: first step tried, h.
-        shortest: below this the run ends with a named status, h.
+        shortest: below this, or a ten-thousandth of the run if that is less, the run ends with a named status, h.
         longest: largest step, h.
         courant: largest |v|·Δt/(w + 2D/|v|) of the explicit drift flux.
         horizon: a field that rises from nothing is judged by what it will be after this time (h), its own lifetime, or
@@ -170,10 +172,13 @@ def shortened(control: StepControl, longest: Any, dtype: Any) -> StepControl:
 
 
 def ending(control: StepControl, until: Any, dtype: Any) -> StepControl:
-    """``control`` for a run that ends after ``until`` hours: what a field would be later is no measure of it."""
+    """``control`` for a run that ends after ``until`` hours: what a field would be later is no measure of it, and steps
+    may be as short as a run of a few microseconds needs."""
     numpy: Any = jnp if is_traced((control, until)) else np
-    horizon = numpy.asarray(numpy.minimum(control.horizon, until), dtype)
-    return eqx.tree_at(lambda c: c.horizon, control, jax.lax.stop_gradient(horizon) if numpy is jnp else horizon)
+    limits = [numpy.minimum(control.horizon, until), numpy.minimum(control.shortest, _BRIEF * until)]
+    limits = [numpy.asarray(limit, dtype) for limit in limits]
+    limits = [jax.lax.stop_gradient(limit) if numpy is jnp else limit for limit in limits]
+    return eqx.tree_at(lambda c: (c.horizon, c.shortest), control, limits)
 
 
 def over(change: Any, scale: Any) -> Any:

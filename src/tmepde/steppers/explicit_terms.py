@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from tmepde._types import State, freeze
 from tmepde.layout import current, platform
 from tmepde.operators import metric_volumes
+from tmepde.operators.advection import opening
 from tmepde.operators.faces import axis_of, take
 from tmepde.operators.uniform import coupling_rates, ghosted, interior, uniform_laplacian
 from tmepde.steppers.account import contribution
@@ -147,11 +148,13 @@ def explicit_rate(problem: SemiDiscrete, clock: Any, state: State) -> Any:
 
 
 def _swept(problem: SemiDiscrete, velocity: Any, dtype: Any) -> Any:
-    """Σ_k max(|v| at a cell's two faces)/w, 1/h."""
+    """Σ_k max(|v| A at a cell's two faces)/V, 1/h: |v|/w among whole cells of a box."""
     grid = problem.grid
     total: Any = 0.0
     for k, v in enumerate(velocity):
         axis = axis_of(grid, k)
-        speed = jnp.maximum(jnp.abs(take(v, 1, None, axis)), jnp.abs(take(v, 0, -1, axis)))
-        total = total + speed / (2.0 * jnp.asarray(grid.half_widths(k)))
+        through = jnp.abs(v) * jnp.asarray(grid.areas(k))
+        widest = jnp.maximum(take(through, 1, None, axis), take(through, 0, -1, axis))
+        speed = widest / jnp.asarray(grid.metric_widths(k))
+        total = total + (speed if grid.apertures is None else speed * opening(grid, k, speed.dtype))
     return jax.lax.stop_gradient(jnp.asarray(total).astype(dtype))
