@@ -114,6 +114,7 @@ def run_reversible(
 
     @jax.default_matmul_precision("highest")
     def backward(kept: Any, cotangents: Any) -> Any:
+        kept, cotangents = (_once_only(kept[0]), *kept[1:]), _once_only(cotangents)
         cotangent, flows = jax.tree.map(_filled, cotangents[0], is_leaf=_is_zero), _asked(cotangents[1].budget)
         if isinstance(kept[-1], Reel):
             arrays, (control, _, spans), reel = kept
@@ -138,6 +139,29 @@ def run_reversible(
 
     run.defvjp(forward, backward, symbolic_zeros=True)
     return run(arrays, state, (control, progress, spans))
+
+
+def _once_only(tree: Any) -> Any:
+    """The same, of which nothing may be differentiated any further: step sizes and what solvers found are constants
+    there, and a second derivative came out as some other number."""
+
+    def leaf(x: Any) -> Any:  # one by one: what is not mapped stays so
+        return _barred(x) if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.inexact) else x
+
+    return jax.tree.map(leaf, tree, is_leaf=_is_zero)
+
+
+@jax.custom_jvp
+def _barred(value: Any) -> Any:
+    return value
+
+
+@_barred.defjvp
+def _refused(primals: Any, tangents: Any) -> Any:
+    raise ValueError(
+        "A run has no second derivatives (jax.hessian, or jax.grad within jax.grad or jax.jvp). Take differences of "
+        "gradients instead."
+    )
 
 
 def _is_primal(x: Any) -> bool:
