@@ -14,7 +14,7 @@ and for a residual r the correction is w φ with one scalar elliptic solve,
 (D_i w_i at faces as the mean of both cells: exact for a composition that is the same everywhere). What is left are
 differences, which A⁻¹ damps when it is taken by :data:`DAMPED`: their eigenvalues lie near 2, all others near 1.
 Measured on two fields with diffusivities from equal to 1 : 1000 and e from 1 to 1e5: an iteration leaves a third of the
-error, whatever e.
+error, whatever e. Fields that are lost together (a + b → 0) have no such sum: the plain iteration goes on.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class Common:
         w, left = jnp.sum(inverse, axis=1), jnp.sum(inverse, axis=0)
         norm = self._each(self._sums(left * w))
         w = w / jnp.where(norm == 0, 1.0, norm)
-        self.gains, self.weights = size * w, left / size
+        helps = self._each(self._exchanging(scaled)).reshape(-1, *flat)
+        self.gains, self.weights = helps * size * w, helps * left / size
         rate = jnp.maximum(self._sums(left * cellwise_product(scaled, w)), 0.0)
         self.solve = prepare(freeze(self._operator(full, left * w, volumes * rate)))
 
@@ -79,6 +80,12 @@ class Common:
         out, into = (self.weights, self.gains) if transposed else (self.gains, self.weights)
         found = self.solve(self._sums(into * residual), control=_COMMON)
         return out * self._each(found.value), found.iterations
+
+    def _exchanging(self, scaled: Any) -> Any:
+        """Per group 1 where its fields make more of each other than they take, else 0."""
+        link = jnp.mean(scaled, axis=tuple(range(2, scaled.ndim)))
+        link = link - jnp.diag(jnp.diag(link))
+        return jnp.where(jnp.einsum("gi,ij,gj->g", self.member, link, self.member) < 0, 1.0, 0.0).astype(link.dtype)
 
     def _sums(self, values: Any) -> Any:
         """Sums of fields over each group."""
