@@ -48,6 +48,7 @@ def test_a_fraction_at_the_very_start_sees_the_oxygen_there(scenario):
     np.testing.assert_allclose(found["tumour"][1][DEEP] / found["tumour"][0][DEEP], expected, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_the_memory_of_oxygen_costs_no_steps(scenario):
     """It follows within half a minute and is in balance when it is read. (Followed as closely as other fields it took
     some thirty steps at the start of every run and twenty after every fraction, most refusals among them.)"""
