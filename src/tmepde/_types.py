@@ -31,6 +31,7 @@ __all__ = [
     "Scalar",
     "State",
     "as_number",
+    "boolean",
     "cast",
     "entries",
     "freeze",
@@ -209,6 +210,22 @@ def word(name: str, value: Any, known: Collection[str] = (), remedy: str = "") -
         return value
     wanted = f"one of {', '.join(map(repr, known))}" if known else "text"
     raise ValueError(f"`{name}` must be {wanted}, but {given(value)} was given. {remedy or 'Write it in quotes.'}")
+
+
+def boolean(name: str, value: Any) -> Any:
+    """A mask as an array; ``None`` and arrays of JAX stay as they are. Whoever takes it looks at its shape.
+
+    Raises:
+        ValueError: for lists of unequal lengths.
+    """
+    if value is None or isinstance(value, jax.Array | jax.ShapeDtypeStruct):
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"`{name}` must be a boolean array, but lists of unequal lengths were given. Make them equally long."
+        ) from None
 
 
 def given(value: Any) -> str:

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._heap import suit_heaps
-from tmepde._types import Field, Whole, entries, given, number, word
+from tmepde._types import Field, Whole, boolean, entries, given, number, word
 from tmepde.cut_cells import cut
 
 #: metric exponents of the axes; Cartesian axes have 0
@@ -68,17 +68,6 @@ def _widths(value: Any) -> Any:
             "Use Grid.line, Grid.square, Grid.box or Grid.radial for equal cells."
         )
     return made
-
-
-def _mask(value: Any) -> Any:
-    if value is None or isinstance(value, jax.Array | jax.ShapeDtypeStruct):
-        return value
-    try:
-        return np.asarray(value)
-    except ValueError:
-        raise ValueError(
-            "`mask` must be a boolean array, but lists of unequal lengths were given. Make them equally long."
-        ) from None
 
 
 def _flags(periodic: Any, axes: int) -> tuple[bool, ...]:
@@ -173,7 +162,7 @@ class Grid(Whole):
         self.aspect = _aspect(self.widths)
         self.equal = _equal(self.widths, self.metric)
         mask = np.ones(self.shape, bool) if mask is None and fractions is not None else mask
-        self.mask = _mask(mask)
+        self.mask = boolean("mask", mask)
         if mask is not None:
             if tuple(self.mask.shape) != self.shape:
                 raise ValueError(f"`mask` must have the grid's shape {self.shape}, but has {tuple(self.mask.shape)}.")

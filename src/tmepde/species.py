@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import equinox as eqx
-import jax
 import numpy as np
 
-from tmepde._types import as_number, given, word
+from tmepde._types import as_number, boolean, given, word
 
 #: full equation · elliptic balance at each instant · no transport · zero-dimensional
 KINDS = ("transported", "quasi_steady", "local", "compartment")
@@ -20,17 +20,6 @@ DRIFTS = ("muscl", "scharfetter_gummel")
 def _diffusivity(value: Any) -> Any:
     """Tuples stay tuples (per axis, or rows of a tensor); their entries and everything else become arrays."""
     return tuple(_diffusivity(v) for v in value) if isinstance(value, tuple) else as_number(value)
-
-
-def _mask(value: Any) -> Any:
-    if value is None or isinstance(value, jax.Array | jax.ShapeDtypeStruct):
-        return value
-    try:
-        return np.asarray(value)
-    except ValueError:
-        raise ValueError(
-            "`held` must be a boolean array, but lists of unequal lengths were given. Make them equally long."
-        ) from None
 
 
 class Species(eqx.Module):
@@ -66,7 +55,7 @@ class Species(eqx.Module):
     unit: str = eqx.field(static=True, default="1")
     long_name: str = eqx.field(static=True, default="")
     signed: bool = eqx.field(static=True, default=False)
-    held: Any = eqx.field(converter=_mask, default=None)
+    held: Any = eqx.field(converter=functools.partial(boolean, "held"), default=None)
     mean: str = eqx.field(static=True, default="harmonic")
     drift: str = eqx.field(static=True, default="muscl")
     carrier: str = eqx.field(static=True, default="")
