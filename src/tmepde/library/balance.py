@@ -56,16 +56,19 @@ def settled(model: Model) -> Model:
 
     Left at 0 are those that blood or cells take up as well.
     """
-    species = dict(model.species)
+    species = model.species
+    found: dict[str, np.ndarray] = {}
     for _, one in sorted(model.processes.items()):
         if not isinstance(one, Soluble) or type(one).cleared is not Soluble.cleared or f"{one.name}_plasma" in species:
             continue
-        state = {n: np.broadcast_to(s.initial, model.grid.shape) for n, s in species.items() if s.kind != "compartment"}
+        known = {n: found.get(n, s.initial) for n, s in species.items() if s.kind != "compartment"}
+        state = {n: np.broadcast_to(u, model.grid.shape) for n, u in known.items()}
         source = np.asarray(secretion(1.0, one.made(state, model.base), model.base["interstitium"]), float)
         if np.any(source > 0.0):
-            start = balance(model.grid, float(one.diffusivity), float(one.decay), source)
-            species[one.name] = eqx.tree_at(lambda s: s.initial, species[one.name], start)
-    return Model(model.grid, species, model.processes, model.tissue)
+            found[one.name] = balance(model.grid, float(one.diffusivity), float(one.decay), source)
+    if not found:
+        return model
+    return eqx.tree_at(lambda m: [m.species[n].initial for n in found], model, list(found.values()))
 
 
 def _box_solver(grid: Grid, diffusivity: float, decay: float) -> Callable[[Any], Any] | None:
