@@ -25,13 +25,11 @@ import numpy as np
 from tmepde._types import State
 from tmepde.schedule import Clock
 from tmepde.steppers.account import Stepper, StepResult, budget_of
-from tmepde.steppers.control import StepControl
+from tmepde.steppers.control import ROUND_OFF, StepControl
 from tmepde.steppers.explicit import cap, conclude, judged, relaxed_part, repeat
 from tmepde.steppers.explicit_terms import Terms, amounts, explicit_rate, terms
 from tmepde.steppers.semidiscrete import SemiDiscrete
 
-#: what the error estimate of a step can hold of round-off, in the unit of it, in a field of size 1
-_ROUND_OFF = 10.0
 #: numbers of stages to choose from
 STAGES = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 24, 29, 35, 42, 50, 60, 72, 86, 100)
 
@@ -153,7 +151,7 @@ class RungeKuttaChebyshev(Stepper):
         error = jnp.zeros_like(dt)
         if control.adaptive:
             dynamic = {n: new[n] for n in d}
-            sharp = control.sharpened(0.5, _ROUND_OFF * jnp.finfo(dt.dtype).eps)
+            sharp = control.sharpened(0.5, ROUND_OFF * jnp.finfo(dt.dtype).eps)
             error = judged(problem, sharp, state, dynamic, first, first, end.newest, dt)
         return conclude(
             problem,

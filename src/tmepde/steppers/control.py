@@ -13,6 +13,8 @@ from tmepde._types import as_number, is_traced, not_a_number
 
 #: beyond it a step says little; explicit coupling and undershoots of the second stage are then of the size of the field
 LOOSEST = 0.05
+#: what the error estimate of a step can hold of round-off, in the unit of it, in a field of size 1
+ROUND_OFF = 10.0
 #: rtol at which a sharpened step is held to rtol itself: the loosest in common use, so that no step becomes longer
 _ANCHOR = 1e-2
 #: least power of dt that two refusals in a row are taken to show

@@ -31,13 +31,10 @@ from tmepde.steppers.account import (
     scales,
     weighted_error,
 )
-from tmepde.steppers.control import StepControl
+from tmepde.steppers.control import ROUND_OFF, StepControl
 from tmepde.steppers.explicit_terms import amounts, explicit_rate, terms
 from tmepde.steppers.quasi_steady import relax_quasi_steady
 from tmepde.steppers.semidiscrete import SemiDiscrete
-
-#: what the error estimate of a step can hold of round-off, in the unit of it, in a field of size 1
-_ROUND_OFF = 10.0
 
 
 def _substep(value: Any) -> Any:
@@ -225,7 +222,7 @@ class ExplicitEuler(Stepper):
         then = terms(problem, last, end)
         dynamic = {n: end[n] for n in problem.dynamic}
         estimate = {n: 0.5 * h * (then.tendency[n] - first.tendency[n]) for n in dynamic}
-        sharp = control.sharpened(1.0, _ROUND_OFF * jnp.finfo(jnp.asarray(h).dtype).eps)
+        sharp = control.sharpened(1.0, ROUND_OFF * jnp.finfo(jnp.asarray(h).dtype).eps)
         return judged(problem, sharp, state, dynamic, first, then, estimate, h)
 
 

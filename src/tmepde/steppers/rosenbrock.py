@@ -49,7 +49,7 @@ from tmepde.steppers.account import (
     weighted_error,
 )
 from tmepde.steppers.blocks import together
-from tmepde.steppers.control import StepControl
+from tmepde.steppers.control import ROUND_OFF, StepControl
 from tmepde.steppers.pull import foreseen, linearised
 from tmepde.steppers.quasi_steady import LINKED, relax_quasi_steady
 from tmepde.steppers.semidiscrete import Evaluation, SemiDiscrete
@@ -57,10 +57,6 @@ from tmepde.steppers.stage import StageSolver
 from tmepde.steppers.tableau import EULER, ROS34PW2, Tableau, ros2
 
 __all__ = ["BUDGET", "BackwardEuler", "Rosenbrock2", "Rosenbrock3", "RosenbrockW", "StepResult", "Stepper"]
-
-
-#: what the error estimate of a step can hold of round-off, in the unit of it, in a field of size 1
-_ROUND_OFF = 10.0
 
 
 class _Row(eqx.Module):
@@ -196,7 +192,7 @@ class RosenbrockW(Stepper):
         """
         table, dt = self.tableau, clock.step
         if table.power > table.order:  # the estimate is one of the result itself
-            control = control.sharpened(1.0 / table.order, _ROUND_OFF * jnp.finfo(jnp.asarray(dt).dtype).eps)
+            control = control.sharpened(1.0 / table.order, ROUND_OFF * jnp.finfo(jnp.asarray(dt).dtype).eps)
         remembered, balanced, before = (None, None, None) if known is None else known
         pull, spent = None, jnp.asarray(0)
         if self.coupled:
