@@ -68,7 +68,9 @@ def settled(model: Model) -> Model:
             found[one.name] = balance(model.grid, float(one.diffusivity), float(one.decay), source)
     if not found:
         return model
-    return eqx.tree_at(lambda m: [m.species[n].initial for n in found], model, list(found.values()))
+    # built anew: a model taken apart as a tree comes back with its species in alphabetical order
+    begun = {n: eqx.tree_at(lambda x: x.initial, s, found[n]) if n in found else s for n, s in species.items()}
+    return Model(model.grid, begun, model.processes, model.tissue)
 
 
 def _box_solver(grid: Grid, diffusivity: float, decay: float) -> Callable[[Any], Any] | None:
