@@ -31,12 +31,10 @@ CASES = [
     ("square 64, f64", tme.Grid.square(100.0, 64), "f64"),
     ("cube 16, f32", tme.Grid.cube(100.0, 16), "f32"),
 ]
-SLOW = {"square 64, f64": pytest.mark.slow, "cube 16, f32": pytest.mark.slow}
 
 
-@pytest.mark.parametrize(
-    ("grid", "precision"), [pytest.param(*case[1:], id=case[0], marks=SLOW.get(case[0], ())) for case in CASES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("grid", "precision"), [pytest.param(*case[1:], id=case[0]) for case in CASES])
 def test_the_estimate_is_within_thirty_per_cent_of_the_compilers(grid, precision):
     one = scenario(grid)
     estimated = memory.estimate(one.system.species, grid.shape, precision)

@@ -123,6 +123,7 @@ class M(tme.Process):
 """
 
 
+@pytest.mark.slow
 def test_a_retry_survives_code_that_ends_its_process(tmp_path, monkeypatch):
     """The command itself ended, with 0, and what it had not reached stayed pending."""
     from tmepde.cli.sweep import retry

@@ -270,6 +270,7 @@ def test_a_tensor_needs_equal_cells():
         field_flow(grid, jax.tree.map(lambda v: jnp.full((3, 3), v), ((1.0, 0.1), (0.1, 1.0))))
 
 
+@pytest.mark.slow
 def test_a_steep_tensor_meets_a_side_kept_at_a_value_with_order_two():
     """u = x/L between two sides to round-off, and u = sin(πx/L) (1 + cos(2πy/L)/2) with the source that keeps it: links
     of two cells that a side cuts are made up for (2e-2 and order 1 without)."""

@@ -204,7 +204,8 @@ def test_an_interval_of_more_steps_than_are_kept_gives_the_same_gradient(monkeyp
             assert float(other[key]) == pytest.approx(float(whole[key]), rel=1e-10, abs=1e-13), key
 
 
-@pytest.mark.parametrize("kept", [pytest.param(32, marks=pytest.mark.slow), 8, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [32, 8, 0])
 def test_outside_jit_the_gradient_equals_differences(kept, monkeypatch):
     """Two intervals of some six steps in chunks of four: one chunk goes on into the second interval; with room for
     eight the last steps are made again, with none all are, from states that are left on the way."""

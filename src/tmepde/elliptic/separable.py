@@ -9,6 +9,7 @@ inverts it by its 1-D eigenbases.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import equinox as eqx
@@ -81,8 +82,9 @@ def side_factors(grid: Grid, sides: Sides, diffusivity: Any, clock: Any, state: 
     return out
 
 
-def axis_line(grid: Grid, k: int, corners: Any, dtype: Any) -> AxisLine:
-    """The line of axis ``k``; ``corners`` ``(m, 2)`` in the unit of the face factors. With its basis, frozen:
+def axis_line(grid: Grid, k: int, corners: Any, dtype: Any, solved: bool = True) -> AxisLine:
+    """The line of axis ``k``; ``corners`` ``(m, 2)`` in the unit of the face factors. If ``solved``, with its basis,
+    frozen:
 
     K q = μ W q by a symmetric eigenproblem of W^−½ K W^−½, QᵀWQ = 1.
     """
@@ -92,9 +94,11 @@ def axis_line(grid: Grid, k: int, corners: Any, dtype: Any) -> AxisLine:
     wrap = area[:1] / (half[:1] + half[-1:]) * (1.0 if grid.periodic[k] else 0.0)
     factors = jnp.concatenate([wrap, inner, wrap])
     corners = jnp.asarray(corners, dtype)
-    return AxisLine(factors, width, corners, _eigenbasis(factors, width, corners, grid.periodic[k]), grid.periodic[k])
+    basis = _eigenbasis(factors, width, corners, grid.periodic[k]) if solved else None
+    return AxisLine(factors, width, corners, basis, grid.periodic[k])
 
 
+@functools.partial(jax.jit, static_argnums=3)  # traced once for all axes and calls of one length
 def _eigenbasis(factors: Any, width: Any, corners: Any, periodic: bool) -> Any:
     """Cosines (closed) or the real Fourier basis (periodic) of equal cells, else LAPACK's."""
     factors, width, corners = jax.lax.stop_gradient((factors, width, corners))

@@ -15,6 +15,7 @@ calibre × length.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,8 +81,9 @@ def retina(
     return Region(nodule.grid, nodule.tumour, nodule.stroma, vessels, nodule.nuclei, nodule.margin_distance)
 
 
+@functools.cache
 def network() -> np.ndarray:
-    """Where the photograph shows vessels: boolean, 1411 × 1411 pixels. Nothing is downloaded."""
+    """Where the photograph shows vessels: boolean, 1411 × 1411 pixels, read-only. Nothing is downloaded."""
     require_skimage()
     import skimage.data
     from skimage.filters import apply_hysteresis_threshold, frangi
@@ -93,4 +95,6 @@ def network() -> np.ndarray:
     pieces, count = ndimage.label(found, np.ones((3, 3)))
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
     sizes[0] = 0
-    return (sizes >= SMALLEST)[pieces]
+    vessels: np.ndarray = (sizes >= SMALLEST)[pieces]
+    vessels.setflags(write=False)
+    return vessels

@@ -180,19 +180,20 @@ class SemiDiscrete(Whole):
     def _written(self, tree: Any) -> Any:
         return written(tree) if self.apart else tree
 
-    def prepared(self, clock: Any, state: State) -> SemiDiscrete:
-        """The same with the 1-D eigenbases that fast diagonalisation needs, where it is the solver."""
+    def prepared(self, clock: Any, state: State, solved: bool = True) -> SemiDiscrete:
+        """The same with the axes of the grid where diffusivities are numbers, and if ``solved`` with the eigenbases on
+        them that fast diagonalisation needs."""
         lines = {}
         for names in (self.transported, self.quasi_steady):
             if not names:
                 continue
             coefficients = self.system.coefficients(clock, state)
-            found = self._lines(names, coefficients, clock, state)
+            found = self._lines(names, coefficients, clock, state, solved)
             if found is not None:
                 lines[",".join(names)] = found
         return eqx.tree_at(lambda p: p.lines, self, lines, is_leaf=lambda x: isinstance(x, dict)) if lines else self
 
-    def _lines(self, names: tuple[str, ...], coefficients: Any, clock: Any, state: State) -> Any:
+    def _lines(self, names: tuple[str, ...], coefficients: Any, clock: Any, state: State, solved: bool) -> Any:
         """One line per axis if every one of ``names`` has a diffusivity that is the same everywhere."""
         grid = self.grid
         d = [coefficients.diffusivity[n] for n in names]
@@ -205,7 +206,7 @@ class SemiDiscrete(Whole):
         shared = shared_kinds([boundary[n] for n in names])
         corners = corners[:1] if shared else corners
         per_axis = [jnp.stack([c[k] for c in corners]) for k in range(grid.ndim)]
-        return tuple(axis_line(grid, k, per_axis[k], state[names[0]].dtype) for k in range(grid.ndim))
+        return tuple(axis_line(grid, k, per_axis[k], state[names[0]].dtype, solved) for k in range(grid.ndim))
 
     def laplacian(self, names: tuple[str, ...], coefficients: Any, state: State) -> Operator:
         """−V ∇·(D∇·) of ``names`` stacked, diagonal 0."""

@@ -72,10 +72,11 @@ def instant(state: State, local: Any) -> Clock:
 
 
 def transport(problem: SemiDiscrete, clock: Clock, state: State) -> tuple[Any, Any]:
-    """The diffusion operator of the transported fields, and what drifts or is carried."""
+    """The diffusion operator of the transported fields, to look at (it has no eigenbases), and what drifts or is
+    carried."""
     coefficients = problem.system.coefficients(clock, state)
     drift = coefficients.velocity or coefficients.flow
-    return problem.prepared(clock, state).laplacian(problem.transported, coefficients, state), drift
+    return problem.prepared(clock, state, solved=False).laplacian(problem.transported, coefficients, state), drift
 
 
 @functools.lru_cache(maxsize=256)
