@@ -12,7 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from tmepde._types import is_traced, not_a_number
+from tmepde._arguments import not_a_number
+from tmepde._types import is_traced
 from tmepde.boundary import sides
 from tmepde.grid import Grid
 from tmepde.schedule import Schedule

@@ -21,22 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
+from tmepde._arguments import as_number, entries, given, not_a_number, whole, word
 from tmepde._cache import cores, keep_programs
 from tmepde._results import Status
-from tmepde._types import (
-    Frame,
-    as_number,
-    cast,
-    cast_each,
-    entries,
-    given,
-    not_a_number,
-    parted,
-    shapes,
-    stacked,
-    whole,
-    word,
-)
+from tmepde._types import Frame, cast, cast_each, parted, shapes, stacked
 from tmepde.diagnosis import explain, standing
 from tmepde.elliptic import METHODS
 from tmepde.layout import members_mesh, platform, to_host

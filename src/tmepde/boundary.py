@@ -18,7 +18,7 @@ from typing import Any
 
 import equinox as eqx
 
-from tmepde._types import number
+from tmepde._arguments import number
 
 
 def _named(name: str, unit: str = "", low: float | None = None) -> Any:

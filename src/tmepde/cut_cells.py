@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tmepde._types import as_number, not_a_number, number
+from tmepde._arguments import as_number, not_a_number, number
 
 
 def cut(shape: tuple[int, ...], level: Any, smallest: float) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray]:

@@ -21,8 +21,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tmepde._arguments import boolean, entries, given, number, word
 from tmepde._heap import suit_heaps
-from tmepde._types import Field, Whole, boolean, entries, given, number, word
+from tmepde._types import Field, Whole
 from tmepde.cut_cells import cut
 
 #: metric exponents of the axes; Cartesian axes have 0

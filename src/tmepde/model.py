@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import State, Whole, as_number, entries, given, not_a_number
+from tmepde._arguments import as_number, entries, given, not_a_number
+from tmepde._types import State, Whole
 from tmepde.admissible import (
     by_name,
     check_moving,

@@ -9,7 +9,8 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from tmepde._types import as_number, given, is_traced, not_a_number, word
+from tmepde._arguments import as_number, given, not_a_number, word
+from tmepde._types import is_traced
 
 #: how far a value can be trusted
 STATUSES = ("seen", "from memory", "derived", "assumed")

@@ -107,7 +107,7 @@ def process(function: Callable[..., dict[str, Any]], **numbers: Any) -> Function
 
     What a ``functools.partial`` holds is a part of the program; two of the same function and values are one program.
     """
-    from tmepde._types import as_number, given, not_a_number
+    from tmepde._arguments import as_number, given, not_a_number
 
     if not callable(function) or isinstance(function, type):
         raise ValueError(

@@ -10,7 +10,8 @@ import equinox as eqx
 import jax.tree_util as jtu
 import numpy as np
 
-from tmepde._types import as_number, entries, given, is_traced, kind_of, not_a_number, number, word
+from tmepde._arguments import as_number, entries, given, kind_of, not_a_number, number, word
+from tmepde._types import is_traced
 from tmepde.coefficients import unknown
 from tmepde.model import Model, System
 from tmepde.operators.anisotropy import is_tensor, reduced

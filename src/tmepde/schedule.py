@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import concrete, given, number
+from tmepde._arguments import concrete, given, number
 
 #: doses of one course
 MOST_DOSES = 1_000_000

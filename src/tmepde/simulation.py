@@ -10,9 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from tmepde._arguments import entries, given, whole, word
 from tmepde._cache import keep_programs
 from tmepde._each import each
-from tmepde._types import cast, entries, given, is_traced, whole, word
+from tmepde._types import cast, is_traced
 from tmepde.coefficients import unknown
 from tmepde.elliptic.solve import METHODS
 from tmepde.layout import Layout

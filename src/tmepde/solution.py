@@ -8,8 +8,8 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from tmepde._arguments import concrete
 from tmepde._results import Status
-from tmepde._types import concrete
 from tmepde.scenario import Scenario
 from tmepde.steppers import SemiDiscrete
 from tmepde.steppers.rosenbrock import BUDGET

@@ -8,7 +8,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from tmepde._types import as_number, boolean, given, word
+from tmepde._arguments import as_number, boolean, given, word
 
 #: full equation · elliptic balance at each instant · no transport · zero-dimensional
 KINDS = ("transported", "quasi_steady", "local", "compartment")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tmepde._types import word
+from tmepde._arguments import word
 from tmepde.coefficients import unknown
 from tmepde.library.carriers import CARRIERS
 from tmepde.library.tumours import TUMOURS

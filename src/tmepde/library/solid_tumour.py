@@ -26,7 +26,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from tmepde._types import entries, given, word
+from tmepde._arguments import entries, given, word
 from tmepde.coefficients import unknown
 from tmepde.grid import Grid
 from tmepde.library.balance import balance, expected_oxygen, settled

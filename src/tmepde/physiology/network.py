@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import as_number
+from tmepde._arguments import as_number
 from tmepde.grid import Grid
 from tmepde.parameter import param
 from tmepde.process import Process

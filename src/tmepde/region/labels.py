@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tmepde._types import as_number, not_a_number
+from tmepde._arguments import as_number, not_a_number
 from tmepde.grid import MOST_CELLS, Grid
 from tmepde.region.distance import signed_distance
 from tmepde.region.histology import overlap

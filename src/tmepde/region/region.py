@@ -9,7 +9,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from tmepde._types import concrete, entries, given, number
+from tmepde._arguments import concrete, entries, given, number
 from tmepde.grid import Grid
 from tmepde.region.distance import signed_distance
 

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tmepde._arguments import concrete, given, number, whole
 from tmepde._cache import keep_programs
 from tmepde._results import Status
-from tmepde._types import State, cast, concrete, given, number, parted, whole
+from tmepde._types import State, cast, parted
 from tmepde.integrate import first_progress
 from tmepde.model import Model
 from tmepde.runner import DTYPES as _DTYPES

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import as_number, is_traced, not_a_number
+from tmepde._arguments import as_number, not_a_number
+from tmepde._types import is_traced
 
 #: beyond it a step says little; explicit coupling and undershoots of the second stage are then of the size of the field
 LOOSEST = 0.05

@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tmepde._types import State, as_number
+from tmepde._arguments import as_number
+from tmepde._types import State
 from tmepde.schedule import Clock
 from tmepde.steppers.account import (
     Stepper,

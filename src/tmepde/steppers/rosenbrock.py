@@ -34,7 +34,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from tmepde._types import State, Whole, given
+from tmepde._arguments import given
+from tmepde._types import State, Whole
 from tmepde.schedule import Clock
 from tmepde.steppers.account import (
     BUDGET,

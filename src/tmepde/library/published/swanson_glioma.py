@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import numpy as np
 
-from tmepde._types import as_number
+from tmepde._arguments import as_number
 from tmepde.grid import Grid
 from tmepde.library.published.base import PublishedModel, ball, per_day
 from tmepde.model import Model
