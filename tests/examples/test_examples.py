@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("[0-9][0-9]_*.py"))
 #: the engine's examples are short enough to read in one go; those on the tumour library may be twice as long
 LONG = {"08_car_t_in_a_nodule.py": 80}
-#: the README's program is the nodule in fewer cells; Gray-Scott takes a thousand steps
+#: the README's program is the nodule in fewer cells; Gray-Scott took 26 s, the longest of the others
 SLOW = {"01_gray_scott.py", "08_car_t_in_a_nodule.py"}
 
 
