@@ -42,6 +42,7 @@ def test_negative_rates_are_told_of(channel: str) -> None:
         tme.simulate(scenario(lambda c, s, t: {f"u.{channel}": -0.5}))
 
 
+@pytest.mark.slow
 def test_what_may_be_negative_is_not_told_of() -> None:
     """Sources of signed species, off-diagonal entries of D, round-off, cells outside of the tissue."""
     mask = np.ones((6, 6), bool)

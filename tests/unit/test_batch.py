@@ -47,9 +47,8 @@ def test_blocks_of_one_are_bitwise_single_runs_in_the_order_given(singles, threa
         assert int(run.statistics["steps"]) == int(single.statistics["steps"])
 
 
-@pytest.mark.parametrize(
-    "block", [pytest.param(2, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow), None]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("block", [2, 5, None])
 def test_mapped_blocks_equal_single_runs_to_the_tolerance(singles, block):
     """Five members in blocks of two leave one over. Steps may differ by round-off in the error, so results agree to the
     tolerance of a step (1e-3), not to the last bit."""

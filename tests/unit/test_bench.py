@@ -72,6 +72,7 @@ def test_the_pattern_conserves_what_reaction_exchanges() -> None:
     assert np.sum(after) == pytest.approx(gain, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_w1_reaches_its_target_and_the_record_has_all_keys(tmp_path: Path) -> None:
     done = tmepde("w1", "--quick", "--json", "--out", tmp_path / "w1.json")
     assert done.returncode == 0, done.stderr

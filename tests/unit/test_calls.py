@@ -38,6 +38,7 @@ def exact():
     return u * np.exp(-0.3) + s * (1 - np.exp(-0.3)) / 0.3
 
 
+@pytest.mark.slow
 def test_numbers_that_change_in_place_count_in_the_next_call():
     """Arrays of a scenario are marked read-only; who takes the mark away is still given what is there."""
     one = scenario()
@@ -48,7 +49,8 @@ def test_numbers_that_change_in_place_count_in_the_next_call():
     np.testing.assert_allclose(tme.simulate(one).fields["u"][-1], 2.0 * exact(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("precision", [pytest.param("f32", marks=pytest.mark.slow), "f64"])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["f32", "f64"])
 def test_a_run_that_goes_on_keeps_the_numbers_it_began_with(precision):
     """In float64 no cast has copied them: they are copied, not lent."""
     with jax.enable_x64(precision == "f64"):

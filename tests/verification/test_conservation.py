@@ -83,7 +83,9 @@ STEPPERS = {
 }
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("f64", 1e-12), ("f32", 1e-6)])
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [pytest.param("f64", 1e-12, marks=pytest.mark.slow), ("f32", 1e-6)]
+)
 @pytest.mark.parametrize("diffusivity", [50.0, pytest.param(5000.0, marks=pytest.mark.slow)], ids=["moving", "settled"])
 @pytest.mark.parametrize("stepper", STEPPERS.values(), ids=STEPPERS)
 def test_a_hundred_thousand_small_steps_lose_nothing(stepper, diffusivity, precision, tolerance):

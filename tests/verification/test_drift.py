@@ -207,6 +207,7 @@ def test_volume_filling_looks_at_the_room_on_the_receiving_side_and_needs_both_a
         taxis_velocity(grid, jnp.ones(3), density=jnp.ones(3))
 
 
+@pytest.mark.slow
 def test_a_crowd_at_a_wall_is_met_with_order_two_and_never_overfilled():
     """D u′ = v u (1 − u): u = 1/(1 + e^(−v(x − x₀)/D)), here as cell means; with the room of the cell ahead as it is
     the order was one, and the error on 80 cells 1.3e-2."""
@@ -283,7 +284,7 @@ def test_the_limiter_has_its_derivative_in_single_precision(slope):
     assert float(change) == pytest.approx(8.0 / 9.0, rel=1e-5)
 
 
-@pytest.mark.parametrize("start", ["empty", "gaussian"])
+@pytest.mark.parametrize("start", ["empty", pytest.param("gaussian", marks=pytest.mark.slow)])
 def test_what_is_carried_into_empty_tissue_in_single_precision(start):
     """u = (1 − e^{v(x − L)/D})/(1 − e^{−vL/D}) between 1 and 0; it ended with NaN in the first step."""
     grid = tme.Grid.line(40.0, 40)

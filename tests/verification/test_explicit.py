@@ -281,10 +281,11 @@ def gray_scott(cells=24, periodic=True, until=40.0, mask=None):
     return tme.Scenario(model, until=until)
 
 
-@pytest.mark.parametrize("masked", [pytest.param(False, marks=pytest.mark.slow), True], ids=["whole", "masked"])
+@pytest.mark.slow
+@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
 @pytest.mark.parametrize(
     "stepper",
-    [pytest.param(tme.ExplicitEuler(), marks=pytest.mark.slow), tme.RungeKuttaChebyshev()],
+    [tme.ExplicitEuler(), tme.RungeKuttaChebyshev()],
     ids=["euler", "chebyshev"],
 )
 def test_budgets_close_and_patterns_agree_with_the_implicit_scheme(stepper, masked):
@@ -352,6 +353,7 @@ def test_derivatives_agree_with_differences_in_both_modes(stepper):
     assert forward == pytest.approx(reverse, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_a_batch_runs_each_member_as_if_alone():
     scenario, control = gray_scott(cells=8, until=6.0), tme.StepControl(dt=3.0)
 

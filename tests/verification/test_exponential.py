@@ -154,8 +154,8 @@ SIDES = {
 }
 
 
-@pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("save", [None, [1.0, 2.0, 50.0]])
+@pytest.mark.parametrize("side", ["open", *(pytest.param(s, marks=pytest.mark.slow) for s in ("closed", "flux"))])
+@pytest.mark.parametrize("save", [None, pytest.param([1.0, 2.0, 50.0], marks=pytest.mark.slow)])
 def test_flows_are_integrals_over_the_run_whatever_the_saves(side, save):
     """One step of 50 h counted of a source what of it was left at its end (127 of 600 in a box at rest, with an error
     of 0). Closed boxes against the analytic integral, open ones against another stepper at 1e-6 of tolerance."""
@@ -176,6 +176,7 @@ def test_flows_are_integrals_over_the_run_whatever_the_saves(side, save):
         assert found.budgets["u"]["lost"] == pytest.approx(lost, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_the_choice_is_made_by_the_equations():
     """Nonlinear rates, a field of diffusivities, a mask, or drift: Rosenbrock; nothing of the sort: exponential."""
     scenario, _ = linear(8)
@@ -236,7 +237,7 @@ def test_gradients_are_those_of_differences():
         assert abs(float(jax.grad(total(path))(x)) / float(difference) - 1.0) < 1e-6, path
 
 
-@pytest.mark.parametrize("boundary", [None, {"x": tme.Dirichlet(0.7)}])
+@pytest.mark.parametrize("boundary", [pytest.param(None, marks=pytest.mark.slow), {"x": tme.Dirichlet(0.7)}])
 def test_fields_taken_one_by_one_give_what_they_give_together(monkeypatch, boundary):
     """Large fields are transformed one by one; small ones here, to have both. With an open side bases differ by field,
     and sums run in another order: the last digits of float64 may differ, in 20 steps, and those of a transform are

@@ -75,14 +75,10 @@ def test_order_in_time_with_courant_numbers_up_to_five(stepper, order):
 # -- steady layers -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scheme", "precision"),
-    [
-        ("muscl", "f32"),
-        pytest.param("muscl", "f64", marks=pytest.mark.slow),
-        pytest.param("scharfetter_gummel", "f32", marks=pytest.mark.slow),
-        pytest.param("scharfetter_gummel", "f64", marks=pytest.mark.slow),
-    ],
+    [("muscl", "f32"), ("muscl", "f64"), ("scharfetter_gummel", "f32"), ("scharfetter_gummel", "f64")],
 )
 def test_a_layer_at_peclet_100_per_cell_is_reached_without_undershoot(scheme, precision):
     """u = (e^{Pe x} − 1)/(e^{Pe} − 1): zero but for the last cell, which is all layer. Steps grow to hundreds of times

@@ -123,6 +123,7 @@ def test_forward_mode_equals_differences(name):
     compare(name, jax.jit(jax.jacfwd(lambda v: total(name, v, "forward")))(zero))
 
 
+@pytest.mark.slow
 def test_flows_of_a_budget_have_a_derivative_in_both_modes():
     def let_in(outside, key="inflow", gradient="reverse"):
         fields = {"u": tme.Species(1.0, 0.3, {"x-": tme.Robin(0.7, outside)})}
@@ -214,6 +215,7 @@ def test_outside_jit_the_gradient_equals_differences(kept, monkeypatch):
     compare("line", jax.grad(lambda v: total("line", v, record=None))(zero))
 
 
+@pytest.mark.slow
 def test_outside_jit_other_numbers_compile_nothing_and_a_run_is_pulled_back_twice(monkeypatch):
     monkeypatch.setattr("tmepde.transformed.tape_for", lambda *_: Tape(8, 4))
     names = dict.fromkeys(NAMES["line"])

@@ -211,7 +211,8 @@ def test_a_stiff_exchange_of_pools_leaves_the_slow_loss():
     assert found["a"][-1, 0] + found["b"][-1, 0] == pytest.approx(np.exp(-0.25), rel=1e-3)
 
 
-@pytest.mark.parametrize("bound", ["local", pytest.param("transported", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("bound", ["local", "transported"])
 def test_fast_binding_spreads_at_the_shared_diffusivity(bound):
     """Three in four are bound, exchange 4000/h: the sum spreads at a quarter of D. Against the exponential of the
     matrix of the same finite volumes, after four hours; the error of NewtonKrylov at this rtol is 5e-4 of the start."""
@@ -287,6 +288,7 @@ def test_what_is_lost_in_pairs_rises_from_nothing(until):
     np.testing.assert_allclose(found, np.tanh(3600.0 * until * np.array([0.25, 1.0])), rtol=5e-3)
 
 
+@pytest.mark.slow
 def test_what_is_lost_in_pairs_for_long_asks_for_newton():
     """The slope of a loss ku² is 2ku, of which A holds ku: thousands of steps at rest. The remedy is told."""
 

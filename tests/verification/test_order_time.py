@@ -117,7 +117,7 @@ def test_the_order_in_time(stepper, order, longest):
     [
         pytest.param("euler", -2, -4, marks=pytest.mark.slow),
         ("rosenbrock 2", -2, -6),
-        ("rosenbrock 3", -3, -7),
+        pytest.param("rosenbrock 3", -3, -7, marks=pytest.mark.slow),
         pytest.param("newton 2", -2, -6, marks=pytest.mark.slow),
         pytest.param("newton 3", -3, -7, marks=pytest.mark.slow),
     ],

@@ -28,7 +28,7 @@ def swarm(clock, state, tissue, chi):
     "stepper",
     [
         Rosenbrock2(),
-        BackwardEuler(),
+        pytest.param(BackwardEuler(), marks=pytest.mark.slow),
         pytest.param(Rosenbrock3(), marks=pytest.mark.slow),
         pytest.param(NewtonKrylov(), marks=pytest.mark.slow),
     ],

@@ -21,7 +21,8 @@ def scenario():
     return tme.Scenario(model, {"rays": tme.Radiotherapy(dose=tme.Bolus(AT, 10.0))}, until=48.0)
 
 
-@pytest.mark.parametrize("minutes", [pytest.param(0.1, marks=pytest.mark.slow), 1.0, 12.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("minutes", [0.1, 1.0, 12.0])
 def test_survival_is_that_of_the_oxygen_before_the_fraction(scenario, minutes):
     over = minutes / 60.0
     found = tme.simulate(

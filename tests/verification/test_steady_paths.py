@@ -61,6 +61,7 @@ def test_single_precision_keeps_the_total_of_a_closed_box():
     np.testing.assert_allclose(u / u[0], shape / shape[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_is_conserved_is_kept_to_round_off():
     """Exchange at 1e6/h between two fields lost 3.5e-7 of their sum in float64, a closed box with taxis 1.3e-5."""
 
@@ -137,6 +138,7 @@ def test_an_oscillation_without_damping_is_named():
         tme.steady_state(local(process(preyed), a=1.2, b=0.5))
 
 
+@pytest.mark.slow
 def test_a_mode_that_grows_is_found_among_many_unknowns():
     """More than are looked at one by one: the start lies in ¼ itself, and the mode grows at 3/16 per hour."""
     grid = tme.Grid.line(50.0, 500)

@@ -233,9 +233,8 @@ def settled(stepper, dt):
     return solution.fields
 
 
-@pytest.mark.parametrize(
-    "stepper", [pytest.param(Rosenbrock3(), marks=pytest.mark.slow), NewtonKrylov()], ids=["rosenbrock 3", "newton"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stepper", [Rosenbrock3(), NewtonKrylov()], ids=["rosenbrock 3", "newton"])
 def test_steady_states_do_not_depend_on_the_step(stepper):
     """Steps of 1 and 0.25 h (uptake relaxes within 0.05 h): the same fields to the accuracy of the implicit solves."""
     for name in ("u", "c", "o"):
@@ -291,7 +290,7 @@ def test_adaptive_newton_krylov_takes_no_notice_of_the_courant_number():
     assert np.linalg.norm(u - wanted) < 1e-2 * np.linalg.norm(wanted)
 
 
-@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("order", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_newton_krylov_starts_a_chain_from_nothing(order):
     """a → b → c → d with one rate k: Poisson's weights. d rises as t³, so that at first no step is small beside it."""
 
