@@ -46,15 +46,18 @@ class Bare(eqx.Module):
         return jax.lax.pad(self.values, jnp.zeros((), self.values.dtype), widths)
 
 
-def ghosted(u: Any, periodic: tuple[bool, ...]) -> Any:
-    """``u`` with one more cell at every end of its last axes: the neighbour across a periodic side, else 0."""
+def ghosted(u: Any, periodic: tuple[bool, ...], change: Any = None) -> Any:
+    """``u`` with one more cell at every end of its last axes: the neighbour across a periodic side, else 0.
+
+    With a ``change`` (shape of u) that of ``u + change``. Its summands are padded one by one: a sum that is padded is
+    formed cell by cell between tests for the edge (1024²: 2.3 against 1.4 ms with the stencil that reads it).
+    """
     layout = current()
     if layout is None or not layout.cuts(u.shape[-len(periodic) :]):
         if platform() != "cpu":
-            return Bare(u, periodic)
-        for k, wraps in enumerate(periodic):
-            u = _closed(u, k - len(periodic), wraps)
-        return jax.lax.optimization_barrier(u)
+            return Bare(u if change is None else u + change, periodic)
+        around = _around(u, periodic)
+        return jax.lax.optimization_barrier(around if change is None else around + _around(change, periodic))
     parts, names = layout.parts, layout.mesh.axis_names
 
     def part(u: Any) -> Any:
@@ -63,7 +66,13 @@ def ghosted(u: Any, periodic: tuple[bool, ...]) -> Any:
             u = _closed(u, axis, wraps) if parts[k] == 1 else _exchanged(u, axis, names[k], parts[k], wraps)
         return jax.lax.optimization_barrier(u)
 
-    return Parts(layout.locally(part, u))
+    return Parts(layout.locally(part, u if change is None else u + change))
+
+
+def _around(u: Any, periodic: tuple[bool, ...]) -> Any:
+    for k, wraps in enumerate(periodic):
+        u = _closed(u, k - len(periodic), wraps)
+    return u
 
 
 def _closed(u: Any, axis: int, wraps: bool) -> Any:
