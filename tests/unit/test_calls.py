@@ -66,6 +66,7 @@ def test_a_run_that_goes_on_keeps_the_numbers_it_began_with(precision):
     np.testing.assert_array_equal(np.stack(found), whole)
 
 
+@pytest.mark.slow
 def test_results_share_no_memory_with_what_was_lent():
     solution = tme.simulate(scenario())
     state = np.asarray(solution.state["u"])

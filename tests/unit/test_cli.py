@@ -116,6 +116,7 @@ def test_overwriting_must_be_asked_for(folder: Path) -> None:
     assert tmepde("run", folder / "small.toml", "-o", folder / "small.zarr").returncode == 2
 
 
+@pytest.mark.slow
 def test_the_resolved_config_of_a_result_runs_again(folder: Path, tmp_path: Path) -> None:
     dataset = xr.open_zarr(folder / "small.zarr", consolidated=False)
     (tmp_path / "again.toml").write_text(dataset.attrs["config"])

@@ -121,6 +121,7 @@ def test_a_hundred_thousand_substeps_lose_nothing_in_single_precision(substeps):
     assert abs(float(solution.budgets["u"]["error"])) < 1e-6
 
 
+@pytest.mark.slow
 def test_single_precision_follows_double_over_many_small_steps():
     """The rounding of each step is carried along: a few units in the last place are left, not 1e-3."""
     model = tme.Model(tme.Grid.line(100.0, 32), {"u": tme.Species(np.linspace(0.0, 1.0, 32), 50.0)})

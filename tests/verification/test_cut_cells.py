@@ -120,6 +120,7 @@ def test_drift_and_diffusion_in_a_disc_keep_the_mass_and_the_sign(precision):
     assert np.all(found.fields["u"][-1][~np.asarray(grid.mask)] == 0.0)
 
 
+@pytest.mark.slow
 def test_small_cells_shorten_the_steps_no_more_than_their_diffusion_allows():
     """u ∝ e^(2x) in a disc, whose smallest cell is 0.2 % of a whole one: drift and diffusion are both that much faster
     there, and what limits the step is 2D/v², not that times the part inside (4844 steps, now 622 to t = 3)."""

@@ -68,6 +68,7 @@ def test_a_pair_that_exchanges_fast_among_ten_slow_fields_spreads_as_one(e, meth
     assert solution.message == solution.status.message
 
 
+@pytest.mark.slow
 def test_a_stepper_that_does_not_hold_an_exchange_says_so():
     """The user's own Rosenbrock2 errs by more than 5 %; the sentence names both, the rate and the remedy."""
     with pytest.warns(UserWarning, match="`b` and `f` exchange up to 30 times an hour"):

@@ -110,6 +110,7 @@ def test_nonlinear_equations_are_solved_to_second_order(side):
     assert np.all(np.abs(orders[1:] - 2.0) < 0.1), (errors, orders)
 
 
+@pytest.mark.slow
 def test_the_error_follows_the_tolerance():
     exact = reference()
     errors = [gap(fisher(tme.Exponential2(), rtol=rtol), exact) for rtol in (1e-3, 1e-4, 1e-5, 1e-6)]

@@ -40,6 +40,7 @@ def test_survival_is_that_of_the_oxygen_before_the_fraction(scenario, minutes):
     assert dead == pytest.approx(whole[0] - whole[1], rel=1e-3 + cleared)
 
 
+@pytest.mark.slow
 def test_a_fraction_at_the_very_start_sees_the_oxygen_there(scenario):
     first = scenario.replace("interventions.rays.dose.at", 0.0)
     found = tme.simulate(first, save=[1 / 60, 48.0], precision="f64").fields

@@ -163,6 +163,7 @@ def test_a_step_that_leads_to_nothing_finite_is_taken_back():
     assert int(found.statistics["rejected"]) > 0
 
 
+@pytest.mark.slow
 def test_what_is_not_solved_is_not_accepted(monkeypatch):
     monkeypatch.setattr(continuation, "_PRODUCTS", 1)
     with pytest.warns(UserWarning, match="No steady state was found: `u`"):
@@ -178,6 +179,7 @@ def test_rates_that_are_not_finite_are_named():
     assert not found.ok and float(found.fields["u"][-1][0]) == 1.0
 
 
+@pytest.mark.slow
 def test_what_cannot_settle_is_told_why():
     """The remedy was a loss or an open side, also for what has a loss or no source at all."""
 

@@ -51,6 +51,7 @@ def test_the_steady_state_does_not_depend_on_the_step():
             np.testing.assert_allclose(u, runs[0][name], rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_steady_state_is_the_one_solved_for_directly():
     direct = tme.steady_state(scenario(1.0), precision="f64")
     assert direct.ok
