@@ -19,7 +19,9 @@ from tmepde.operators.faces import axis_of, pad, take
 
 def ghosted(grid: Grid, u: Field, change: Field | None = None) -> Any:
     """``u`` with one more cell at every end: the neighbour across a periodic side, else 0 (never used)."""
-    return ghosts.ghosted(u, grid.periodic, change)
+    if change is None:
+        return ghosts.ghosted(u, grid.periodic)
+    return ghosts.ghosted_from(lambda u, change: u + change, (u, change), grid.periodic)
 
 
 def interior(grid: Grid, around: Any) -> Field:
