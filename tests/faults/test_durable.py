@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +101,9 @@ def test_an_interrupt_between_two_renames_brings_back_what_was_there(tmp_path, m
 def test_a_folder_that_is_gone_is_said_to_be(tmp_path):
     with pytest.raises(durable.WriteError, match="because its folder is gone. If somebody moved it, move it back"):
         durable.write_files({tmp_path / "gone" / "a": b"x"})
+
+
+def test_a_folder_that_takes_no_files_is_not_said_to_be_gone():
+    """As /proc, where a new file has no place."""
+    told = str(durable.WriteError(FileNotFoundError(2, ""), Path("/proc/a.zarr"), 1))
+    assert told.startswith("/proc/a.zarr could not be written: /proc takes no files") and "gone" not in told

@@ -5,12 +5,13 @@ import shutil
 import numpy as np
 import pytest
 
+from tmepde import config as configs
 from tmepde.cli import integrity
 from tmepde.cli.exits import ENVIRONMENT, Stop
 from tmepde.cli.report import report
 from tmepde.io import chunks
 from tmepde.io.root import StoreError
-from tmepde.sweep import store
+from tmepde.sweep import create, store
 from tmepde.sweep.damage import look
 from tmepde.sweep.store import Array
 
@@ -113,3 +114,48 @@ def test_the_size_of_a_chunk_is_read_without_unpacking_it(count):
     assert chunks.size(chunks.encode(np.arange(count, dtype=float))) == 8 * count
     assert chunks.size(chunks.encode(np.random.default_rng(0).random(count))) == 8 * count
     assert chunks.size(chunks.sealed(bytes(count))) == -1
+
+
+SWEEP = """
+schema = 1
+name = "made of"
+[grid]
+kind = "radial"
+radius = "400 um"
+cells = 8
+[model]
+kind = "solid_tumour"
+[arms]
+"none: ünlike any" = []
+[run]
+until = "2 hour"
+save = { every = "1 hour" }
+[sweep]
+batch = 2
+fields = ["oxygen"]
+[sweep.grid]
+"model.processes.killing.rate" = ["0.1 1/h", "0.2 1/h", "0.3 1/h"]
+"""
+
+
+def test_lost_coordinates_are_made_again_from_the_config_of_the_store(tmp_path, capsys):
+    out = tmp_path / "made_of.zarr"
+    create(configs.loads(SWEEP), out)
+    chunks_of = ["time", "scenario", "arm", "r", "model.processes.killing.rate"]
+    kept = {name: (out / name / "c.0").read_bytes() for name in chunks_of}
+    for name in chunks_of:
+        (out / name / "c.0").unlink()
+    shutil.copy(out / "status" / "zarr.json", out / "time" / "c.0")  # no chunk at all
+    shutil.rmtree(out / "arm")
+    assert len(look(out).documents | look(out).fixed) >= 1
+    integrity.repair(out)
+    assert "arm/c.0 is made again from the config of the store: missing" in capsys.readouterr().out
+    assert look(out).good and {name: (out / name / "c.0").read_bytes() for name in chunks_of} == kept
+
+
+def test_coordinates_that_the_config_does_not_make_are_not_made_up(out):
+    (out / "scenario" / "c.0").unlink()
+    store.amend(out, config=SWEEP, config_folder="", sweep_table_hash="of an earlier version")
+    with pytest.raises(Stop, match=r"c.0: missing.*cannot be repaired.*other scenarios than") as stop:
+        integrity.repair(out)
+    assert stop.value.code == ENVIRONMENT and not (out / "scenario" / "c.0").exists()

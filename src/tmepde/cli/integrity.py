@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tmepde.cli.exits import ENVIRONMENT, Stop
 from tmepde.cli.target import word
@@ -95,13 +95,13 @@ def _looked(store: Path) -> Damage:
         raise Stop(ENVIRONMENT, str(error)) from None
 
 
-def mended(store: Path) -> list[str]:
-    """Make the batches of a sweep that have lost something pending; in words."""
+def mended(store: Path, config: Any = None) -> list[str]:
+    """Make the batches of a sweep that have lost something pending, and the rest as it was; in words."""
     from tmepde.io.root import StoreError
     from tmepde.sweep.damage import mend
 
     try:
-        return mend(store)
+        return mend(store, config)
     except StoreError as error:
         raise Stop(ENVIRONMENT, str(error)) from None
 
@@ -117,4 +117,4 @@ def _verify_sweep(store: Path, as_json: bool) -> None:
         for name, wrong in sorted((found.fixed | found.documents).items()):
             print(f"damaged  {name}: {wrong}")
     if not found.good:
-        raise Stop(ENVIRONMENT, f"{store} is damaged. `tmepde repair {store}` makes the batches concerned pending.")
+        raise Stop(ENVIRONMENT, f"{store} is damaged. `tmepde repair {store}` keeps what is good.")

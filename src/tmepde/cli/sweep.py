@@ -60,7 +60,7 @@ def run(
     try:
         if out.exists():
             check_same(config, out)
-            for lost in mended(out):
+            for lost in mended(out, config):
                 print(lost, file=sys.stderr)
             keep_up(config, out)
         else:

@@ -46,6 +46,11 @@ class WriteError(OSError):
                 f"{self.path} could not be written: {self.strerror} ({self.needed:,} bytes needed, {free} bytes free). "
                 "Make room, then go on with --resume."
             )
+        if self.errno == errno.ENOENT and self.path.parent.is_dir():
+            return (
+                f"{self.path} could not be written: {self.path.parent} takes no files, or loses them at once. Choose "
+                "another place, or check the disk and go on with --resume."
+            )
         if self.errno == errno.ENOENT:
             return (
                 f"{self.path} could not be written, because its folder is gone. If somebody moved it, move it back and "

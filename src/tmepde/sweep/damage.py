@@ -2,7 +2,7 @@
 
 zarr reads a chunk that is not there as fill values, so that a batch that ended well would silently become NaN. A batch
 that has lost anything is made pending again; it is computed to the same bytes. What was written with the store
-(coordinates) no batch can write again.
+(coordinates) no batch can write again; it is made of the config that the store holds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from tmepde.io import chunks, documents
 from tmepde.io.durable import atomic_write, clear_folders, sync_folder
-from tmepde.io.root import DamagedError
+from tmepde.io.root import DamagedError, StoreError
 from tmepde.sweep import store
 
 
@@ -67,11 +67,17 @@ def look(path: Path) -> Damage:
     return found
 
 
-def mend(path: Path) -> list[str]:
-    """Make batches that have lost something pending, and documents as they were; returns what was done, in words.
+def mend(path: Path, config: Any = None) -> list[str]:
+    """Make batches that have lost something pending, and coordinates and documents as they were.
+
+    Args:
+        config: the config of the store, where its files have moved since; else that in the store.
+
+    Returns:
+        What was done, in words.
 
     Raises:
-        StoreError: where what is lost was written with the store: run the sweep again.
+        StoreError: where what is lost cannot be made again: run the sweep again.
     """
     path = Path(path)
     told = _clear(path, (path / "zarr.json", path / store.COPY))
@@ -82,9 +88,7 @@ def mend(path: Path) -> list[str]:
     if found.documents:
         documents.restore(path, store.documents(path), found.documents)
         found = look(path)
-    if found.fixed:
-        name, wrong = next(iter(found.fixed.items()))
-        raise DamagedError(f"{path} is damaged ({name}: {wrong}), and no batch writes it again. Run the sweep again.")
+    told += _mend_fixed(path, found.fixed, config)
     for index in found.batches:
         (path / "status" / f"c.{index}").unlink(missing_ok=True)
     if found.batches:
@@ -118,6 +122,27 @@ def _mend_root(path: Path) -> list[str]:
         atomic_write(path / store.COPY, (path / "zarr.json").read_bytes())
         return ["the copy of the root document was damaged and is written again"]
     return []
+
+
+def _mend_fixed(path: Path, fixed: Mapping[str, str], config: Any) -> list[str]:
+    """Write what was written with the store again; nothing is, where one of ``fixed`` cannot be."""
+    if not fixed:
+        return []
+    from tmepde.sweep.engine import coordinates
+
+    names = {file: file.rpartition("/")[0] for file in fixed}
+    try:
+        made = coordinates(path, config)
+        for name in dict.fromkeys(names.values()):
+            store.rewrite(path, name, made[name])
+    except (StoreError, ValueError, KeyError) as error:
+        file, wrong = next(iter(fixed.items()))
+        why = f"nothing of that name comes of its config: {error}" if isinstance(error, KeyError) else str(error)
+        raise DamagedError(
+            f"{path} is damaged ({file}: {wrong}), and cannot be repaired from its config. Run the sweep again, unless "
+            f"you can help this: {why}"
+        ) from error
+    return [f"{file} is made again from the config of the store: {wrong}" for file, wrong in sorted(fixed.items())]
 
 
 def _finished(path: Path, found: Damage, fits: Callable[[bytes], bool]) -> Iterator[int]:

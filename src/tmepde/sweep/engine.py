@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -317,9 +317,30 @@ def ready(out: Path) -> tuple[Any, Table]:
     attributes = store.head(Path(out))
     made_of = (attributes.get(name, _NONE) for name in (CODE, PICTURES))
     config, rows = _known(attributes.get(GIVEN, attributes["config"]), attributes[FOLDER], str(out), *made_of)
+    _check_table(out, attributes, rows)
+    return config, rows
+
+
+def _check_table(out: Path, attributes: Mapping[str, Any], rows: Table) -> None:
     if rows.digest != attributes["sweep_table_hash"]:
         raise StoreError(f"{out} holds other scenarios than this version of tmepde makes of its config. Run it again.")
-    return config, rows
+
+
+def coordinates(out: Path, config: Any = None) -> dict[str, Array]:
+    """What was written with a store, made again of the config that it holds.
+
+    Args:
+        config: the same config, where its files have moved since.
+
+    Raises:
+        ConfigError, StoreError: where that cannot be, as for :func:`ready`.
+    """
+    if config is None:
+        config, rows = ready(out)
+    else:
+        rows = ordered(config)
+        _check_table(out, store.head(out), rows)
+    return {name: array for name, array in _arrays(config, rows)[0].items() if array.values is not None}
 
 
 def run_batch(out: Path, index: int, threads: int | None = None) -> BatchReport:

@@ -268,13 +268,31 @@ def write(path: Path, start: int, stop: int, columns: Mapping[str, Any]) -> None
     data: dict[Path, bytes] = {}
     for name in columns:
         if name != "status":
-            data |= _encoded(path, name, batch, slice(start, stop), columns[name])
+            data |= _encoded(path, name, slice(start, stop), columns[name], batch)
     _put(data)
-    _put(_encoded(path, "status", batch, slice(start, stop), columns["status"]))
+    _put(_encoded(path, "status", slice(start, stop), columns["status"], batch))
 
 
-def _encoded(path: Path, name: str, batch: int, rows: slice, values: Any) -> dict[Path, bytes]:
-    """Files of rows of an array, as zarr writes them: compressed, with a checksum."""
+def rewrite(path: Path, name: str, array: Array) -> None:
+    """Write an array once more that was written with the store.
+
+    Raises:
+        WriteError: of the disk.
+        ValueError: if the store holds none of this name, or one of another shape.
+    """
+    document = documents(path).get(name)
+    shape = None if document is None else tuple(document["shape"])
+    values = np.asarray(array.values, object if np.dtype(array.dtype).kind in "OUT" else array.dtype)
+    if shape != values.shape:
+        raise ValueError(
+            f"`array` must have the shape of {name!r} in the store, {shape}, but has the shape {values.shape}. "
+            "Run the sweep again."
+        )
+    _put(_encoded(path, name, slice(None), values))
+
+
+def _encoded(path: Path, name: str, rows: slice, values: Any, batch: int | None = None) -> dict[Path, bytes]:
+    """Files of rows of an array, as zarr writes them: compressed, with a checksum. Chunks must be of ``batch`` rows."""
     import zarr
     from zarr.core.buffer import default_buffer_prototype
     from zarr.storage import MemoryStore
@@ -283,7 +301,7 @@ def _encoded(path: Path, name: str, batch: int, rows: slice, values: Any) -> dic
     kept: dict[str, Any] = {"zarr.json": document}
     with zarr.config.set({"array.write_empty_chunks": True}):  # read when an array is opened; what is missing is lost
         array: Any = zarr.open_array(MemoryStore(kept), mode="r+")
-    if array.chunks[0] != batch:
+    if batch is not None and array.chunks[0] != batch:
         raise ValueError(
             f"`columns` must be arrays in chunks of one batch, {batch} rows, but {name!r} has chunks of "
             f"{array.chunks[0]}: it was written with the store and cannot be changed. Leave it out."
