@@ -159,3 +159,11 @@ def test_coordinates_that_the_config_does_not_make_are_not_made_up(out):
     with pytest.raises(Stop, match=r"c.0: missing.*cannot be repaired.*other scenarios than") as stop:
         integrity.repair(out)
     assert stop.value.code == ENVIRONMENT and not (out / "scenario" / "c.0").exists()
+
+
+def test_what_a_killed_sweep_left_of_its_store_goes_with_the_next(tmp_path):
+    left = tmp_path / ".a.zarr.partial-0123abcd"
+    (left / "status").mkdir(parents=True)
+    arrays = {"status": Array((), (), np.int8, {}), "message": Array((), (), str, {})}
+    store.create(tmp_path / "a.zarr", 2, 1, arrays, {})
+    assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]

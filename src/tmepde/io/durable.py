@@ -253,6 +253,15 @@ def sweep_temporaries(folder: Path) -> list[Path]:
     return found
 
 
+def sweep_partials(target: Path) -> None:
+    """Remove what writers of ``target`` left beside it that were killed. For who holds its lock: nobody else writes."""
+    for path in [p for p in target.parent.iterdir() if p.name.startswith(f".{target.name}.partial-")]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            _forget(path)
+
+
 def clear_folders(paths: Iterable[Path]) -> list[Path]:
     """Remove the empty folders that are in the place of files; returns which there were.
 

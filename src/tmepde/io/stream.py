@@ -28,6 +28,7 @@ from tmepde.io.durable import (
     keep_before,
     make_folders,
     replace_folder,
+    sweep_partials,
     sweep_temporaries,
     write_files,
     write_new,
@@ -84,8 +85,7 @@ class StoreWriter:
         """A store without rows at ``path``, complete from its first moment. What processes left that were killed while
         they made one is removed: nobody else writes here while the lock is held."""
         path = Path(path)
-        for left in [p for p in path.parent.iterdir() if p.name.startswith(f".{path.name}.partial-")]:
-            shutil.rmtree(left, ignore_errors=True)
+        sweep_partials(path)
         token = uuid.uuid4().hex[:8]
         partial = path.with_name(f".{path.name}.partial-{token}")
         try:

@@ -35,7 +35,8 @@ from typing import Any
 
 import numpy as np
 
-from tmepde.io.durable import atomic_write, make_folder, sync_folder, sync_tree, write_files
+from tmepde.io.durable import atomic_write, make_folder, sweep_partials, sync_folder, sync_tree, write_files
+from tmepde.io.lock import Lock
 from tmepde.io.root import DamagedError, StoreError
 
 KIND = "sweep"
@@ -72,13 +73,27 @@ def create(path: Path, count: int, batch: int, arrays: Mapping[str, Array], attr
 
     Raises:
         FileExistsError: if there is something at ``path``, also where another process has just put it there.
+        LockedError: while another process makes a store there.
     """
-    import zarr
-
     taken = FileExistsError(f"{path} exists already. Choose another name, or add --resume to run what is pending.")
     if path.exists():
         raise taken
     path.parent.mkdir(parents=True, exist_ok=True)
+    with Lock(path):
+        sweep_partials(path)
+        _create(path, count, batch, arrays, attributes, taken)
+
+
+def _create(
+    path: Path,
+    count: int,
+    batch: int,
+    arrays: Mapping[str, Array],
+    attributes: Mapping[str, Any],
+    taken: FileExistsError,
+) -> None:
+    import zarr
+
     partial = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex[:8]}")
     coordinates = [n for n, a in arrays.items() if a.attributes.get("coordinate") and n not in ("time", "scenario")]
     head = {**attributes, "tmepde_kind": KIND, "batch": batch, "coordinates": " ".join(coordinates)}

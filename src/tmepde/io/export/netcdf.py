@@ -3,10 +3,15 @@
 The classic format needs nothing beyond the core dependencies and is read by everything; its limits are a variable below
 2 GiB, 32-bit integers and text as characters. Larger results are exported in parts, or by
 ``open_store(PATH).to_netcdf(OUT, engine="h5netcdf")`` with the extra ``tmepde[io]``.
+
+``units`` are those of UDUNITS, which CF asks for: it knows neither nM nor cells. The attribute ``tmepde_units`` is as
+the store has it where that differs; no value does.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,11 @@ from tmepde.io.provenance import version
 
 #: bytes of the largest variable
 LARGEST = 2**31 - 4
+#: what is counted, and molar, as words of a unit
+_COUNTED = re.compile(r"(?<![A-Za-z])(?:cells?|molecules?|copies)(?![A-Za-z])")
+_MOLAR = re.compile(r"(?<![A-Za-zµμ])([fpnuµμm])M(?![A-Za-z])")
+#: the budget of a species has its own unit, which is in a variable
+_OWN = "species_unit"
 
 
 def write_netcdf(dataset: Any, path: Path) -> None:
@@ -36,6 +46,7 @@ def write_netcdf(dataset: Any, path: Path) -> None:
     made = made.assign_coords({n: _plain(c) for n, c in dataset.coords.items() if c.dtype.kind in "OUTb"})
     made.attrs = {WRITER: version("tmepde"), **{k: _attribute(v) for k, v in dataset.attrs.items()}}
     for name, variable in made.variables.items():
+        variable.attrs = _with_units(variable.attrs)
         # coordinates and their bounds have no missing values in CF
         filled = variable.dtype.kind == "f" and name not in made.coords
         variable.encoding = {"_FillValue": np.nan if filled else None} if variable.dtype.kind == "f" else {}
@@ -51,3 +62,18 @@ def _plain(variable: Any) -> Any:
 
 def _attribute(value: Any) -> Any:
     return value if isinstance(value, str | int | float | np.ndarray | np.number) else str(value)
+
+
+def _with_units(attributes: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Attributes with the units of UDUNITS, and those of the store beside them where they differ."""
+    told = str(attributes.get("units", ""))
+    found = "" if _OWN in told else udunits(told)
+    if found == told:
+        return dict(attributes)
+    plain = {k: v for k, v in attributes.items() if k != "units"}
+    return {**plain, **({"units": found} if found else {}), "tmepde_units": told}
+
+
+def udunits(unit: str) -> str:
+    """A unit in the words of UDUNITS, of the same size: ``cells/mm^3`` is ``1/mm^3``, and ``nM`` is ``(nmol/L)``."""
+    return _MOLAR.sub(r"(\1mol/L)", _COUNTED.sub("1", unit))

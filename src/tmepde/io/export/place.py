@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tmepde.io.durable import replace_folder
+from tmepde.io.durable import WriteError, replace_folder, sweep_partials
+from tmepde.io.lock import Lock
 
 #: the file by which a folder of VTK images is known as one of ours
 SERIES = "fields.json"
@@ -24,13 +25,31 @@ _OME = re.compile(r"zarr\.json|OME(/zarr\.json)?|\d+(/\d+)?(/zarr\.json|/c(/\d+)
 
 @contextmanager
 def placed(target: Path, to: str, overwrite: bool) -> Iterator[Path]:
-    """A path to write to, which becomes ``target`` when the block ends well and vanishes when it does not.
+    """A path to write to, which becomes ``target`` when the block ends well and vanishes when it does not. What is left
+    of exports to ``target`` that were killed goes too.
 
     Raises:
         FileExistsError: if ``target`` exists and may not be replaced, or lies inside a file.
+        LockedError: if another process writes ``target``.
     """
     _check(target, to, overwrite)
     target.parent.mkdir(parents=True, exist_ok=True)
+    lock = Lock(target)
+    try:
+        lock.acquire()
+    except WriteError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
+    try:
+        _check(target, to, overwrite)  # another process may have been faster
+        sweep_partials(target)
+        with _partial(target) as partial:
+            yield partial
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _partial(target: Path) -> Iterator[Path]:
     token = uuid.uuid4().hex[:8]
     partial = target.with_name(f".{target.name}.partial-{token}")
     old = target.with_name(f".{target.name}.old-{token}")
