@@ -57,6 +57,27 @@ def test_a_nifti_volume_is_turned_to_z_y_x_and_brings_its_size(tmp_path: Path) -
     assert flat.grid.shape == (5, 7) and float(flat.grid.widths[0][0]) == 5.0  # one voxel thick: a section
 
 
+def test_a_nifti_volume_that_states_two_sizes_of_a_voxel_is_refused(tmp_path: Path) -> None:
+    """Volumes were wrong by the ratio, silently."""
+    nibabel = pytest.importorskip("nibabel")
+    volume = np.stack([LABELS] * 2).astype(np.int16)
+    image = nibabel.load(saved(tmp_path, volume, "a.nii", zooms=(0.01, 0.02, 0.05)))
+    image.header["pixdim"][1] = 1.0
+    nibabel.save(nibabel.Nifti1Image(volume.T, None, image.header), tmp_path / "two.nii")  # sform as it was
+    turned = np.eye(4)
+    turned[:3, :3] = 0.01 * np.array([[0.6, 0.8, 0], [0, 0, 1], [-0.8, 0.6, 0]])
+    nibabel.save(nibabel.Nifti1Image(volume.T, turned), tmp_path / "turned.nii")
+    sheared = np.diag([0.01, 0.01, 0.01, 1.0])
+    sheared[0, 1] = 0.01
+    nibabel.save(nibabel.Nifti1Image(volume.T, sheared), tmp_path / "sheared.nii")
+    with pytest.raises(ValueError, match=r"1 × 0.02 × 0.05 by pixdim and of 0.01 × 0.02 × 0.05 by its affine. Give"):
+        from_file(tmp_path / "two.nii")
+    with pytest.raises(ValueError, match="'sheared.nii' are sheared by its affine. Resample it"):
+        from_file(tmp_path / "sheared.nii")
+    for name, given in (("two.nii", 10.0), ("sheared.nii", 10.0), ("turned.nii", None)):
+        assert float(from_file(tmp_path / name, given).grid.widths[0][0]) == pytest.approx(10.0, rel=1e-6)
+
+
 def test_boolean_masks_lines_and_other_numbers(tmp_path: Path) -> None:
     line = from_file(saved(tmp_path, np.array([True, False, True, True]), "a.npy"), 5.0)
     assert line.grid.shape == (4,) and list(line.tumour) == [1, 0, 1, 1] and list(line.stroma) == [0, 0, 0, 0]

@@ -39,7 +39,8 @@ def from_file(
 
     Args:
         file: ``.npy``, a grey ``.png`` or ``.tif`` (its pages are z), ``.nii`` or ``.nii.gz``.
-        pixel_size: µm, one number or one per axis; of a NIfTI volume that of its header where it is left out.
+        pixel_size: µm, one number or one per axis; of a NIfTI volume that of its header where it is left out, which
+            must then agree with its affine to 1 %.
         cell_size: µm of the grid's cells, the same; at least ``pixel_size``, which is the default. The last pixels that
             do not fill a cell are left out.
         classes: which labels mean ``"tumour"``, ``"stroma"`` and ``"vessel"`` (counted as stroma with four times the
@@ -51,7 +52,7 @@ def from_file(
     Warns:
         UserWarning: of labels in ``classes`` that no pixel has.
     """
-    labels, header = _read(Path(file))
+    labels, header = _read(Path(file), sized=pixel_size is None)
     pixels = _sizes("pixel_size", header if pixel_size is None else pixel_size, labels.ndim)
     cells = pixels if cell_size is None else _sizes("cell_size", cell_size, labels.ndim)
     if np.any(cells < pixels * (1 - 1e-9)):
@@ -117,8 +118,9 @@ def _with_labels(make: Any, labels: np.ndarray, classes: Mapping[str, Any] | Non
     return made
 
 
-def _read(path: Path) -> tuple[np.ndarray, Any]:
-    """Whole numbers in one to three dimensions, and the size of a voxel in µm if the file states it."""
+def _read(path: Path, sized: bool) -> tuple[np.ndarray, Any]:
+    """Whole numbers in one to three dimensions, and the size of a voxel in µm if the file states it; if ``sized``, in
+    one way alone."""
     name = path.name.lower()
     if not path.is_file():
         raise ValueError(f"`file` must be a file of labels, but {str(path)!r} is none. Check the path.")
@@ -129,7 +131,7 @@ def _read(path: Path) -> tuple[np.ndarray, Any]:
             if not isinstance(values, np.ndarray):
                 raise ValueError(f"`file` must hold one array, but {path.name!r} is an archive. Save it with np.save.")
         elif name.endswith(VOLUMES):
-            values, size = _volume(path)
+            values, size = _volume(path, sized)
         elif name.endswith(_PICTURES):
             values = _picture(path)
         else:
@@ -218,7 +220,7 @@ def _tiff(path: Path) -> tuple[np.ndarray, int, int]:
         return _frames(path)
 
 
-def _volume(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
+def _volume(path: Path, sized: bool) -> tuple[np.ndarray, tuple[float, ...]]:
     """Axes (z, y, x) and µm; axes of a single voxel are dropped."""
     import importlib.util
 
@@ -231,9 +233,30 @@ def _volume(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
         raise ValueError(f"`file` must have at most {MOST_CELLS} voxels, but {path.name!r} has more. Bin it.")
     unit = {"meter": 1e6, "micron": 1.0}.get(image.header.get_xyzt_units()[0], 1e3)  # mm where none is stated
     values = np.asarray(image.dataobj).T
+    if sized:
+        _check_voxels(image, path.name)
     sizes = [float(s) * unit for s in image.header.get_zooms()][::-1]
     kept = [k for k, n in enumerate(values.shape) if n > 1] or [0]
     return values.reshape([values.shape[k] for k in kept]), tuple(sizes[k] for k in kept)
+
+
+def _check_voxels(image: Any, name: str) -> None:
+    """Refuse a volume whose edges of a voxel are not those of its affine, or not at right angles.
+
+    What wrote it, or has changed it since, left one of the two behind: every length would be wrong by some factor.
+    """
+    edges = np.asarray(image.header.get_zooms()[:3], float)
+    axes = np.asarray(image.affine, float)[:3, : len(edges)]
+    lengths = np.linalg.norm(axes, axis=0)
+    if not np.allclose(lengths, edges, rtol=0.01, atol=0.0):
+        told = f"{name!r} has voxels of {_text(edges)} by pixdim and of {_text(lengths)} by its affine"
+        raise ValueError(f"`file` must state one size of a voxel, but {told}. Give `pixel_size`.")
+    angles = np.abs(axes.T @ axes / np.outer(lengths, lengths) - np.eye(len(edges)))
+    if np.max(angles) > 0.02:
+        raise ValueError(
+            f"`file` must have voxels with right angles, but those of {name!r} are sheared by its affine. Resample it, "
+            "or give `pixel_size`."
+        )
 
 
 def _sizes(name: str, given: Any, axes: int) -> np.ndarray:
