@@ -140,8 +140,28 @@ def mixtures(scenario: Scenario) -> list[str]:
 
 def reservations(scenario: Scenario) -> list[str]:
     """Sentences for what a run will not be quite as asked for: therapies that mix, light of more than full power,
-    tensors that are too steep."""
-    return mixtures(scenario) + _powers(scenario) + _steep(scenario)
+    depots of more cells than fit, tensors that are too steep."""
+    return mixtures(scenario) + _powers(scenario) + _packed(scenario) + _steep(scenario)
+
+
+def _packed(scenario: Scenario) -> list[str]:
+    """Sentences for cells that are put where there is no room for them: more than 1/v_T, which is all volume."""
+    crowding, found = scenario.model.processes.get("crowding"), []
+    size = getattr(crowding, "lymphocyte_volume", None)  # µm³
+    if size is None or is_traced((size, scenario.model.grid)):
+        return []
+    most = 1e9 / float(size)
+    for name, one in scenario.interventions.items():
+        if is_traced(one) or not np.any(np.asarray(one.strength) > 0) or not hasattr(one, "densest"):
+            continue
+        there = float(one.densest(scenario.model.grid))
+        if there > most:
+            found.append(
+                f"`interventions.{name}.dose` puts {there:.2g} cells/mm^3 into tissue that {most:.2g} fill: "
+                f"{there / most:.2g} times what fits. Spread it (a larger `width`), or give the part of the dose that "
+                "stays in this tissue."
+            )
+    return found
 
 
 def _powers(scenario: Scenario) -> list[str]:

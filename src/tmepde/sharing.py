@@ -11,8 +11,8 @@ The share of a therapy is its strength over the sum of those who bring the same:
 two regimens the one that is given counts by its own numbers, and of two that differ and are both given the mean.
 
 So it is with what a therapy does by way of species of the model that it doses (``acts_through``: particles, their
-cargo, a virus, CAR-T cells): entries of one kind, and of the same choices, share it. What other kinds do by way of them
-is their own.
+cargo, a virus, CAR-T cells): entries of one kind, and of the same choices but for those that it ``mixes``, share it.
+What other kinds do by way of them is their own.
 """
 
 from __future__ import annotations
@@ -66,14 +66,15 @@ class Sharing:
         self.group = {name: tuple(sorted(group)) for name, group in groups.items()}
 
     def _alike(self, name: str) -> tuple[str, ...]:
-        """The entries of the kind and choices of ``name``, itself among them."""
+        """The entries of the kind of ``name`` and of the choices that set it apart, itself among them."""
         own = self.interventions[name]
         if not self.through[name]:
             return (name,)
+        apart = [c for c in _choices(own) if c not in getattr(type(own), "mixes", ())]
         return tuple(
             n
             for n, one in sorted(self.interventions.items())
-            if type(one) is type(own) and not [c for c in _choices(own) if getattr(one, c) != getattr(own, c)]
+            if type(one) is type(own) and not [c for c in apart if getattr(one, c) != getattr(own, c)]
         )
 
     def species(self) -> dict[str, Any]:

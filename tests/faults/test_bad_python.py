@@ -438,6 +438,23 @@ def test_numbers_of_numpy_pass_in_overrides() -> None:
     assert loaded.grid.cells == (7,) and loaded.run.rtol == 0.5**10
 
 
+def test_depots_of_more_cells_than_fit_are_told_of() -> None:
+    """1e7 cells in a spot of 100 um were 6e8/mm^3, a hundred times what fits, without a word."""
+    model = tme.library.solid_tumour(tme.Grid.cube(1000.0, 10))
+    late = tme.Bolus(30.0, 1e7)
+    plan = {
+        "heap": tme.CellInfusion(dose=late, route="intratumoral"),
+        "spread": tme.CellInfusion(dose=tme.Bolus(30.0, 1e6), route="intratumoral", width=600.0),
+        "blood": tme.CellInfusion(dose=late),
+        "needles": tme.MicroneedleArray(dose=late),
+    }
+    scenario = tme.Scenario(model, plan, until=1.0)
+    told = reservations(scenario.only(["heap", "needles"]))
+    assert [text.split(" ")[0] for text in told] == ["`interventions.heap.dose`", "`interventions.needles.dose`"]
+    assert "times what fits" in told[0] and "`width`" in told[0]
+    assert not [text for text in reservations(scenario.only(["spread", "blood"])) if "what fits" in text]
+
+
 def test_light_of_more_than_full_power_is_told_of() -> None:
     """As in configs: 10 minutes of light in a bolus are ten times as strong, and nobody said so."""
     late = tme.Bolus(30.0, 1.0)

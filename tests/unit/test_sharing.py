@@ -193,6 +193,20 @@ def test_what_acts_by_way_of_the_model_acts_once(tumour, kind):
     assert any(not np.allclose(value, none.get(n, 0.0), rtol=1e-3) for n, value in one.items())
 
 
+def test_two_catalysts_share_the_particles(tumour):
+    """Each turned over all the peroxide that is made, together twice of it."""
+    kinds = {"a": THROUGH["manganese"], "b": THROUGH["catalase"]}
+    none, both = rates(tumour, {}), rates(tumour, kinds)
+    alone = [rates(tumour, {n: one}) for n, one in kinds.items()]
+    for name in ("oxygen.source", "nanoparticle.loss", "nanoparticle_bound.loss"):
+        np.testing.assert_allclose(both[name], sum(one[name] for one in alone) / 2, rtol=1e-5, err_msg=name)
+    assert np.all(alone[0]["oxygen.source"] > both["oxygen.source"])
+    np.testing.assert_array_equal(rates(tumour, kinds, a=0.0)["oxygen.source"], alone[1]["oxygen.source"])
+    assert np.all(alone[1]["oxygen.source"][:2] > none["oxygen.source"][:2])
+    (text,) = mixtures(tme.Scenario(tumour, kinds, until=1.0))
+    assert "`catalyst`" in text
+
+
 def test_choices_and_parts_that_differ_are_told_of(tumour):
     def told(one, other):
         return mixtures(tme.Scenario(tumour, {"a": one, "b": other}, until=1.0))

@@ -250,6 +250,17 @@ def test_carried_il12_is_set_free_once_and_where_the_cells_are(model):
 
 
 #: followed for two days
+def test_car_t_cells_kill_better_among_il12(model):
+    """More PD-L1 by more IFN-γ must not make armed cells the worse killers (Koneru 2015, Yeku 2017)."""
+    kills = [np.asarray(instant(model, [], il12=level)[0].loss["tumour"]) for level in (0.0, 0.05, 1e3)]
+    base = np.asarray(instant(model, [], il12=0.0, car_t=0.0)[0].loss["tumour"])
+    gain = float(model.processes["il12_kinetics"].cytolysis_gain)
+    np.testing.assert_allclose(kills[1] - base, (1 + gain / 2) * (kills[0] - base), rtol=1e-6, atol=1e-12)
+    assert np.all(kills[2] > kills[1])
+    adaptive = [(1 + (p / 6.0) ** 2) for p in (6.0 * 0.2 / 0.25, 6.0)]  # engaged PD-1 at 0.2 nM and in plenty of IFN-γ
+    assert (1 + gain) * adaptive[0] / adaptive[1] > 1.2
+
+
 def test_il12_passes_the_wall_until_levels_agree(model):
     """Net exchange is 0 at equal levels and in proportion to their difference otherwise, whoever made the IL-12."""
 

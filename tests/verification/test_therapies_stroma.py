@@ -134,6 +134,14 @@ def test_fap_car_t_cells_kill_fibroblasts_and_free_proteases(at):
     np.testing.assert_array_equal(_loss(at("fap", **gone), "collagen"), _loss(at(**gone), "collagen"))
 
 
+def test_fap_car_t_cells_enter_as_car_t_cells_do(at):
+    """VEGF lowers the adhesion of both alike."""
+    entering = [_source(at("fap", fap_car_t=0.0, fap_car_t_plasma=100.0, vegf=v), "fap_car_t") for v in (0.0, 0.5)]
+    np.testing.assert_allclose(entering[1], 0.5 * entering[0], rtol=1e-12)
+    cells = [_source(at(car_t=0.0, vegf=v), "car_t") for v in (0.0, 0.5)]
+    np.testing.assert_allclose(entering[1] / entering[0], cells[1] / cells[0], rtol=1e-12)
+
+
 def test_enzyme_on_particles_is_where_particles_are(at):
     assert np.all(_loss(at("particle", nanoparticle=1.0), "hyaluronan") > _loss(at(), "hyaluronan"))
     np.testing.assert_array_equal(_loss(at("particle"), "hyaluronan"), _loss(at(), "hyaluronan"))

@@ -48,13 +48,15 @@ class Intervention(eqx.Module):
     ``requires`` names the processes of the model that must be there for the therapy to act on; ``reviews`` the
     strategies of :data:`tmepde.interventions.reviews.STRATEGIES` that the therapy covers; ``records`` names species it
     brings that only record the tissue, rather than act; ``acts_through`` names species of the model that it doses and
-    by way of which it acts, once for all entries of its kind (:mod:`tmepde.sharing`).
+    by way of which it acts, once for all entries of its kind (:mod:`tmepde.sharing`); ``mixes`` those of its choices
+    that entries of its kind share nevertheless: what they act by is one amount, of which each has a part.
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
     reviews: ClassVar[tuple[int, ...]] = ()
     records: ClassVar[tuple[str, ...]] = ()
     acts_through: ClassVar[tuple[str, ...]] = ()
+    mixes: ClassVar[tuple[str, ...]] = ()
 
     strength: Any = param(
         "1", doc="0 is off, 1 is as prescribed", default=1.0, bounds=(0.0, 1.0), status="derived", kw_only=True
@@ -72,6 +74,10 @@ class Intervention(eqx.Module):
         by strength count.
         """
         return {}
+
+    def densest(self, grid: Any) -> Any:
+        """Cells/mm³ that the largest dose makes in tissue where most of it lies, which should fit. Default: 0."""
+        return 0.0
 
     def __check_init__(self) -> None:
         for field in dataclasses.fields(self):

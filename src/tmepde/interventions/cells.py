@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 
 from tmepde.interventions.base import Effects, Intervention, choice, dose
-from tmepde.interventions.delivery import ROUTES, deposit, depth_parameter, site_parameter, width_parameter
+from tmepde.interventions.delivery import ROUTES, deposit, depth_parameter, heap, site_parameter, width_parameter
 from tmepde.parameter import param
 from tmepde.physiology.rates import secretion
 
@@ -41,7 +41,8 @@ class CellInfusion(Intervention):
 
     Of the cells infused into blood a fraction f survives the first day's trapping in lung, liver and spleen and goes on
     to expand (:class:`~tmepde.physiology.BloodKinetics`). 1e8 cells in 5 L give the 3900-fold expansion of Stein 2019
-    up to 36 cells/µL; in mice use ``blood_volume`` 2e-3 L. ``armour`` belongs to all CAR-T cells of the model; of
+    up to 36 cells/µL; in mice use ``blood_volume`` 2e-3 L. A depot that holds more cells than fit is told of: 1e7 cells
+    fill a ball of 1.5 mm. ``armour`` belongs to all CAR-T cells of the model; of
     two infusions in one arm whose armour differs the mean counts.
     """
 
@@ -70,6 +71,12 @@ class CellInfusion(Intervention):
     site: Any = site_parameter()
     width: Any = width_parameter()
     depth: Any = depth_parameter()
+
+    def densest(self, grid: Any) -> Any:
+        """Cells/mm³ that the largest dose makes where most of it lies; 0 where cells go into blood."""
+        if self.route == "intravenous":
+            return 0.0
+        return heap(self.dose, deposit(grid, self.site, self.width, self.depth))
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         cells, interstitium = state["car_t"], tissue["interstitium"]

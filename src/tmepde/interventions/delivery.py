@@ -18,6 +18,8 @@ from tmepde.species import Species
 
 #: mm³ per µm³
 _CUBIC = 1e-9
+#: h in a day
+_DAY = 24.0
 ROUTES = ("intravenous", "intratumoral")
 
 
@@ -89,6 +91,12 @@ def spread(weight: Any, grid: Any, depth: Any) -> Any:
         weight = jnp.where(jnp.asarray(grid.mask), weight, 0.0)
     total = grid.integrate(weight) * depth ** (3 - grid.resolved) * _CUBIC
     return weight / jnp.maximum(total, jnp.finfo(jnp.result_type(total)).tiny)
+
+
+def heap(schedule: Any, shape: Any) -> Any:
+    """max amount · max w: cells/mm³ of the largest of the doses of ``schedule`` where most of it lies; of a dose that
+    lasts for days what comes in one."""
+    return jnp.max(schedule.amount * jnp.minimum(1.0, _DAY / schedule.over)) * jnp.max(shape)
 
 
 def plasma(name: str) -> Species:

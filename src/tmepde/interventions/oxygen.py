@@ -32,11 +32,13 @@ class OxygenGenerator(Intervention):
     model carries pH each leaves a base of two charges. Catalase yields half the oxygen and is neither spent nor a base.
     P_H, H and S_O are per tissue, e per interstitial fluid: k and ``capacity`` hold the fraction φ_i. Particles travel
     as the model's nanoparticle. Oxygen feeds T cells and tumour alike. Limits: one kind of nanoparticle per model, so
-    that particles of other therapies work and are spent as well, at dose 0 too.
+    that particles of other therapies work and are spent as well, at dose 0 too; of both catalysts in one arm half of
+    the particles count as each, whatever the doses.
     """
 
     reviews = (1, 4, 16)
     acts_through: ClassVar[tuple[str, ...]] = ("nanoparticle", "nanoparticle_bound")
+    mixes: ClassVar[tuple[str, ...]] = ("catalyst",)
 
     dose: Any = dose("nmol", doc="particles into plasma or tissue")
     route: str = choice(*ROUTES, doc="into plasma, or a depot in the tissue")

@@ -150,7 +150,8 @@ class MagneticGuidance(Intervention):
     """v = μ B along the last axis: a magnet beside the tissue pulls iron-oxide particles, or cells that carry them.
 
     They gather at the side of the magnet; none are made or lost: the sides of the tissue are closed.
-    Limits: the pull is even over the tissue (a magnet far off), and particles in blood are not held back.
+    Along a radius it is an implant in the centre that pulls (``"near"``). Limits: the pull is even over the tissue (a
+    magnet far off), and particles in blood are not held back.
     """
 
     reviews: ClassVar[tuple[int, ...]] = (15,)

@@ -11,7 +11,15 @@ from typing import Any
 import jax.numpy as jnp
 
 from tmepde.interventions.base import Effects, Intervention, dose
-from tmepde.interventions.delivery import bell, deposit, depth_parameter, site_parameter, spread, width_parameter
+from tmepde.interventions.delivery import (
+    bell,
+    deposit,
+    depth_parameter,
+    heap,
+    site_parameter,
+    spread,
+    width_parameter,
+)
 from tmepde.parameter import param
 from tmepde.physiology.rates import positive, saturation
 from tmepde.species import Species
@@ -185,6 +193,10 @@ class MicroneedleArray(Intervention):
 
     def kinetics(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         return {"needle_cells.loss": self.release}
+
+    def densest(self, grid: Any) -> Any:
+        """Cells/mm³ that the largest dose makes where most of it lies."""
+        return heap(self.dose, self.shape(grid))
 
     def shape(self, grid: Any) -> Any:
         """Where the needles let go, in 1/mm³."""

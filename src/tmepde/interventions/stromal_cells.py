@@ -11,7 +11,7 @@ from tmepde.interventions.base import Effects, Intervention, choice, dose
 from tmepde.interventions.delivery import interstitial
 from tmepde.parameter import param
 from tmepde.physiology.populations import ROAMING, TUMOUR, total
-from tmepde.physiology.rates import positive, saturation, secretion
+from tmepde.physiology.rates import inhibition, positive, saturation, secretion
 from tmepde.species import Species
 
 #: which part of the matrix an enzyme digests, and what it is called
@@ -123,11 +123,11 @@ class SynnotchCarT(Intervention):
 class FapCarT(Intervention):
     """∂F/∂t −= k E F/(h + E + F), λ_φ += m K/(K + K_h), K the kills: FAP-CAR-T cells.
 
-    ∂E/∂t = D g ∇²E + k_x ν f_p a B + r E F/(F + F_h)(1 − E/E_max)₊ − δ E, dB/dt = f·dose/V − β B. A population of
-    their own, which removes fibroblasts. With turnover alone matrix would outlive its makers by months; dying
-    fibroblasts release proteases, so that it goes in a week or two. Pericytes carry some FAP: a little perfusion is
-    lost. Where there are no fibroblasts, matrix stays. Limits: FAP-CAR-T
-    cells neither crowd nor breathe nor tire, and FAP outside the tumour (bone marrow, muscle) is not in the model.
+    ∂E/∂t = D g ∇²E + k_x ν f_p a B + r E F/(F + F_h)(1 − E/E_max)₊ − δ E, dB/dt = f·dose/V − β B, a = a⁰ K_V/(K_V + V)
+    as for CAR-T cells. A population of their own, which removes fibroblasts. With turnover alone matrix would outlive
+    its makers by months; dying fibroblasts release proteases, so that it goes in a week or two. Pericytes carry some
+    FAP: a little perfusion is lost. Where there are no fibroblasts, matrix stays. Limits: FAP-CAR-T cells neither crowd
+    nor breathe nor tire, and FAP outside the tumour (bone marrow, muscle) is not in the model.
     """
 
     requires: ClassVar[tuple[str, ...]] = ("fibroblasts",)
@@ -144,6 +144,9 @@ class FapCarT(Intervention):
         "1/h", doc="contraction in blood (0.16/day)", default=0.16 / 24, bounds=(0, 1), ref="Stein 2019", status="seen"
     )
     velocity: Any = param("um/h", doc="entry per vessel surface", default=6.0, bounds=(0, 1e3), ref="as CAR-T cells")
+    vegf_half: Any = param(
+        "nM", doc="VEGF that halves adhesion", default=0.5, bounds=(1e-4, 100), ref="as CAR-T cells", status="assumed"
+    )
     motility: Any = param("um^2/h", doc="random motility", default=516.0, bounds=(0, 1e5), ref="as CAR-T cells")
     division: Any = param(
         "1/h", doc="division rate among fibroblasts", default=0.02, bounds=(0, 0.2), ref="half of CAR-T cells"
@@ -181,7 +184,8 @@ class FapCarT(Intervention):
 
     def kinetics(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         cells, blood = state["fap_car_t"], state["fap_car_t_plasma"]
-        entry = self.velocity * state["vessel_surface"] * tissue["perfusion"] * tissue["adhesion"] * blood
+        adhesion = tissue["adhesion"] * inhibition(tissue["vegf_signal"], self.vegf_half)
+        entry = self.velocity * state["vessel_surface"] * tissue["perfusion"] * adhesion * blood
         contact = saturation(state["fibroblast"], self.fibroblast_half)
         return {
             "fap_car_t.diffusivity": self.motility * tissue["motility"],

@@ -53,8 +53,9 @@ class Il2(Soluble):
 class Il12(Soluble):
     """∂c/∂t = ∇·(D ∇c) + q N_M1/φ_i + w (P − c) − k c, dP/dt = (V_t/V_p) ⟨w φ_i (c − P)⟩ − k_p P: IL-12.
 
-    IFN-γ × (1 + a H), M2 → M1 × (1 + b H), chemokine + q E H, H = c/(c + K): CAR-T cells secrete more IFN-γ and
-    chemokine, macrophages turn to M1 (Luo 2022). Untreated tissue has none but what M1 macrophages make, where they are
+    IFN-γ × (1 + a H), killing × (1 + g H), M2 → M1 × (1 + b H), chemokine + q E H, H = c/(c + K): CAR-T cells kill
+    better and so bear the PD-L1 that their IFN-γ brings about (Koneru 2015, Yeku 2017), and secrete more chemokine;
+    macrophages turn to M1 (Luo 2022). Untreated tissue has none but what M1 macrophages make, where they are
     present. It passes the vessel wall (w = ν f_p P_w/φ_i) wherever it is from: most of what is made in well perfused
     tissue is washed out into plasma.
     """
@@ -67,6 +68,14 @@ class Il12(Soluble):
     half: Any = half("IL-12 of half effect", 0.05)
     secretion_gain: Any = param(
         "1", doc="relative increase of IFN-gamma", default=4.0, bounds=(0, 100), ref="handbook 20", status="assumed"
+    )
+    cytolysis_gain: Any = param(
+        "1",
+        doc="relative increase of killing per CAR-T cell",
+        default=1.0,
+        bounds=(0, 20),
+        ref="Koneru 2015, Yeku 2017, direction",
+        status="assumed",
     )
     repolarisation_gain: Any = param(
         "1", doc="relative increase of M2 → M1", default=10.0, bounds=(0, 1e3), ref="handbook 20", status="assumed"
@@ -96,6 +105,7 @@ class Il12(Soluble):
         effect = saturation(state["il12"], self.half)
         return {
             "car_t_secretion": self.secretion_gain * effect,
+            "car_t_cytolysis": self.cytolysis_gain * effect,
             "macrophage_repolarisation": self.repolarisation_gain * effect,
         }
 
