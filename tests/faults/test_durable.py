@@ -107,3 +107,9 @@ def test_a_folder_that_takes_no_files_is_not_said_to_be_gone():
     """As /proc, where a new file has no place."""
     told = str(durable.WriteError(FileNotFoundError(2, ""), Path("/proc/a.zarr"), 1))
     assert told.startswith("/proc/a.zarr could not be written: /proc takes no files") and "gone" not in told
+
+
+@pytest.mark.parametrize(("number", "option"), [(errno.EMFILE, "-n"), (errno.EFBIG, "-f")])
+def test_a_limit_of_the_process_is_no_fault_of_the_disk(number, option):
+    told = str(durable.WriteError(OSError(number, ""), Path("a.zarr"), 1))
+    assert f"`ulimit {option}`" in told and "Check the disk" not in told

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tmepde.cli import exits
 from tmepde.cli.streams import Forgiving
 
 CONFIG = """\
@@ -96,6 +97,12 @@ def test_23_a_list_into_nothing_is_quiet(place: str, folder: Path) -> None:
 def test_23_a_refusal_is_refused_where_nobody_listens(folder: Path) -> None:
     done = shell("tmepde check none.toml >&- 2>&-", folder)
     assert done.returncode == 2 and done.stderr == ""
+
+
+def test_a_library_that_cannot_be_loaded_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """As JAX's where memory is limited (`ulimit -v`): the command ended with a traceback."""
+    assert exits._known(ImportError("libx.so: failed to map segment", name="_x", path="/opt/_x.so")) == 5
+    assert "A library cannot be loaded: libx.so: failed to map segment. Free memory" in capsys.readouterr().err
 
 
 def test_23_streams_drop_what_cannot_be_written() -> None:

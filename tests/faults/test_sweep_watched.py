@@ -11,6 +11,7 @@ import pytest
 
 from tmepde.sweep import pending, store
 from tmepde.sweep.executors import watched
+from tmepde.sweep.executors.task import run_until_told
 
 #: stands for a worker: stores its batches one by one, does at the bad ones what the variable ACT says
 WORKER = """
@@ -20,6 +21,8 @@ import numpy as np
 from tmepde.sweep import store
 out, act, bad = Path(sys.argv[1]), os.environ["ACT"], os.environ["BAD"].split()
 mark, reports = out.with_suffix(".tries"), os.fdopen(int(sys.argv[3]), "w")
+if os.environ["ACT"] == "ctrl-c":
+    signal.raise_signal(signal.SIGINT)
 for line in sys.stdin:
     index = int(line)
     if str(index) in bad:
@@ -68,6 +71,16 @@ def run(out, monkeypatch, act, bad="", processes=1):
 def test_without_deaths_all_is_done_by_one_process(out, monkeypatch):
     result, lines, _ = run(out, monkeypatch, "")
     assert result.done == [0, 1, 2, 3, 4] and not result.failed and not result.stopped and not lines
+
+
+def test_ctrl_c_while_a_process_imports_is_heard_when_it_listens(out, monkeypatch):
+    """The terminal tells the processes too; those that were importing filled it with tracebacks."""
+    result, lines, _ = run(out, monkeypatch, "ctrl-c")
+    assert result.done == [0, 1, 2, 3, 4] and not lines
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    signal.raise_signal(signal.SIGINT)
+    outcome = run_until_told([0, 1], lambda index: None)
+    assert outcome.signal == signal.SIGINT and outcome.left == [0, 1] and outcome.code == 130
 
 
 def test_killed_once_a_batch_is_done_by_the_next_process(out, monkeypatch):
@@ -135,6 +148,7 @@ def test_what_the_watcher_is_told_reaches_the_worker(out, monkeypatch):
     code = f"""import sys
 from pathlib import Path
 from tmepde.sweep.executors import watched
+from tmepde.sweep.executors.task import run_until_told
 result = watched.run(Path({str(out)!r}), [0, 1, 2, 3, 4], tell=lambda line: None,
                      command=(sys.executable, "-c", {WORKER!r}))
 print(result.done, result.stopped)"""

@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from tmepde.cli import environment, interrupts, streams
@@ -96,6 +97,9 @@ def _known(error: Exception) -> int | None:
         return _say(str(error), BAD_INPUT)
     if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("tmepde"):
         return _say(f"This needs the package {error.name!r}. Install it with: pip install 'tmepde[all]'", ENVIRONMENT)
+    if isinstance(error, ImportError) and Path(error.path or "").suffix in (".so", ".pyd", ".dylib"):
+        remedy = "Free memory, raise the limit (ulimit -v), or install the package again."
+        return _say(f"A library cannot be loaded: {error}. {remedy}", ENVIRONMENT)
     if isinstance(error, ImportError) and error.name is None:  # ours: the sentence names the package and the remedy
         return _say(str(error), ENVIRONMENT)
     if isinstance(error, ValueError) and (told := environment.refused(error)):

@@ -22,6 +22,8 @@ TEMPORARY = ".tmp-"
 _TRANSIENT = {errno.EIO, errno.ESTALE, errno.EINTR}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FOLDER = {errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST}
+#: limits of the process rather than of the disk, and the option of `ulimit` that raises them
+_LIMITS = {errno.EMFILE: "-n", errno.EFBIG: "-f"}
 _WAITS = (0.05, 0.2, 0.8)
 _TOGETHER = 8
 #: bytes of a piece that is worth a write of its own
@@ -60,6 +62,11 @@ class WriteError(OSError):
             return (
                 f"{self.path} could not be written, because a folder is in its place. Move it away, or run "
                 "`tmepde repair` on the store, which removes it if it is empty; then go on with --resume."
+            )
+        if self.errno in _LIMITS:
+            return (
+                f"{self.path} could not be written: {self.strerror} ({self.needed:,} bytes). Raise the limit "
+                f"(`ulimit {_LIMITS[self.errno]}`), then go on with --resume."
             )
         return (
             f"{self.path} could not be written: {self.strerror} ({self.needed:,} bytes). Check the disk and the "

@@ -89,6 +89,8 @@ def run_until_told(
         stop.set()
 
     before: dict[int, Any] = {number: signal.signal(number, told) for number in stops()}
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, before)  # one that was held back since the process began comes now
     try:
         worker = threading.Thread(target=work, daemon=True)
         worker.start()

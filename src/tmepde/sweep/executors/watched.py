@@ -171,9 +171,10 @@ class _Watch:
         reports, end = os.pipe()
         words = [*self.command, str(self.store), str(self.grace), str(end), ",".join(map(str, cores))]
         try:
-            process = subprocess.Popen(
-                words, stdin=subprocess.PIPE, text=True, pass_fds=(end,), env=slot.environment(number)
-            )
+            with _held_back():
+                process = subprocess.Popen(
+                    words, stdin=subprocess.PIPE, text=True, pass_fds=(end,), env=slot.environment(number)
+                )
         except BaseException:
             os.close(reports)
             raise
@@ -208,6 +209,20 @@ class _Watch:
             left = len(self.batches) - self._done - len(self._failed)
         self._first.set()
         self.tell(f"batch {index} done in {seconds:.1f} s, {left} left")
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """What is started inside hears no Ctrl-C before it listens (:func:`tmepde.sweep.executors.task.run_until_told`): a
+    terminal tells all processes, and one that is still importing would end with a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _hand(process: subprocess.Popen[str], batch: int | None) -> None:
