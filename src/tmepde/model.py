@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tmepde._arguments import as_number, entries, given, not_a_number
+from tmepde._once import once
 from tmepde._types import State, Whole
 from tmepde.admissible import (
     by_name,
@@ -196,6 +197,9 @@ class System(Whole):
 
     def coefficients(self, clock: Any, state: State) -> Coefficients:
         """The waist at this instant: D, v, s, λ of every species, with all therapies applied."""
+        return once(System._coefficients, self, clock, state)
+
+    def _coefficients(self, clock: Any, state: State) -> Coefficients:
         tissue, stated = self.tissue(clock, state)
         terms: dict[str, Any] = {}
         for name, species in self.species.items():
