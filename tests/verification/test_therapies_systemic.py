@@ -144,6 +144,18 @@ def test_a_receptor_made_from_messenger_is_lost_and_one_from_dna_is_not(lab):
     assert not np.any(_gain(lab, "dna", "car_t.loss", programmed=0.5))
 
 
+def test_infused_cells_keep_their_receptor_whenever_they_come():
+    """The share with a transient receptor is diluted: of cells infused later all lost theirs, with those programmed."""
+    plan = {"car": tme.CellInfusion(dose=_CELLS, engraftment=1.0), "mrna": _PLAN["mrna"]}
+    system = System(library.solid_tumour(tme.Grid.line(800.0, 8), radius=220.0, milieu="systemic"), plan)
+    start = system.initial_state(jnp.float64)
+    state = start | {"car_t_plasma": jnp.asarray(0.3), "programmed": jnp.asarray(1.0)}
+    later, during = (Clock(*(jnp.asarray(v) for v in (t, 0.0, 0.0, 0.5))) for t in (5.0, 0.25))
+    assert not np.any(system.coefficients(later, state).loss["programmed"])
+    arriving = 1e6 / (5.0 * 1e6)  # cells/µL in an hour
+    assert float(system.coefficients(during, state).loss["programmed"]) == pytest.approx(arriving / 0.3, rel=0.01)
+
+
 @pytest.mark.parametrize(("carrier", "cargo"), [("generic", 1000.0), ("liposome_125nm", 1.5e4), ("peg", 1.0)])
 def test_a_triggered_carrier_lets_go_of_what_its_particle_holds(carrier, cargo):
     """It let go of 1000 molecules of any particle, a fifteenth of what a liposome of 125 nm holds."""

@@ -86,7 +86,10 @@ class CellInfusion(Intervention):
         }
         rate = clock.rate(self.dose)
         if self.route == "intravenous":
-            entry = {"car_t_plasma.source": rate * self.engraftment / (self.blood_volume * 1e6)}  # L → µL
+            arriving = rate * self.engraftment / (self.blood_volume * 1e6)  # L → µL
+            entry = {"car_t_plasma.source": arriving}
+            if "car_t_arrival" in tissue.quantities:
+                entry["car_t_arrival"] = arriving
         else:
             entry = {"car_t.source": rate * deposit(tissue.grid, self.site, self.width, self.depth)}
         return Effects(add={**made, **entry})

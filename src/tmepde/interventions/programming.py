@@ -16,13 +16,19 @@ from tmepde.species import Species
 _TRACE = 1e-3
 
 
+def _in_blood(state: Any) -> Any:
+    """CAR-T cells/µL of blood, and a trace, so that there is a share of them where there are none."""
+    return state["car_t_plasma"] + state["car_t_plasma_memory"] + _TRACE
+
+
 class InSituProgramming(Intervention):
     """dT/dt += m − δ p T, m = f k v H, dH/dt −= k v H, dv/dt = dose/V − k_el v: a gene turns host T cells into CAR-T.
 
     With ``"mrna"`` (CD5-targeted lipid particles) the receptor is diluted and lost at δ = 0.4/day, so that doses must
     be repeated; ``"dna"`` (PBAE with a transposon) lasts. p is the share of the CAR-T cells in blood whose receptor is
-    transient, dp/dt = (1 − p)(m/T − δ p), since all expand alike: CAR-T cells that were there before keep theirs.
-    Limits: tissue has the share of blood, and a later infusion does not lower it; other cells are not transfected.
+    transient, dp/dt = (1 − p)(m/T − δ p) − p a/T, since all expand alike: CAR-T cells that were there before, or come
+    by an infusion a later (``car_t_arrival``), keep theirs. Limits: tissue has the share of blood, though cells came
+    there by another way; other cells are not transfected.
     """
 
     requires = ("host_t_cells",)
@@ -64,7 +70,8 @@ class InSituProgramming(Intervention):
         return {"vector_plasma": plasma("Gene carrier in plasma"), "programmed": share}
 
     def kinetics(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
-        return {"vector_plasma.loss": self.elimination}
+        arriving = tissue.quantities.get("car_t_arrival", 0.0)
+        return {"vector_plasma.loss": self.elimination, "programmed.loss": arriving / _in_blood(state)}
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         rate = self.transfection * state["vector_plasma"]
@@ -72,7 +79,7 @@ class InSituProgramming(Intervention):
         transient = float(self.vector == "mrna")
         dilution, share = transient * self.dilution, state["programmed"]
         lost = dilution * share
-        fresh = made / (state["car_t_plasma"] + state["car_t_plasma_memory"] + _TRACE)
+        fresh = made / _in_blood(state)
         return Effects(
             add={
                 "vector_plasma.source": clock.rate(self.dose) / self.volume,

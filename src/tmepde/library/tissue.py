@@ -22,6 +22,7 @@ SIGNALS = {
     "car_t_secretion": 1.0,
     "car_t_exhaustion": 1.0,
     "car_t_entry": 1.0,
+    "car_t_arrival": 0.0,  # cells/(uL h), CAR-T cells that are infused into blood now
     "delivered_antigen": 0.0,  # share of antigen-negative infected cells that show the CAR's antigen
     "tumour_division": 1.0,
     "tumour_respiration": 1.0,
