@@ -19,6 +19,7 @@ import xarray as xr
 
 import tmepde as tme
 from tmepde import Bolus, Course, Dirichlet, Grid, Model, Region, Robin, Scenario, Species, StepControl, config
+from tmepde.interventions.delivery import deposit
 from tmepde.scenario import reservations
 
 NAN, INF = float("nan"), float("inf")
@@ -446,12 +447,12 @@ def test_depots_of_more_cells_than_fit_are_told_of() -> None:
         "heap": tme.CellInfusion(dose=late, route="intratumoral"),
         "spread": tme.CellInfusion(dose=tme.Bolus(30.0, 1e6), route="intratumoral", width=600.0),
         "blood": tme.CellInfusion(dose=late),
-        "needles": tme.MicroneedleArray(dose=late),
     }
     scenario = tme.Scenario(model, plan, until=1.0)
-    told = reservations(scenario.only(["heap", "needles"]))
-    assert [text.split(" ")[0] for text in told] == ["`interventions.heap.dose`", "`interventions.needles.dose`"]
-    assert "times what fits" in told[0] and "`width`" in told[0]
+    (told,) = reservations(scenario.only(["heap"]))
+    assert "`interventions.heap.dose` puts" in told and "times what fits" in told and "`width`" in told
+    shape = deposit(model.grid, None, 100.0, 1000.0)
+    assert plan["heap"].densest(model.grid) == pytest.approx(1e7 * float(shape.max()), rel=1e-4)
     assert not [text for text in reservations(scenario.only(["spread", "blood"])) if "what fits" in text]
 
 

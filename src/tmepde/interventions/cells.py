@@ -76,7 +76,7 @@ class CellInfusion(Intervention):
         """Cells/mm³ that the largest dose makes where most of it lies; 0 where cells go into blood."""
         if self.route == "intravenous":
             return 0.0
-        return heap(self.dose, deposit(grid, self.site, self.width, self.depth))
+        return heap(self.dose, grid, self.site, self.width, self.depth)
 
     def effects(self, clock: Any, state: Any, tissue: Any) -> Effects:
         cells, interstitium = state["car_t"], tissue["interstitium"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from tmepde.parameter import param
 from tmepde.physiology.pores import wall_permeability
@@ -93,10 +94,20 @@ def spread(weight: Any, grid: Any, depth: Any) -> Any:
     return weight / jnp.maximum(total, jnp.finfo(jnp.result_type(total)).tiny)
 
 
-def heap(schedule: Any, shape: Any) -> Any:
-    """max amount · max w: cells/mm³ of the largest of the doses of ``schedule`` where most of it lies; of a dose that
-    lasts for days what comes in one."""
-    return jnp.max(schedule.amount * jnp.minimum(1.0, _DAY / schedule.over)) * jnp.max(shape)
+def heap(schedule: Any, grid: Any, site: Any, width: Any, depth: Any) -> float:
+    """max amount · max w: cells/mm³ of the largest dose of a depot (:func:`deposit`) where most of it lies; of a dose
+    that lasts for days what comes in one. It is asked before a run, hence numpy alone: nothing to compile."""
+    edges = [np.asarray(grid.faces(k), float) for k in range(grid.ndim)]
+    if site is None:
+        site = [0.0 if a == "r" else 0.5 * (f[0] + f[-1]) for a, f in zip(grid.axes, edges, strict=True)]
+    place = np.broadcast_to(np.asarray(site, float), (grid.ndim,))
+    inside = np.ones(grid.shape, bool) if grid.mask is None else np.asarray(grid.mask)
+    distance2 = sum((np.asarray(x, float) - place[k]) ** 2 for k, x in enumerate(grid.coordinates()))
+    exponent = np.broadcast_to(distance2, grid.shape)[inside] / float(width) ** 2
+    weight = np.exp(-0.5 * (exponent - exponent.min()))
+    volumes = np.broadcast_to(np.asarray(grid.volumes(), float), grid.shape)[inside]
+    whole = np.sum(volumes * weight) * float(depth) ** (3 - grid.resolved) * _CUBIC
+    return float(np.max(schedule.amount * np.minimum(1.0, _DAY / np.asarray(schedule.over))) / whole)
 
 
 def plasma(name: str) -> Species:

@@ -15,7 +15,6 @@ from tmepde.interventions.delivery import (
     bell,
     deposit,
     depth_parameter,
-    heap,
     site_parameter,
     spread,
     width_parameter,
@@ -193,10 +192,6 @@ class MicroneedleArray(Intervention):
 
     def kinetics(self, clock: Any, state: Any, tissue: Any) -> dict[str, Any]:
         return {"needle_cells.loss": self.release}
-
-    def densest(self, grid: Any) -> Any:
-        """Cells/mm³ that the largest dose makes where most of it lies."""
-        return heap(self.dose, self.shape(grid))
 
     def shape(self, grid: Any) -> Any:
         """Where the needles let go, in 1/mm³."""
