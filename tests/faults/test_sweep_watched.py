@@ -9,6 +9,8 @@ import time
 import numpy as np
 import pytest
 
+from tmepde.cli import interrupts
+from tmepde.cli import sweep as cli_sweep
 from tmepde.sweep import pending, store
 from tmepde.sweep.executors import watched
 from tmepde.sweep.executors.task import run_until_told
@@ -81,6 +83,16 @@ def test_ctrl_c_while_a_process_imports_is_heard_when_it_listens(out, monkeypatc
     signal.raise_signal(signal.SIGINT)
     outcome = run_until_told([0, 1], lambda index: None)
     assert outcome.signal == signal.SIGINT and outcome.left == [0, 1] and outcome.code == 130
+
+
+def test_a_ctrl_c_that_a_library_swallowed_is_heard_before_batches_begin(out, monkeypatch):
+    """One that came in a callback of JAX, while the store was made, did nothing: the sweep went on to its end."""
+    monkeypatch.setattr(interrupts, "_heard", [signal.SIGINT])
+    with pytest.raises(KeyboardInterrupt):
+        cli_sweep._execute(out, [0], cli_sweep.Where(workers=1), None)
+    with pytest.raises(KeyboardInterrupt):
+        cli_sweep.batch(out, [0])
+    assert pending(out) == [0, 1, 2, 3, 4]
 
 
 def test_killed_once_a_batch_is_done_by_the_next_process(out, monkeypatch):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tmepde import config as configs
+from tmepde.cli import interrupts
 from tmepde.cli.exits import BAD_INPUT, ENVIRONMENT, LOCKED, SOME_FAILED, Stop
 from tmepde.cli.target import check_place, target
 from tmepde.sweep import store
@@ -133,6 +134,7 @@ def _execute(out: Path, left: list[int], where: Where, options: Any) -> int:
     from tmepde.sweep.executors import Sweep, execute
 
     job = Sweep(out, store.batches(out), left, options, where.workers, where.scheduler, where.interface)
+    interrupts.heed()  # a library may have swallowed it
     result = _said(lambda: execute(where.executor, job))
     for index, reason in result.failed.items():
         fail(out, index, reason)
@@ -177,6 +179,7 @@ def batch(out: Path, chosen: Sequence[int], grace: float = 8.0) -> int:
     """Run batches in this process."""
     from tmepde.sweep.executors import run_task
 
+    interrupts.heed()
     outcome = _said(lambda: run_task(out.absolute(), chosen, grace=grace))
     return outcome.code or _verdict(out)
 
