@@ -11,7 +11,7 @@ import pytest
 import tmepde as tme
 from tmepde import config
 from tmepde.cli.exits import Stop
-from tmepde.cli.target import page_of, target
+from tmepde.cli.target import page_of, target, word
 from tmepde.io.names import LONGEST, check_fields
 
 OWN = """
@@ -95,3 +95,9 @@ def test_the_reports_of_two_stores_are_two(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "a.zarr").mkdir()
     monkeypatch.chdir(tmp_path / "a.zarr")
     assert page_of(Path(".")) == Path(os.path.realpath(tmp_path)) / "a.html"
+
+
+def test_a_path_that_begins_with_a_dash_is_told_as_no_option():
+    """`tmepde report -x.zarr`, which the end of a run asked for, was an unknown option."""
+    assert word(Path("-x.zarr")) == "./-x.zarr" and word(Path("- y.zarr")) == "'./- y.zarr'"
+    assert word(Path("a/-x.zarr")) == "a/-x.zarr"

@@ -67,5 +67,6 @@ def real(path: Path) -> Path:
 
 
 def word(path: Path) -> str:
-    """A path as a shell takes it."""
-    return shlex.quote(str(path))
+    """A path as a shell takes it, and a command no option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
