@@ -75,7 +75,8 @@ class Runner(Whole):
         tolerance = self.control.algebraic * self.control.rtol
         zero = jnp.zeros((), self.dtype)
         clock = Clock(zero, zero, zero, self.control.first)
-        relaxed, converged, _ = relax_quasi_steady(problem, clock, state, tolerance, differentiable)
+        solving = problem.prepared(clock, state) if self.solver == "fast_diagonal" else problem  # it needs eigenbases
+        relaxed, converged, _ = relax_quasi_steady(solving, clock, state, tolerance, differentiable)
         state = {n: jnp.where(converged, relaxed[n], u) for n, u in state.items()}  # the first step names a failure
         compensate = state if self.stepper.increments and self.dtype == jnp.float32 and not differentiable else None
         first = self.stepper.first(self.control)
