@@ -76,6 +76,7 @@ def test_results_share_no_memory_with_what_was_lent():
     np.testing.assert_array_equal(solution.fields["u"], kept)
 
 
+@pytest.mark.slow
 def test_the_scheme_follows_the_numbers_where_the_program_leaves_it_open():
     """One structure: linear with constant coefficients for k = 0 alone. A program that reads the time is none of that,
     whatever its numbers: they may be what they are at the times that are tried alone."""

@@ -129,7 +129,7 @@ def test_percentages_are_printed_for_readers():
 # -- page -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", REGIONS)
+@pytest.mark.parametrize("name", ["square", pytest.param("cube", marks=pytest.mark.slow), "sphere"])
 def test_page_is_made_for_every_kind_of_grid(name):
     text = render(made(REGIONS[name]()).drop_vars(FEW).isel(scenario=[0, 2]))
     for section in (

@@ -101,6 +101,7 @@ def test_a_hundred_thousand_small_steps_lose_nothing(stepper, diffusivity, preci
     assert float(solution.budgets["u"]["error"]) < tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("substeps", [1, 20, 200])
 def test_a_hundred_thousand_substeps_lose_nothing_in_single_precision(substeps):
     """However many there are in a step. Added to the state one by one, they lost 2e-5."""

@@ -217,6 +217,7 @@ def handed_on(e):
     return tme.Scenario(model, until=HOURS).replace("model.processes.p.numbers.e", e)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("e", [30.0, 1e3, 1e5])
 def test_an_exchange_by_way_of_a_quasi_steady_field_spreads_as_one(e):
     """Rosenbrock2 errs by 9 % at 30 and by all of it from 1e3/h on; NewtonKrylov without q in its preconditioner by

@@ -101,7 +101,8 @@ def gap(solution, exact):
     return np.linalg.norm(y - exact) / np.linalg.norm(exact)
 
 
-@pytest.mark.parametrize("side", [pytest.param(None, marks=pytest.mark.slow), 1.5], ids=["closed", "fixed side"])
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [None, 1.5], ids=["closed", "fixed side"])
 def test_nonlinear_equations_are_solved_to_second_order(side):
     boundary = None if side is None else tme.Dirichlet(side)
     exact = reference(side)

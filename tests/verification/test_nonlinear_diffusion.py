@@ -34,10 +34,11 @@ def spread(m, dimension, n, length, mean="arithmetic"):
     return r, tme.simulate(tme.Scenario(model, until=3.0), precision="f64")
 
 
-CASES = [(2.0, 1, 50, 14.0), (2.0, 1, 100, 14.0), (3.0, 1, 100, 14.0), (2.0, 2, 40, 14.0)]
+CASES = [(2.0, 1, 50, 14.0), (2.0, 1, 100, 14.0), (3.0, 1, 100, 14.0)]
+MORE = [pytest.param((2.0, 2, 40, 14.0), marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [*CASES, *MORE], ids=str)
 def test_the_front_of_barenblatt(case):
     """The front, where u falls below a thousandth of its maximum, within a cell and a half of r(t) (half a cell of it
     is where a cell's centre lies); profile to a percent or two; mass exact; no negative value; no tiny steps."""
