@@ -25,7 +25,7 @@ from tmepde.layout import current, parts_of, platform
 from tmepde.layout import level as settled
 from tmepde.operators.apart import apart
 from tmepde.operators.faces import pad
-from tmepde.operators.ghosts import ghosted, ghosted_from, neighbours
+from tmepde.operators.ghosts import ghosted, neighbours
 
 #: axes of at most this many cells are not merged further
 _SHORT = 4
@@ -187,15 +187,12 @@ def _defect(level: _Level, u: Any, scaled: Any) -> Any:
 def _presmooth(level: _Level, b: Any) -> Any:
     """Two sweeps from zero. On a CPU the first is written with its ghosts alone (7 % of a cycle)."""
 
-    def first(inverse: Any, b: Any) -> Any:
-        return _FIRST * inverse * b
+    def first(b: Any) -> Any:
+        return _FIRST * level.inverse * b
 
     def both(b: Any) -> Any:
         op = level.operator
-        if platform() == "cpu":
-            ghosts = ghosted_from(first, (level.inverse, b), op.periodic)
-        else:
-            ghosts = ghosted(apart(first, level.inverse, b), op.periodic)
+        ghosts = ghosted(first(b) if platform() == "cpu" else apart(first, b), op.periodic)
         u = neighbours(ghosts, 0, 0, op.ndim)
         return (1.0 + _KEEP) * u + _TAKE * (u / _FIRST - u + level.inverse * op.inflow_from(ghosts))
 

@@ -12,7 +12,6 @@ parts do not begin where those of the grid do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -21,9 +20,6 @@ import jax.numpy as jnp
 
 from tmepde.layout import current, platform
 from tmepde.operators.faces import pad, take
-
-#: cells in a row, beyond which XLA pads what it computes on the way cell by cell (seen between 172 and 184)
-_LONG = 176
 
 
 class Parts(eqx.Module):
@@ -52,23 +48,13 @@ class Bare(eqx.Module):
 
 def ghosted(u: Any, periodic: tuple[bool, ...]) -> Any:
     """``u`` with one more cell at every end of its last axes: the neighbour across a periodic side, else 0."""
-    return ghosted_from(lambda u: u, (u,), periodic)
-
-
-def ghosted_from(function: Callable[..., Any], values: tuple[Any, ...], periodic: tuple[bool, ...]) -> Any:
-    """:func:`ghosted` of ``function(*values)``, which is taken cell by cell (``values`` are of one shape) and 0 at 0.
-
-    Where rows are long the ``values`` have ghosts of their own: XLA has no vector instructions for what it pads on the
-    way then (a sum of two fields and the stencil that reads it, 1024²: 2.4 against 1.4 ms; 64 × 64 × 192: 2.9 against
-    2.1 ns a cell). Shorter rows it unrolls, and one ghosted array less is better (64³: 1.2 against 1.8 ns).
-    """
-    layout, cells = current(), values[0].shape[-len(periodic) :]
-    if layout is None or not layout.cuts(cells):
+    layout = current()
+    if layout is None or not layout.cuts(u.shape[-len(periodic) :]):
         if platform() != "cpu":
-            return Bare(function(*values), periodic)
-        if cells[-1] > _LONG and len(values) > 1:
-            return jax.lax.optimization_barrier(function(*(_around(u, periodic) for u in values)))
-        return jax.lax.optimization_barrier(_around(function(*values), periodic))
+            return Bare(u, periodic)
+        for k, wraps in enumerate(periodic):
+            u = _closed(u, k - len(periodic), wraps)
+        return jax.lax.optimization_barrier(u)
     parts, names = layout.parts, layout.mesh.axis_names
 
     def part(u: Any) -> Any:
@@ -77,13 +63,7 @@ def ghosted_from(function: Callable[..., Any], values: tuple[Any, ...], periodic
             u = _closed(u, axis, wraps) if parts[k] == 1 else _exchanged(u, axis, names[k], parts[k], wraps)
         return jax.lax.optimization_barrier(u)
 
-    return Parts(layout.locally(part, function(*values)))
-
-
-def _around(u: Any, periodic: tuple[bool, ...]) -> Any:
-    for k, wraps in enumerate(periodic):
-        u = _closed(u, k - len(periodic), wraps)
-    return u
+    return Parts(layout.locally(part, u))
 
 
 def _closed(u: Any, axis: int, wraps: bool) -> Any:

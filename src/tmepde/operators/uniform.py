@@ -17,11 +17,9 @@ from tmepde.operators import ghosts
 from tmepde.operators.faces import axis_of, pad, take
 
 
-def ghosted(grid: Grid, u: Field, change: Field | None = None) -> Any:
+def ghosted(grid: Grid, u: Field) -> Any:
     """``u`` with one more cell at every end: the neighbour across a periodic side, else 0 (never used)."""
-    if change is None:
-        return ghosts.ghosted(u, grid.periodic)
-    return ghosts.ghosted_from(lambda u, change: u + change, (u, change), grid.periodic)
+    return ghosts.ghosted(u, grid.periodic)
 
 
 def interior(grid: Grid, around: Any) -> Field:

@@ -175,27 +175,30 @@ class ExplicitEuler(Stepper):
         tolerance = control.algebraic * control.rtol
         unknown = jnp.full((len(problem.dynamic), 3), jnp.nan, jnp.result_type(*state.values()))
 
-        def advance(index: Any, carry: _Carry, change: State | None = None) -> tuple[_Carry, State]:
+        def advance(index: Any, carry: _Carry) -> tuple[_Carry, State]:
             start = clock.local + index * h
-            found = terms(problem, Clock(clock.base, start, start, h), carry.state, change)
+            found = terms(problem, Clock(clock.base, start, start, h), carry.state)
             here = found.state
-            flows = amounts(problem, found) if self.budget else unknown
-            added = {n: h * f for n, f in found.tendency.items()}
-            new = {**here, **{n: here[n] + d for n, d in added.items()}}
+            added = amounts(problem, found) if self.budget else unknown
+            change = {n: h * f for n, f in found.tendency.items()}
+            new = {**here, **{n: here[n] + d for n, d in change.items()}}
             later = Clock(clock.base, start + h, start, h)
             relaxed, steady, solves = relaxed_part(problem, later, new, tolerance, tracked)
             after = _Carry(
                 {**new, **relaxed},
-                carry.amounts + flows,
+                carry.amounts + added,
                 carry.converged & steady,
                 carry.iterations + solves + 1,
             )
-            return after, added
+            return after, change
+
+        def whole(carry: _Carry, change: State) -> _Carry:
+            moved = {n: state[n] + d for n, d in change.items()}
+            return dataclasses.replace(carry, state={**carry.state, **moved})
 
         def further(index: Any, pair: tuple[_Carry, State]) -> tuple[_Carry, State]:
             carry, change = pair
-            begun = dataclasses.replace(carry, state={**state, **carry.state})
-            after, added = advance(index, begun, change)
+            after, added = advance(index, whole(carry, change))
             change = {n: change[n] + d for n, d in added.items()}
             return other(after), change
 
@@ -206,8 +209,7 @@ class ExplicitEuler(Stepper):
         def many() -> tuple[_Carry, State]:
             still = {n: jnp.zeros_like(state[n]) for n in problem.dynamic}
             end, change = jax.lax.fori_loop(0, count, further, (other(begin), still))
-            moved = {n: state[n] + d for n, d in change.items()}
-            return dataclasses.replace(end, state={**end.state, **moved}), change
+            return whole(end, change), change
 
         begin = _Carry(state, jnp.zeros_like(unknown), jnp.asarray(True), jnp.asarray(0))
         if tracked or jnp.asarray(h).dtype != jnp.float32:  # where the rounding is not carried along

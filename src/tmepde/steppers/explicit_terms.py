@@ -50,15 +50,13 @@ def plain(problem: SemiDiscrete, coefficients: Any) -> bool:
     return problem.grid.mask is None and numbers and free
 
 
-def terms(problem: SemiDiscrete, clock: Any, state: State, change: State | None = None) -> Terms:
-    """F at ``state``, or at ``state + change``."""
-    begin, change = state, change or {}
-    state = {**begin, **{n: begin[n] + d for n, d in change.items()}}
+def terms(problem: SemiDiscrete, clock: Any, state: State) -> Terms:
+    """F at ``state``."""
     if not plain(problem, problem.system.coefficients(clock, state)):
         whole = problem.evaluate(clock, state)
         return Terms(state, whole.tendency, whole.rates, whole.drift, whole)
     grid, moving = problem.grid, problem.transported
-    ghosts = {n: ghosted(grid, begin[n], change.get(n)) for n in moving}
+    ghosts = {n: ghosted(grid, state[n]) for n in moving}
     state = {**state, **{n: interior(grid, g) for n, g in ghosts.items()}}
     rates = problem.reaction(problem.dynamic, clock, problem.positive(state))
     tendency = {n: rates.gain(n) - rates.rate(n) * state[n] for n in problem.dynamic}
