@@ -1,7 +1,7 @@
 """A function of pytrees, read once for arguments of one structure, however often a program asks for it.
 
 Python takes a tenth of a second to go through a model of forty processes, and what is compiled asks for its rates some
-thirty times: a fifth of the start of a run whose programs are at hand. What was read is put in place of every call.
+thirty times: a sixth of the start of a run whose programs are at hand. What was read is put in place of every call.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import tmepde as tme
 
 DEEP = slice(0, 4)  # nest
 AT = 24.0
+pytestmark = pytest.mark.slow  # a tumour in float64 takes half a minute to compile
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,6 @@ def scenario():
     return tme.Scenario(model, {"rays": tme.Radiotherapy(dose=tme.Bolus(AT, 10.0))}, until=48.0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("minutes", [0.1, 1.0, 12.0])
 def test_survival_is_that_of_the_oxygen_before_the_fraction(scenario, minutes):
     over = minutes / 60.0
@@ -40,7 +40,6 @@ def test_survival_is_that_of_the_oxygen_before_the_fraction(scenario, minutes):
     assert dead == pytest.approx(whole[0] - whole[1], rel=1e-3 + cleared)
 
 
-@pytest.mark.slow
 def test_a_fraction_at_the_very_start_sees_the_oxygen_there(scenario):
     first = scenario.replace("interventions.rays.dose.at", 0.0)
     found = tme.simulate(first, save=[1 / 60, 48.0], precision="f64").fields
@@ -50,7 +49,6 @@ def test_a_fraction_at_the_very_start_sees_the_oxygen_there(scenario):
     np.testing.assert_allclose(found["tumour"][1][DEEP] / found["tumour"][0][DEEP], expected, rtol=0.05)
 
 
-@pytest.mark.slow
 def test_the_memory_of_oxygen_costs_no_steps(scenario):
     """It follows within half a minute and is in balance when it is read. (Followed as closely as other fields it took
     some thirty steps at the start of every run and twenty after every fraction, most refusals among them.)"""

@@ -11,14 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from tmepde.interventions.base import Effects, Intervention, dose
-from tmepde.interventions.delivery import (
-    bell,
-    deposit,
-    depth_parameter,
-    site_parameter,
-    spread,
-    width_parameter,
-)
+from tmepde.interventions.delivery import bell, deposit, depth_parameter, site_parameter, spread, width_parameter
 from tmepde.parameter import param
 from tmepde.physiology.rates import positive, saturation
 from tmepde.species import Species

@@ -125,7 +125,7 @@ def _mend_root(path: Path) -> list[str]:
 
 
 def _mend_fixed(path: Path, fixed: Mapping[str, str], config: Any) -> list[str]:
-    """Write what was written with the store again; nothing is, where one of ``fixed`` cannot be."""
+    """Write the arrays again that were written with the store."""
     if not fixed:
         return []
     from tmepde.sweep.engine import coordinates
